@@ -1,0 +1,53 @@
+"""Hard parameter sharing: one encoder, one head a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+
+from mtl_tutorial.tasks import Task
+
+
+class HardSharing(nn.Module):
+    """One encoder shared by all tasks, and a linear head for each.
+
+    ŷ_i = g_φi(f_θ(x)), with f_θ the encoder and g_φi the head of task i.
+
+    Args:
+        encoder: gives features of shape ``(B, encoder.out_features)``.
+        tasks: one head of width ``task.out_features`` for each.
+
+    Raises:
+        ValueError: where there is no task, or two have one name.
+
+    Source: Caruana 1997, Multitask Learning.
+    """
+
+    def __init__(self, encoder: nn.Module, tasks: Iterable[Task]) -> None:
+        super().__init__()
+        tasks = tuple(tasks)
+        names = [task.name for task in tasks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"tasks must be one or more with different names, got {names}")
+        self.encoder = encoder
+        self.heads = nn.ModuleDict(
+            {task.name: nn.Linear(encoder.out_features, task.out_features) for task in tasks}
+        )
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Give the prediction of each task, shape ``(B, task.out_features)``, by its name."""
+        features = self.encoder(inputs)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that all tasks use: θ."""
+        return list(self.encoder.parameters())
+
+    def task_parameters(self, name: str) -> list[nn.Parameter]:
+        """The parameters that only task ``name`` uses: φ_i."""
+        return list(self.heads[name].parameters())
+
+    def last_shared_layer(self) -> nn.Module:
+        """The last layer of the encoder that has a weight matrix or kernel."""
+        return [m for m in self.encoder.modules() if getattr(m, "weight", None) is not None][-1]

@@ -1,0 +1,75 @@
+"""Fixed loss weights: the weighted sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class FixedWeights:
+    """Weigh the losses by numbers that you choose, and may change between two steps.
+
+    L = Σ_i λ_i L_i, minimised over shared and task parameters alike.
+
+    Args:
+        weights: λ_i ≥ 0 by task name; left out, 1 for every task.
+
+    Raises:
+        ValueError: where a weight is negative or not finite.
+    """
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self._weights: dict[str, float] | None = None
+        if weights is not None:
+            self._weights = {}
+            for name, weight in weights.items():
+                self.set_weight(name, weight)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """A copy of the weights by task name; empty where every weight is 1."""
+        return dict(self._weights or {})
+
+    def set_weight(self, name: str, weight: float) -> None:
+        """Give task ``name`` another weight, from the next step on.
+
+        Raises:
+            ValueError: where the weight is negative or not finite.
+        """
+        try:
+            number = float(weight)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"weight of task {name!r} must be finite and ≥ 0, got {weight!r}")
+        self._weights = {**(self._weights or {}), name: number}
+
+    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+        """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
+
+        Raises:
+            ValueError: where a task has no weight, or a weight no task.
+        """
+        weights = {name: 1.0 for name in losses} if self._weights is None else self.weights
+        if missing := losses.keys() - weights.keys():
+            raise ValueError(
+                f"task {min(missing)!r} has no weight; there are weights for {sorted(weights)}. "
+                f"Give it one, 0 to switch it off"
+            )
+        if unknown := weights.keys() - losses.keys():
+            raise ValueError(
+                f"there is a weight for {min(unknown)!r}, but no such task; "
+                f"the tasks are {sorted(losses)}"
+            )
+        sum(weights[name] * loss for name, loss in losses.items()).backward()
+        return {name: weights[name] for name in losses}
+
+    def state_dict(self) -> dict[str, float]:
+        """The weights, to be saved."""
+        return self.weights
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Take the weights that `state_dict` gave."""
+        self.__init__(state or None)

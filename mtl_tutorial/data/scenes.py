@@ -1,0 +1,218 @@
+"""Images with several targets, composed in batches of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from mtl_tutorial.data.digits import Digits, load_digits
+from mtl_tutorial.tasks import Batch, Task, accuracy, mean_iou, pixel_cross_entropy, pixel_iou
+
+INK = 0.3  # a pixel is ink where it is brighter than this share of the brightest
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A source of scenes: draws digits of one split and composes them into images.
+
+    Args:
+        tasks: what is asked about every scene.
+        digits: what the scenes are made of.
+        compose: ``compose(index, generator)`` makes one scene for each digit number in
+            ``index``, shape ``(B,)``.
+
+    ``len`` is the number of digits. All randomness comes from the generator handed in; it may
+    live on the CPU (the same scenes on every device) or on the scenes' device (faster there).
+    """
+
+    tasks: tuple[Task, ...]
+    digits: Digits
+    compose: Callable[[Tensor, Generator], Batch]
+
+    def __len__(self) -> int:
+        return len(self.digits)
+
+    def draw(self, count: int, generator: Generator) -> Batch:
+        """Compose ``count`` scenes of digits drawn with replacement."""
+        index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
+        return self.compose(index.to(self.digits.labels.device), generator)
+
+    def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
+        """Compose new batches without end."""
+        while True:
+            yield self.draw(batch_size, generator)
+
+    def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
+        """Compose one scene for each digit, in random order; the last batch may be smaller."""
+        order = torch.randperm(len(self), generator=generator, device=generator.device)
+        for index in order.to(self.digits.labels.device).split(batch_size):
+            yield self.compose(index, generator)
+
+
+DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
+BOX = Task("box", F.mse_loss, mean_iou, 4)
+LEFT = Task("left", F.cross_entropy, accuracy, 10)
+RIGHT = Task("right", F.cross_entropy, accuracy, 10)
+
+
+def mask_task(size: int) -> Task:
+    """The task that marks every pixel of a ``size`` x ``size`` image as ink or not."""
+    return Task("mask", pixel_cross_entropy, pixel_iou, size * size)
+
+
+def located_digits(
+    split: str,
+    *,
+    digits: str = "embedded",
+    size: int = 28,
+    extent: tuple[float, float] = (14.0, 22.0),
+    noise: float = 0.1,
+    device: str = "cpu",
+) -> Scenes:
+    """Scenes of one digit of random size at a random place in a noisy image.
+
+    Tasks: ``digit`` (10 classes), ``box`` (tight box of the ink, ``x0, y0, x1, y1`` as fractions
+    of the image's side, shape ``(B, 4)``), ``mask`` (1 where there is ink, shape
+    ``(B, size, size)``). Inputs: shape ``(B, 1, size, size)``, 0 to 1.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``; no digit is in two of them.
+        digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``.
+        size: side of the image, in pixels.
+        extent: least and greatest length of the longer side of the ink, in pixels.
+        noise: standard deviation of the noise added to every pixel.
+        device: where scenes are composed.
+
+    Raises:
+        ValueError: for an unknown split, source or device, or sizes that do not fit.
+        DataUnavailableError: where the digits can't be had.
+    """
+    low, high = extent
+    if not 1 <= low <= high <= size:
+        raise ValueError(f"extent must be 1 ≤ least ≤ greatest ≤ size={size}, got {extent}")
+    if not 0 <= noise < float("inf"):
+        raise ValueError(f"noise must be finite and ≥ 0, got {noise}")
+    source = load_digits(split, digits=digits, device=device)
+    ink_boxes = tight_boxes(source.images[:, 0])
+
+    def compose(index: Tensor, generator: Generator) -> Batch:
+        x0, y0, x1, y1 = ink_boxes[index].unbind(1)
+        ink_size = torch.stack([x1 - x0, y1 - y0], dim=1)
+        uniform = _uniform((len(index), 3), generator, index.device)
+        longer = low + (high - low) * uniform[:, :1]
+        placed_size = ink_size * longer / ink_size.amax(1, keepdim=True)
+        corner = (size - placed_size) * uniform[:, 1:]
+        ink = resample(
+            source.images[index].float() / 255,
+            torch.stack([x0, y0], dim=1) - corner * ink_size / placed_size,
+            ink_size / placed_size,
+            size,
+        )
+        targets = {
+            "digit": source.labels[index],
+            "box": tight_boxes(ink[:, 0]) / size,
+            "mask": is_ink(ink[:, 0]).float(),
+        }
+        return Batch(_with_noise(ink, noise, generator), targets)
+
+    return Scenes((DIGIT, BOX, mask_task(size)), source, compose)
+
+
+def untouched_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> Scenes:
+    """The 28x28 images as they are, with the tight box of their ink.
+
+    Tasks ``digit`` and ``box``, as in `located_digits`. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
+    """
+    source = load_digits(split, digits=digits, device=device)
+    boxes = tight_boxes(source.images[:, 0]) / source.images.shape[-1]
+
+    def compose(index: Tensor, generator: Generator) -> Batch:
+        targets = {"digit": source.labels[index], "box": boxes[index]}
+        return Batch(source.images[index].float() / 255, targets)
+
+    return Scenes((DIGIT, BOX), source, compose)
+
+
+def two_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> Scenes:
+    """Scenes of two overlapping digits, one at the top left and one at the bottom right.
+
+    A 36x36 canvas holds the left digit at rows and columns 0 to 27 and the right one at 6 to 33;
+    where they overlap the brighter pixel counts; the canvas is then resized to 28x28 by nearest
+    neighbour. The right digit is drawn at random from the same split.
+
+    Tasks: ``left`` and ``right``, 10 classes each. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
+
+    Source: Sener & Koltun 2018, supplement (arXiv 1810.04650).
+    """
+    source = load_digits(split, digits=digits, device=device)
+
+    def compose(index: Tensor, generator: Generator) -> Batch:
+        shape, where = (len(index),), generator.device
+        partner = torch.randint(len(source), shape, generator=generator, device=where)
+        partner = partner.to(index.device)
+        left, right = source.images[index], source.images[partner]
+        canvas = torch.maximum(F.pad(left, (0, 8, 0, 8)), F.pad(right, (6, 2, 6, 2)))
+        image = F.interpolate(canvas.float() / 255, size=28, mode="nearest")
+        return Batch(image, {"left": source.labels[index], "right": source.labels[partner]})
+
+    return Scenes((LEFT, RIGHT), source, compose)
+
+
+def is_ink(images: Tensor) -> Tensor:
+    """Which pixels of each image are ink: brighter than 0.3 of its brightest; ``(B, H, W)``."""
+    return images > INK * images.amax((1, 2), keepdim=True)
+
+
+def tight_boxes(images: Tensor) -> Tensor:
+    """The smallest box around each image's ink.
+
+    Args:
+        images: shape ``(B, H, W)``; each has some ink.
+
+    Returns:
+        ``x0, y0, x1, y1`` in pixels, the far edges exclusive, shape ``(B, 4)``, float32.
+    """
+    ink = is_ink(images)
+    edges = []
+    for along in (ink.any(1), ink.any(2)):  # columns, then rows
+        along = along.to(torch.uint8)  # argmax gives the first of several equal values
+        edges += [along.argmax(1), along.shape[1] - along.flip(1).argmax(1)]
+    x0, x1, y0, y1 = edges
+    return torch.stack([x0, y0, x1, y1], dim=1).float()
+
+
+def resample(images: Tensor, start: Tensor, step: Tensor, size: int) -> Tensor:
+    """Sample each image on a square grid of its own, bilinearly, with 0 outside.
+
+    The value at column c, row r is that of the image at ``start + ((c, r) + 1/2) * step``.
+
+    Args:
+        images: shape ``(B, 1, H, W)``.
+        start: x and y of the grid's corner, in the image's pixels, shape ``(B, 2)``.
+        step: pixels of the image a grid cell, along x and y, shape ``(B, 2)``.
+        size: cells a side.
+
+    Returns:
+        Shape ``(B, 1, size, size)``.
+    """
+    cells = torch.arange(size, device=images.device) + 0.5
+    sides = torch.tensor(images.shape[:1:-1], device=images.device)  # W, H
+    places = start[:, :, None] + step[:, :, None] * cells
+    x, y = (2 * places / sides[:, None] - 1).unbind(1)
+    grid = torch.stack(
+        [x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1
+    )
+    return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+
+
+def _with_noise(images: Tensor, noise: float, generator: Generator) -> Tensor:
+    speckle = torch.randn(images.shape, generator=generator, device=generator.device)
+    return (images + noise * speckle.to(images.device)).clamp(0, 1)

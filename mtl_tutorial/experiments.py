@@ -1,0 +1,86 @@
+"""Grids of training runs, over seeds and settings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from mtl_tutorial.balancing import Balancer, FixedWeights
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.training import History, evaluate, fit
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[torch.Generator]:
+    """Make what is random inside the block depend on ``seed`` alone.
+
+    Inside, torch's default generator (initial weights, dropout) starts at the seed; outside, it
+    goes on as if the block had not been there. Gives a generator of its own for the data.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def train(
+    build: Callable[[], nn.Module],
+    tasks: Sequence[Task],
+    scenes: Scenes,
+    validation: Batch,
+    *,
+    seed: int,
+    steps: int,
+    batch_size: int = 64,
+    learning_rate: float = 5e-3,
+    balancer: Balancer | None = None,
+    measure_every: int | None = None,
+) -> tuple[nn.Module, History]:
+    """Build a model and train it with Adam; the same seed gives the same numbers.
+
+    Args:
+        build: makes the model; called after seeding.
+        validation: scored after the last step, and every ``measure_every`` steps.
+        balancer: left out, every loss has weight 1.
+
+    Returns:
+        The trained model, and its history.
+    """
+    history = History()
+    with seeded(seed) as generator:
+        model = build().to(scenes.digits.labels.device)
+        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+        stream = scenes.stream(batch_size, generator)
+        for record in fit(model, tasks, stream, balancer or FixedWeights(), optimizer, steps):
+            history.append(record)
+            if record.step == steps or (measure_every and record.step % measure_every == 0):
+                history.add_scores(record.step, evaluate(model, tasks, validation))
+    return model, history
+
+
+def grid(run: Callable[..., pd.DataFrame], **axes: Iterable) -> pd.DataFrame:
+    """Call ``run`` for every combination of the axes, and stack the tables that it gives.
+
+    ``grid(run, width=[2, 16], seed=range(3))`` calls ``run(width=2, seed=0)`` and so on, with a
+    progress bar, and adds the columns ``width`` and ``seed``.
+
+    Raises:
+        ValueError: where an axis is empty.
+    """
+    values = {name: list(axis) for name, axis in axes.items()}
+    for name, axis in values.items():
+        if not axis:
+            raise ValueError(f"axis {name!r} of the grid is empty; give it at least one value")
+    settings = [
+        dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())
+    ]
+    tables = [
+        run(**setting).assign(**setting) for setting in tqdm(settings, unit="run", leave=False)
+    ]
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,263 @@
+"""The one training loop, and what it leaves behind."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from mtl_tutorial.balancing import Balancer, task_gradients
+from mtl_tutorial.tasks import Batch, Task, task_losses
+
+CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look waits for it
+
+
+class NonFiniteLossError(ArithmeticError):
+    """A loss became NaN or infinite; ``task`` and ``step`` say which and when."""
+
+    def __init__(self, task: str, step: int, value: float) -> None:
+        self.task, self.step = task, step
+        super().__init__(
+            f"loss of task {task!r} became {value} at step {step}; lower the learning rate or "
+            f"the weight of the task. The history up to step {step - 1} is kept"
+        )
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one training step did.
+
+    Args:
+        step: its number, from 1.
+        losses: the loss of each task before the step, detached, on the training device.
+        weights: the weight that each task got.
+    """
+
+    step: int
+    losses: dict[str, Tensor]
+    weights: dict[str, float]
+
+
+def fit(
+    model: nn.Module,
+    tasks: Iterable[Task],
+    data: Iterable[Batch],
+    balancer: Balancer,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+) -> Iterator[StepRecord]:
+    """Train, one step an item; the caller decides when to draw, evaluate or stop.
+
+    Nothing is trained before the first item is asked for. Between two items the caller may
+    change weights or learning rates: the next step uses them. Training ends early where
+    ``data`` does.
+
+    Args:
+        model: ``model(inputs)`` gives one prediction for each task's name.
+        tasks: what to train on.
+        data: batches, such as ``scenes.stream(64, generator)``.
+        balancer: fills the gradients from the losses.
+        optimizer: steps the parameters.
+        steps: number of steps.
+
+    Raises:
+        ValueError: where a task has no prediction, no target, or a loss that is not a scalar.
+        NonFiniteLossError: where a loss is NaN or infinite. On the CPU the step that would have
+            used it is not made; on a GPU it is found at most 64 steps later.
+    """
+    tasks = tuple(tasks)
+    unchecked: list[StepRecord] = []
+    for step, batch in zip(range(1, steps + 1), data, strict=False):
+        model.train()
+        losses = task_losses(model(batch.inputs), batch.targets, tasks)
+        record = StepRecord(step, {name: loss.detach() for name, loss in losses.items()}, {})
+        unchecked.append(record)
+        on_cpu = all(loss.device.type == "cpu" for loss in losses.values())
+        if on_cpu or len(unchecked) == CHECK_EVERY or step == steps:
+            _check_finite(unchecked)
+            unchecked.clear()
+        optimizer.zero_grad()
+        record.weights.update(balancer.backward(losses, model))
+        optimizer.step()
+        yield record
+
+
+def _check_finite(records: list[StepRecord]) -> None:
+    values = torch.stack([torch.stack(list(record.losses.values())) for record in records])
+    if values.isfinite().all():
+        return
+    for record, row in zip(records, values.tolist(), strict=True):
+        for name, value in zip(record.losses, row, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(name, record.step, value)
+
+
+class Score(NamedTuple):
+    """A task's loss and metric on some examples."""
+
+    loss: float
+    metric: float
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str, Score]:
+    """Score the model on a batch, in evaluation mode; the model is left as it was.
+
+    Raises:
+        ValueError: where a task has no prediction or no target.
+    """
+    tasks, training = tuple(tasks), model.training
+    model.eval()
+    try:
+        outputs = model(batch.inputs)
+    finally:
+        model.train(training)
+    losses = task_losses(outputs, batch.targets, tasks)
+    return {
+        task.name: Score(
+            losses[task.name].item(),
+            task.metric(outputs[task.name], batch.targets[task.name]).item(),
+        )
+        for task in tasks
+    }
+
+
+class GradientGeometry(NamedTuple):
+    """How the tasks push the shared parameters at one moment.
+
+    Args:
+        norms: ‖λ_i g_i‖ by task name.
+        cosines: cos(g_i, g_j) between every two tasks, shape ``(T, T)``; 0 with a zero gradient.
+    """
+
+    norms: dict[str, float]
+    cosines: Tensor
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task name; equal shares where all are zero."""
+        total = sum(self.norms.values())
+        return {
+            name: norm / total if total else 1 / len(self.norms)
+            for name, norm in self.norms.items()
+        }
+
+
+def gradient_geometry(
+    model: nn.Module,
+    tasks: Iterable[Task],
+    batch: Batch,
+    weights: Mapping[str, float] | None = None,
+) -> GradientGeometry:
+    """Measure the gradients g_i = ∇_θ L_i of the shared parameters on a batch.
+
+    Args:
+        weights: λ_i by task name; left out, 1 for every task. They scale the norms.
+
+    Raises:
+        ValueError: where a task has no prediction or target, or does not reach the encoder.
+    """
+    losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    jacobian = task_gradients(losses, model.shared_parameters())
+    norms = jacobian.norm(dim=1)
+    units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
+    weighted = {
+        name: (1.0 if weights is None else weights[name]) * norm
+        for name, norm in zip(losses, norms.tolist(), strict=True)
+    }
+    return GradientGeometry(weighted, (units @ units.T).cpu())
+
+
+class History:
+    """The records of a training run, and scores taken on the way."""
+
+    def __init__(self) -> None:
+        self.records: list[StepRecord] = []
+        self.scores: list[tuple[int, dict[str, Score]]] = []
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def append(self, record: StepRecord) -> None:
+        """Keep what a training step did."""
+        self.records.append(record)
+
+    def add_scores(self, step: int, scores: dict[str, Score]) -> None:
+        """Keep validation scores taken after ``step`` steps."""
+        self.scores.append((step, scores))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give everything as a tidy table: ``step``, ``task``, ``quantity``, ``value``.
+
+        The quantities are ``loss`` and ``weight`` (every step), and ``validation loss`` and
+        ``validation metric`` (where scores were taken).
+        """
+        rows = []
+        if self.records:
+            stacked = torch.stack([torch.stack(list(r.losses.values())) for r in self.records])
+            for record, losses in zip(self.records, stacked.tolist(), strict=True):
+                for name, loss in zip(record.losses, losses, strict=True):
+                    rows.append((record.step, name, "loss", loss))
+                    rows.append((record.step, name, "weight", record.weights[name]))
+        for step, scores in self.scores:
+            for name, score in scores.items():
+                rows.append((step, name, "validation loss", score.loss))
+                rows.append((step, name, "validation metric", score.metric))
+        return pd.DataFrame(rows, columns=["step", "task", "quantity", "value"])
+
+
+def save_checkpoint(path: str | Path, **parts: Any) -> None:
+    """Save the state of each part; a file that is there is replaced whole or not at all.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        parts: objects with a ``state_dict()``, such as ``model=…, optimizer=…, balancer=…``.
+
+    Raises:
+        OSError: where the folder can't be written.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(draft, "wb") as file:
+            torch.save({name: part.state_dict() for name, part in parts.items()}, file)
+        os.replace(draft, path)
+    except OSError as error:
+        raise OSError(
+            f"checkpoint folder {path.parent} can't be written ({error.strerror}); "
+            f"the run goes on in memory, save it to another folder"
+        ) from error
+    finally:
+        try:
+            draft.unlink(missing_ok=True)
+        except OSError:
+            pass  # its folder is what could not be written
+
+
+def load_checkpoint(path: str | Path, **parts: Any) -> None:
+    """Give each part the state that `save_checkpoint` saved under its name.
+
+    Raises:
+        ValueError: where the file is damaged or holds no state for a part.
+        FileNotFoundError: where there is no such file.
+    """
+    try:
+        states = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
+    for name, part in parts.items():
+        if name not in states:
+            raise ValueError(
+                f"checkpoint {path} has no state for {name!r}, only for {sorted(states)}"
+            )
+        part.load_state_dict(states[name])
