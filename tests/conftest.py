@@ -1,0 +1,55 @@
+"""What several tests need: the notebooks, and real digits where there are some."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_SETS = ("MNIST", "FashionMNIST")
+
+
+def notebooks() -> list[Path]:
+    """Every notebook of the course, in its order."""
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a ``notebook_path`` once for every notebook."""
+    if "notebook_path" in metafunc.fixturenames:
+        paths = notebooks()
+        metafunc.parametrize("notebook_path", paths, ids=[path.stem for path in paths])
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real_data_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A writable copy of the MNIST and FashionMNIST files, shared by all tests: leave it whole.
+
+    The originals are looked for in the folder that ``MTL_TEST_DATA`` names, else in
+    ``../shared/data`` beside the checkout.
+    """
+    source = Path(os.environ.get("MTL_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if absent := [name for name in DATA_SETS if not (source / name / "raw").is_dir()]:
+        pytest.skip(f"no {' and '.join(absent)} in {source}; MTL_TEST_DATA can name their folder")
+    folder = tmp_path_factory.mktemp("data")
+    for name in DATA_SETS:
+        (folder / name / "raw").mkdir(parents=True)
+        for file in (source / name / "raw").glob("*.gz"):
+            shutil.copyfile(file, folder / name / "raw" / file.name)
+    return folder
+
+
+@pytest.fixture
+def real_data(real_data_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of MNIST and FashionMNIST, as ``MTL_DATA_ROOT``; skips where there is none."""
+    monkeypatch.setenv("MTL_DATA_ROOT", str(real_data_files))
+    return real_data_files
