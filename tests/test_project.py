@@ -1,0 +1,192 @@
+"""The files around the package: they agree with each other and with what the README promises."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import mtl_tutorial
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = (
+    "python -m pip install -e . && python -m mtl_tutorial lab",
+    'python -m pip install -e ".[test]" && pytest',
+)
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml"}
+JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def load_yaml(path: str) -> dict:
+    return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def python_blocks(path: str) -> list[tuple[int, str]]:
+    """Line number and text of every Python block in a Markdown file."""
+    text = read(path)
+    return [
+        (text.count("\n", 0, block.start(1)) + 1, block[1])
+        for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def test_conda_installs_what_pip_installs(project: dict) -> None:
+    listed = [line for line in load_yaml("environment.yml")["dependencies"] if line != "pip"]
+    conda = {r.name: r.specifier for r in map(Requirement, filter(is_text, listed))}
+    pip = {CONDA_NAMES.get(r.name, r.name): r.specifier for r in requirements(project)}
+    assert conda == {"python": SpecifierSet(project["requires-python"]), **pip}
+
+
+def is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def requirements(project: dict, extra: str | None = None) -> list[Requirement]:
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return [Requirement(line) for line in lines]
+
+
+def test_conda_takes_everything_from_conda_forge_and_the_package_from_here() -> None:
+    environment = load_yaml("environment.yml")
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    assert {"pip": ["-e ."]} in environment["dependencies"]
+
+
+def test_every_library_that_is_imported_is_declared(project: dict) -> None:
+    declared = {IMPORT_NAMES.get(r.name, r.name) for r in requirements(project)}
+    for extra, folder in (
+        (None, "mtl_tutorial"),
+        ("test", "tests"),
+        ("bench", "benchmarks"),
+    ):
+        extras = requirements(project, extra) if extra else []
+        known = {IMPORT_NAMES.get(r.name, r.name) for r in extras} | declared
+        known |= {"mtl_tutorial", *sys.stdlib_module_names}
+        known |= JUPYTER  # jupyterlab and ipykernel are built on these
+        local = {path.stem for path in (ROOT / folder).rglob("*.py")}
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            unknown = imported_libraries(path) - known - local
+            assert not unknown, f"{path.relative_to(ROOT)} imports {sorted(unknown)}"
+
+
+def imported_libraries(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_has_the_command_on_a_line_of_its_own(command: str) -> None:
+    assert command in read("README.md").splitlines()
+
+
+def test_the_readme_lists_the_lessons_that_there_are() -> None:
+    listed = re.findall(r"\(notebooks/([\w.]+)\)", read("README.md"))
+    assert listed == [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
+def test_links_in_a_document_lead_somewhere(path: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", read(path))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(code, id=f"line {line}")
+        for line, code in python_blocks("CONTRIBUTING.md") + python_blocks("README.md")
+    ],
+)
+def test_the_code_in_the_documents_runs(code: str) -> None:
+    exec(compile(code, "document", "exec"), {"__name__": "document"})
+
+
+def test_contributing_shows_how_to_add_each_kind_of_thing() -> None:
+    sections = read("CONTRIBUTING.md").split("\n## ")
+    for thing in ("a task", "an architecture", "a balancer", "a lesson"):
+        assert any(section.startswith(f"Add {thing}\n") for section in sections), thing
+    assert len(python_blocks("CONTRIBUTING.md")) >= 3
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = load_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == mtl_tutorial.__version__
+    assert citation["license"] == "MIT"
+    assert {"message", "title", "authors"} <= citation.keys()
+
+
+def test_the_licence_is_mit(project: dict) -> None:
+    licence = read("LICENSE")
+    assert licence.startswith("MIT License\n\nCopyright (c) 2026 The mtl_tutorial authors\n")
+    assert "Permission is hereby granted, free of charge" in licence
+    assert 'THE SOFTWARE IS PROVIDED "AS IS"' in licence
+    assert project["license"] == "MIT"
+
+
+def test_the_workflow_covers_three_systems_and_both_ends_of_torch(project: dict) -> None:
+    workflow = load_yaml(".github/workflows/test.yml")
+    triggers = workflow[True]  # YAML 1.1 reads the key "on" as true
+    assert triggers["schedule"]
+    matrix = workflow["jobs"]["pytest"]["strategy"]["matrix"]
+    assert matrix["os"] == ["ubuntu-latest", "macos-latest", "windows-latest"]
+    lowest, newest = matrix["include"]
+    assert [lowest["torch"], newest["torch"]] == matrix["torch"] == ["lowest", "newest"]
+    bounds = {r.name: str(r.specifier).removeprefix(">=") for r in requirements(project)}
+    assert lowest["requirements"] == (
+        f"torch=={bounds['torch']}.* torchvision=={bounds['torchvision']}.*"
+    )
+    assert f">={lowest['python']}" == project["requires-python"]
+    assert newest["requirements"] == "torch torchvision"
+    steps = [step.get("run") for step in workflow["jobs"]["pytest"]["steps"]]
+    assert steps[-1] == "pytest"
+
+
+def test_the_ci_script_runs_the_readme_command_and_is_executable() -> None:
+    script = ROOT / ".ci" / "run"
+    assert COMMANDS[1] in script.read_text(encoding="utf-8").splitlines()
+    if os.name == "posix":
+        assert os.access(script, os.X_OK)
+        subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("format", "--check")], ids=" ".join)
+def test_ruff_finds_nothing(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    ruff = shutil.which("ruff", path=Path(sys.executable).parent) or shutil.which("ruff")
+    done = subprocess.run(
+        [ruff, *arguments, f"--cache-dir={tmp_path}", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
