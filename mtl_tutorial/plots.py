@@ -1,0 +1,202 @@
+"""Pictures of scenes, curves and comparisons; each function fills a figure and says what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+from torchvision.utils import make_grid
+
+from mtl_tutorial.tasks import Batch, Task
+
+# Okabe & Ito's colours, which people with any colour vision can tell apart.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#767676"
+
+TASK_STYLES = {
+    "digit": (BLUE, "-"),
+    "box": (VERMILION, "--"),
+    "mask": (GREEN, "-."),
+    "left": (PURPLE, "-"),
+    "right": (ORANGE, "--"),
+}
+
+STYLE = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titley": 1.03,  # a place of its own: looking for one costs 40 % of a drawing
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "lines.linewidth": 2,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+def task_style(name: str) -> dict[str, str]:
+    """The colour and line style of a task, the same in every picture of the course."""
+    if name not in TASK_STYLES:
+        used = {style[0] for style in TASK_STYLES.values()}
+        free = [c for c in (SKY, BLACK, GREY, GREEN, PURPLE, ORANGE) if c not in used] or [BLACK]
+        colours, lines = cycle(free), cycle((":", "-", "-."))
+        for _ in range(sum(map(ord, name)) % 6):
+            next(colours), next(lines)
+        return {"color": next(colours), "linestyle": next(lines)}
+    colour, line = TASK_STYLES[name]
+    return {"color": colour, "linestyle": line}
+
+
+def draw_scenes(
+    figure: Figure,
+    batch: Batch,
+    outputs: Mapping[str, torch.Tensor] | None = None,
+    *,
+    columns: int = 6,
+    title: str = "",
+) -> str:
+    """Draw images with their true box in grey and label, and predictions where there are some.
+
+    Args:
+        batch: single-channel images; targets ``digit`` and ``box`` are drawn where present,
+            ``left`` and ``right`` as a label, ``mask`` as a tint.
+        outputs: predictions by task name; a predicted box is dashed, a wrong class is marked ✗.
+        columns: images a row.
+    """
+    outputs = outputs or {}
+    images = batch.inputs.detach().cpu()
+    count, size, gap = len(images), images.shape[-1], 3
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    axes = figure.subplots()
+    tiles = 1 - make_grid(images, nrow=columns, padding=gap, pad_value=0)[0]
+    axes.imshow(tiles.clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    corners = [
+        (gap + (i % columns) * (size + gap), gap + (i // columns) * (size + gap))
+        for i in range(count)
+    ]
+    if "mask" in batch.targets:
+        _tint_masks(axes, batch.targets["mask"].cpu(), corners, tiles.shape)
+    if "box" in batch.targets:
+        _add_boxes(axes, batch.targets["box"], corners, size, edgecolor="#555555", linewidth=1.6)
+    if "box" in outputs:
+        style = task_style("box")
+        _add_boxes(
+            axes,
+            outputs["box"],
+            corners,
+            size,
+            edgecolor=style["color"],
+            linestyle="--",
+            linewidth=2,
+        )
+    for i, (x, y) in enumerate(corners):
+        text, right = _scene_label(batch, outputs, i)
+        colour = BLACK if right else VERMILION
+        axes.text(x + 1, y + 1, text, va="top", fontsize=12, fontweight="bold", color=colour)
+    axes.set_axis_off()
+    axes.set_title(title)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.92 if title else 0.99)
+    return title or f"{count} scenes, in {rows} rows"
+
+
+def _tint_masks(axes: Axes, masks: torch.Tensor, corners: list, shape: tuple) -> None:
+    tint = np.zeros((*shape, 4))
+    for mask, (x, y) in zip(masks.numpy(), corners, strict=True):
+        rgb = [int(GREEN[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        tint[y : y + mask.shape[0], x : x + mask.shape[1]] = [*rgb, 0.45]
+        tint[y : y + mask.shape[0], x : x + mask.shape[1], 3] *= mask
+    axes.imshow(tint, interpolation="nearest")
+
+
+def _add_boxes(axes: Axes, boxes: torch.Tensor, corners: list, size: int, **style) -> None:
+    patches = []
+    for (x, y), box in zip(corners, boxes.detach().cpu().tolist(), strict=True):
+        x0, y0, x1, y1 = (min(max(side, 0.0), 1.0) * size - 0.5 for side in box)
+        patches.append(Rectangle((x + x0, y + y0), x1 - x0, y1 - y0))
+    axes.add_collection(PatchCollection(patches, facecolor="none", **style))
+
+
+def _scene_label(batch: Batch, outputs: Mapping[str, torch.Tensor], i: int) -> tuple[str, bool]:
+    true = [str(batch.targets[n][i].item()) for n in ("digit", "left", "right") if n in batch.targets]
+    guess = [
+        str(outputs[n][i].argmax().item()) for n in ("digit", "left", "right") if n in outputs
+    ]
+    if not guess:
+        return " ".join(true), True
+    if guess == true:
+        return f"{' '.join(guess)} ✓", True
+    return f"{' '.join(guess)} ✗", False
+
+
+def draw_band(
+    axes: Axes, frame: pd.DataFrame, x: str, y: str = "value", *, label: str = "", **style
+) -> None:
+    """Draw the mean of ``y`` over seeds at each ``x``, and its range over seeds as a band.
+
+    ``label`` is written at the right end of the line.
+    """
+    groups = frame.groupby(x)[y]
+    mean = groups.mean()
+    axes.fill_between(
+        mean.index, groups.min(), groups.max(), color=style["color"], alpha=0.18, linewidth=0
+    )
+    axes.plot(mean.index, mean, **style)
+    if label:
+        label_end(axes, mean.index[-1], mean.iloc[-1], label, style["color"])
+
+
+def label_end(axes: Axes, x: float, y: float, label: str, color: str) -> None:
+    """Write a line's name at its right end."""
+    axes.annotate(
+        label,
+        (x, y),
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=color,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def draw_learning_curves(
+    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, title: str
+) -> str:
+    """Draw the validation metric of each task against the step, mean and range over seeds.
+
+    Args:
+        frame: as ``History.to_frame`` gives it, with a column ``seed``.
+        title: what the picture shows.
+    """
+    axes = figure.subplots()
+    metrics = frame[frame["quantity"] == "validation metric"]
+    for task in tasks:
+        rows = metrics[metrics["task"] == task.name]
+        draw_band(
+            axes, rows, "step", label=f"{task.name}\n{task.metric_name}", **task_style(task.name)
+        )
+    axes.set(xlabel="training step", ylabel="validation metric", ylim=(0, 1))
+    axes.set_xlim(left=0)
+    axes.set_title(title)
+    figure.subplots_adjust(0.09, 0.15, 0.84, 0.9)
+    return title
+
+
+def percent_axis(axes: Axes) -> None:
+    """Label the y axis in per cent, from 0 to 100."""
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_ylim(0, 1)

@@ -1,0 +1,192 @@
+"""The loss-weight tuner: turn the weights of the losses while the network trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator, NullLocator
+from torch import nn
+
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.plots import BLACK, label_end, percent_axis, task_style
+from mtl_tutorial.tasks import Task
+from mtl_tutorial.widgets.player import Player
+from mtl_tutorial.widgets.session import Measurement, Run, Session
+from mtl_tutorial.widgets.view import View
+
+GHOSTS = 4  # earlier runs that are drawn
+
+
+def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> str:
+    """Draw the last run's losses, metrics, gradient shares and cosine; earlier runs as ghosts."""
+    (loss, metric), (share, cosine) = figure.subplots(2, 2)
+    run = runs[-1]
+    for ghost in runs[-1 - GHOSTS : -1]:
+        for task in tasks:
+            style = {**task_style(task.name), "alpha": 0.25, "linewidth": 1.4}
+            _plot(loss, ghost, lambda m, name=task.name: m.losses.get(name), **style)
+            _plot(metric, ghost, lambda m, name=task.name: m.scores[name].metric, **style)
+    for task in tasks:
+        style = task_style(task.name)
+        _plot(loss, run, lambda m, name=task.name: m.losses.get(name), task.name, **style)
+        _plot(metric, run, lambda m, name=task.name: m.scores[name].metric, task.name, **style)
+        _plot(share, run, lambda m, name=task.name: m.shares[name], task.name, **style)
+    _plot(cosine, run, lambda m: m.cosine, color=BLACK)
+    cosine.axhline(0, color=BLACK, linewidth=0.8)
+    longest = max(r.latest.step for r in runs[-1 - GHOSTS :])
+    end = max(200, -(-longest // 200) * 200)
+    for axes in (loss, metric, share, cosine):
+        axes.set_xlim(0, end)
+        axes.set_xticks([0, end // 2, end])
+        for change in _changes(run):
+            axes.axvline(change, color=BLACK, linewidth=0.8, linestyle=":")
+    if any(r.latest.losses for r in runs):
+        loss.set_yscale("log")
+        loss.yaxis.set_minor_locator(NullLocator())
+        loss.yaxis.set_major_formatter("{x:g}")
+    loss.set_title("Training loss")
+    metric.set_title("Validation " + ", ".join(_metric_text(t, run.latest) for t in tasks))
+    metric.set_ylim(0, 1)
+    for axes in (metric, share, cosine):
+        axes.yaxis.set_major_locator(MultipleLocator(0.5))
+    largest = max(tasks, key=lambda task: run.latest.shares[task.name])
+    share.set_title(f"{largest.name} has {run.latest.shares[largest.name]:.0%} of the gradient")
+    percent_axis(share)
+    cosine.set_ylim(-1, 1)
+    pull = "apart" if run.latest.cosine < 0 else "together"
+    cosine.set_title(f"Gradients pull {pull}: cosine {run.latest.cosine:+.1f}")
+    for axes in (share, cosine):
+        axes.set_xlabel("training step")
+    figure.subplots_adjust(0.07, 0.1, 0.94, 0.94, wspace=0.3, hspace=0.32)
+    return describe_run(run, tasks)
+
+
+def _plot(axes: Axes, run: Run, value: Callable, label: str = "", **style) -> None:
+    points = [(m.step, value(m)) for m in run.measurements if value(m) is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), **style)
+        if label:
+            label_end(axes, *points[-1], label, style["color"])
+
+
+def _changes(run: Run) -> list[int]:
+    pairs = zip(run.measurements, run.measurements[1:], strict=False)
+    return [earlier.step for earlier, later in pairs if earlier.weights != later.weights]
+
+
+def _metric_text(task: Task, measurement: Measurement) -> str:
+    return f"{task.name} {measurement.scores[task.name].metric:.2f}"
+
+
+def describe_run(run: Run, tasks: Sequence[Task]) -> str:
+    """Say in words what the run did since its weights last changed."""
+    now, then = run.latest, run.since_change
+    weights = ", ".join(f"{task.name} {now.weights[task.name]:.3g}" for task in tasks)
+    state = f"Step {now.step}, weights {weights}"
+    if now.step == then.step:
+        return f"{state}: press Start, then turn a weight while the curves grow."
+    moves = []
+    for task in tasks:
+        before, after = then.scores[task.name].metric, now.scores[task.name].metric
+        verb = "rose" if after > before + 0.005 else "fell" if after < before - 0.005 else "stayed"
+        change = f"from {before:.2f} to {after:.2f}" if verb != "stayed" else f"at {after:.2f}"
+        moves.append(f"{task.name} {task.metric_name} {verb} {change}")
+    since = f"since step {then.step}" if then.step else "since the start"
+    return f"{state}. {since.capitalize()}, {' and '.join(moves)}."
+
+
+def runs_table(runs: Sequence[Run], tasks: Sequence[Task]) -> str:
+    """Give the runs as an HTML table, the best value of each metric in bold."""
+    done = [run for run in runs if run.latest.step]
+    best = {t.name: max((r.latest.scores[t.name].metric for r in done), default=0) for t in tasks}
+    heads = ["run", "steps", *(f"weight {t.name}" for t in tasks)]
+    heads += [f"{t.name} {t.metric_name}" for t in tasks]
+    rows = []
+    for run in runs:
+        cells = [str(run.number), str(run.latest.step)]
+        cells += [_weight_text(run, task.name) for task in tasks]
+        for task in tasks:
+            value = run.latest.scores[task.name].metric
+            bold = run in done and value == best[task.name]
+            cells.append(f"<b>{value:.3f}</b>" if bold else f"{value:.3f}")
+        rows.append("".join(f"<td style='padding:1px 14px'>{cell}</td>" for cell in cells))
+    head = "".join(f"<th style='padding:1px 14px'>{text}</th>" for text in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table style='font-size:13px;text-align:right'><tr>{head}</tr>{body}</table>"
+
+
+def _weight_text(run: Run, name: str) -> str:
+    values = [m.weights[name] for m in run.measurements]
+    path = [f"{a:.3g}" for a, b in zip(values, [*values[1:], None], strict=True) if a != b]
+    return " → ".join(path if len(path) < 4 else [path[0], "…", path[-1]])
+
+
+class LossWeightTuner(View):
+    """Trains while you turn a weight a task; every weight acts on the very next step.
+
+    Args:
+        build: makes the model; every run starts from the same seed.
+        tasks: what it learns; one slider each.
+        scenes: what it trains on.
+        held_out: what it is measured on.
+        warm_up: steps made at once, before the learner takes over.
+        settings: ``steps``, ``batch_size``, ``learning_rate``, ``seed`` of a run.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        tasks: Sequence[Task],
+        scenes: Scenes,
+        held_out: Scenes,
+        *,
+        warm_up: int = 0,
+        **settings,
+    ) -> None:
+        self.session = Session(build, tasks, scenes, held_out, **settings)
+        self.sliders = {
+            task.name: ipywidgets.FloatLogSlider(
+                value=1,
+                min=-2,
+                max=3,
+                step=0.05,
+                description=f"weight of {task.name}",
+                readout_format=".3g",
+                style={"description_width": "110px"},
+                layout={"width": "430px"},
+            )
+            for task in self.session.tasks
+        }
+        for name, slider in self.sliders.items():
+            slider.observe(lambda change, name=name: self._turn(name, change.new), "value")
+        self._table = ipywidgets.HTML()
+        self.player = Player(
+            type(self).__name__,
+            step=self.session.step,
+            draw=self._refresh,
+            reset=self.session.reset,
+            say=self.say,
+        )
+        sliders = ipywidgets.HBox(
+            list(self.sliders.values()), layout={"flex_flow": "row wrap", "width": "900px"}
+        )
+        super().__init__(
+            draw_tuner, size=(9, 5.2), above=[self.player.controls, sliders], below=[self._table]
+        )
+        for _ in range(warm_up):
+            self.session.step()
+        self._refresh()
+
+    def _turn(self, name: str, weight: float) -> None:
+        self.session.balancer.set_weight(name, weight)
+        if not self.player.running:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self.session.measure()
+        runs, tasks = self.session.runs, self.session.tasks
+        self.redraw(runs, tasks)
+        self._table.value = runs_table(runs, tasks)

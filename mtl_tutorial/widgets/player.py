@@ -1,0 +1,145 @@
+"""Start, pause, step and reset for work that goes on while sliders move."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import ipywidgets
+
+PATIENCE = 5.0  # seconds without a sign from the browser after which nobody is watching
+DRAWING_SHARE = 0.1  # of the time goes into pictures, at most
+
+
+class Player:
+    """Runs a step again and again, as an asyncio task of the kernel, while somebody watches.
+
+    The task gives way after every step, so sliders act at once. Twice a second the browser
+    sends a sign; where it stops (tab closed, page gone), so does the task. A new player stops
+    the one of the same name that is running: a cell that is run again leaves nothing behind.
+
+    Args:
+        name: of the task.
+        step: makes one step; gives False when there is nothing left to do.
+        draw: draws the present state; called as often as a tenth of the time allows.
+        reset: starts over; called while nothing runs.
+        say: shows a sentence.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        step: Callable[[], bool],
+        draw: Callable[[], None],
+        reset: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._name, self._step, self._draw, self._reset, self._say = name, step, draw, reset, say
+        self._task: asyncio.Task | None = None
+        self._seen = 0.0
+        self._start = ipywidgets.Button(icon="play", tooltip="Train, or pause")
+        self._one = ipywidgets.Button(
+            description="Step", icon="step-forward", tooltip="Make one training step"
+        )
+        self._over = ipywidgets.Button(
+            description="Reset", icon="refresh", tooltip="Keep this run as a ghost and start anew"
+        )
+        self._pulse = ipywidgets.Play(
+            interval=500, max=2**31 - 1, layout={"visibility": "hidden", "width": "0px"}
+        )
+        for button, action in (
+            (self._start, self.toggle),
+            (self._one, self.step),
+            (self._over, self.reset),
+        ):
+            button.on_click(lambda _, action=action: action())
+        self._pulse.observe(self._on_pulse, "value")
+        self._show_state()
+        _cancel_running(name)
+        self.controls = ipywidgets.HBox([self._start, self._one, self._over, self._pulse])
+
+    @property
+    def running(self) -> bool:
+        """Whether steps are being made."""
+        return self._task is not None and not self._task.done()
+
+    def toggle(self) -> None:
+        """Start where it rests, pause where it runs."""
+        if self.running:
+            self.pause()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Go on making steps in the background."""
+        if self.running:
+            return
+        _cancel_running(self._name)
+        self._seen = time.monotonic()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+        self._show_state()
+
+    def pause(self) -> None:
+        """Stop after the present step, and draw."""
+        if self.running:
+            self._task.cancel()
+            self._task = None
+            self._show_state()
+            self._draw()
+
+    def step(self) -> None:
+        """Pause, make one step, and draw."""
+        self.pause()
+        if self._try_step():
+            self._draw()
+
+    def reset(self) -> None:
+        """Pause, start over, and draw."""
+        self.pause()
+        self._reset()
+        self._draw()
+
+    async def _run(self) -> None:
+        last_drawn, cost = time.monotonic(), 0.0
+        try:
+            while self._try_step():
+                now = time.monotonic()
+                if now - self._seen > PATIENCE:
+                    self._say("Paused: nobody seems to be watching. Start goes on from here.")
+                    return
+                if now - last_drawn >= cost / DRAWING_SHARE:
+                    self._draw()
+                    last_drawn = time.monotonic()
+                    cost = last_drawn - now
+                await asyncio.sleep(0)
+            
+        finally:
+            self._show_state(running=False)
+
+    def _try_step(self) -> bool:
+        try:
+            return self._step()
+        except Exception as error:  # shown to the learner; in a task it would vanish
+            self._say(f"<b>Stopped.</b> {error}")
+            return False
+
+    def _on_pulse(self, _change: object) -> None:
+        self._seen = time.monotonic()
+
+    def _show_state(self, running: bool | None = None) -> None:
+        running = self.running if running is None else running
+        self._pulse.playing = running
+        self._start.description = "Pause" if running else "Start"
+        self._start.icon = "pause" if running else "play"
+
+
+def _cancel_running(name: str) -> None:
+    try:
+        tasks = asyncio.all_tasks()
+    except RuntimeError:  # no event loop, so no task
+        return
+    for task in tasks:
+        if task.get_name() == name:
+            task.cancel()

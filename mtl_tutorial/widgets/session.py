@@ -1,0 +1,151 @@
+"""Training runs that a learner starts, stops, measures and compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from mtl_tutorial.balancing import FixedWeights
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments import seeded
+from mtl_tutorial.tasks import Task
+from mtl_tutorial.training import Score, evaluate, fit, gradient_geometry
+
+MEASURE_EVERY = 25  # steps between two measurements
+VALIDATION_SCENES = 256
+PROBE_SCENES = 64  # on which gradients are compared
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The state of a run after some step.
+
+    Args:
+        step: number of steps made.
+        weights: λ_i in force.
+        losses: training loss by task, mean over the steps since the last measurement.
+        scores: validation loss and metric by task.
+        shares: ‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task, with g_i the gradient of the shared parameters.
+        cosine: the smallest cosine between the g of two tasks; 1 where there is one task.
+    """
+
+    step: int
+    weights: dict[str, float]
+    losses: dict[str, float]
+    scores: dict[str, Score]
+    shares: dict[str, float]
+    cosine: float
+
+
+@dataclass
+class Run:
+    """One training run: its number, and its measurements, oldest first."""
+
+    number: int
+    measurements: list[Measurement] = field(default_factory=list)
+
+    @property
+    def latest(self) -> Measurement:
+        return self.measurements[-1]
+
+    @property
+    def since_change(self) -> Measurement:
+        """The last measurement before the present weights; the first where none changed."""
+        for earlier, later in zip(self.measurements[-2::-1], self.measurements[::-1], strict=False):
+            if earlier.weights != later.weights:
+                return earlier
+        return self.measurements[0]
+
+
+class Session:
+    """Runs of one model on one set of tasks; every run starts from the same seed.
+
+    Args:
+        build: makes the model.
+        tasks: what it learns.
+        scenes: what it trains on.
+        held_out: what it is measured on.
+        steps: length of a run.
+        seed: of the initial weights and the stream of scenes.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        tasks: Sequence[Task],
+        scenes: Scenes,
+        held_out: Scenes,
+        *,
+        steps: int = 1500,
+        batch_size: int = 64,
+        learning_rate: float = 5e-3,
+        seed: int = 0,
+    ) -> None:
+        self.tasks, self.steps = tuple(tasks), steps
+        self.balancer = FixedWeights({task.name: 1.0 for task in self.tasks})
+        self._build, self._scenes, self._seed = build, scenes, seed
+        self._batch_size, self._learning_rate = batch_size, learning_rate
+        self._validation = held_out.draw(VALIDATION_SCENES, torch.Generator().manual_seed(seed))
+        self._probe = scenes.draw(PROBE_SCENES, torch.Generator().manual_seed(seed))
+        self.runs: list[Run] = []
+        self._new_run()
+
+    @property
+    def run(self) -> Run:
+        """The present run; earlier ones are in ``runs``."""
+        return self.runs[-1]
+
+    def step(self) -> bool:
+        """Make one training step, measuring every 25; False where the run is over."""
+        record = next(self._records, None)
+        if record is None:
+            return False
+        self._step = record.step
+        self._since.append(record.losses)
+        if record.step % MEASURE_EVERY == 0 or record.step == self.steps:
+            self.measure()
+        return True
+
+    def measure(self) -> None:
+        """Add a measurement of the present state, unless there is one."""
+        measurements = self.run.measurements
+        weights = self.balancer.weights
+        if measurements and (measurements[-1].step, measurements[-1].weights) == (
+            self._step,
+            weights,
+        ):
+            return
+        if measurements and measurements[-1].step == self._step:
+            measurements.pop()  # the weights were turned, but no step used the old ones
+        scores = evaluate(self.model, self.tasks, self._validation)
+        geometry = gradient_geometry(self.model, self.tasks, self._probe, weights)
+        losses = {
+            task.name: torch.stack([losses[task.name] for losses in self._since]).mean().item()
+            for task in self.tasks
+            if self._since
+        }
+        self._since.clear()
+        cosine = geometry.cosines.min().item()
+        measurements.append(
+            Measurement(self._step, weights, losses, scores, geometry.shares, cosine)
+        )
+
+    def reset(self) -> None:
+        """Start over from the seed, with the present weights; a run with no step is dropped."""
+        self.measure()
+        if self.run.latest.step == 0:
+            self.runs.pop()
+        self._new_run()
+
+    def _new_run(self) -> None:
+        with seeded(self._seed) as generator:
+            self.model = self._build().to(self._scenes.digits.labels.device)
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self._learning_rate)
+        stream = self._scenes.stream(self._batch_size, generator)
+        self._records = fit(self.model, self.tasks, stream, self.balancer, optimizer, self.steps)
+        self._step, self._since = 0, []
+        self.runs.append(Run(self.runs[-1].number + 1 if self.runs else 1))
+        self.measure()
