@@ -41,6 +41,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"device {str(device)!r} was asked for, but torch sees "
             f"{torch.cuda.device_count()} CUDA GPUs here; use device='cpu'"
         )
+    try:
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, ImportError):  # each backend has its own way to be absent
+        raise ValueError(
+            f"device {str(device)!r} was asked for, but torch can't use it here; use device='cpu'"
+        ) from None
     return resolved
 
 

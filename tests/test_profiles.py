@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mtl_tutorial.profiles import check_choice, load_profile, resolve_device
+
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+
+
+def test_a_choice_among_the_choices_is_given_back():
+    assert check_choice("fruit", "pear", ("apple", "pear")) == "pear"
+
+
+def test_a_wrong_choice_is_told_the_choices_its_value_and_the_nearest():
+    with pytest.raises(
+        ValueError, match="fruit must be one of 'apple', 'pear', got 'peer'"
+    ) as told:
+        check_choice("fruit", "peer", ("apple", "pear"))
+    assert "did you mean 'pear'?" in str(told.value)
+
+
+def test_a_choice_far_from_all_choices_gets_no_suggestion():
+    with pytest.raises(ValueError) as told:
+        check_choice("fruit", "xyz", ("apple", "pear"))
+    assert "did you mean" not in str(told.value)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["apple"]])
+def test_a_choice_that_is_not_a_word_is_refused_like_any_other(value):
+    with pytest.raises(ValueError, match="fruit must be one of"):
+        check_choice("fruit", value, ("apple", "pear"))
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu")])
+def test_the_cpu_is_always_there(device):
+    assert resolve_device(device) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "cuda:one"])
+def test_a_device_unknown_to_torch_is_refused_by_name(device):
+    with pytest.raises(ValueError, match="device must be a name that torch knows") as told:
+        resolve_device(device)
+    assert repr(device) in str(told.value)
+
+
+@no_gpu
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", torch.device("cuda")])
+def test_a_gpu_is_refused_where_there_is_none(device):
+    with pytest.raises(ValueError, match=r"'cuda.*0 CUDA GPUs here; use device='cpu'"):
+        resolve_device(device)
+
+
+def test_a_gpu_beyond_the_last_is_refused():
+    with pytest.raises(ValueError, match=r"'cuda:99' was asked for.*use device='cpu'"):
+        resolve_device("cuda:99")
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has an Apple GPU")
+def test_an_apple_gpu_is_refused_where_there_is_none():
+    with pytest.raises(ValueError, match=r"'mps' was asked for.*use device='cpu'"):
+        resolve_device("mps")
+
+
+def test_the_quick_profile_is_the_default_and_needs_no_file_and_no_gpu(monkeypatch):
+    monkeypatch.delenv("MTL_PROFILE", raising=False)
+    profile = load_profile()
+    assert (profile.name, profile.digits, profile.device.type) == ("quick", "embedded", "cpu")
+
+
+def test_the_environment_chooses_the_profile_and_an_argument_overrules_it(monkeypatch):
+    monkeypatch.setenv("MTL_PROFILE", "full")
+    assert load_profile().name == "full"
+    assert load_profile("quick").name == "quick"
+
+
+def test_an_empty_environment_variable_means_quick(monkeypatch):
+    monkeypatch.setenv("MTL_PROFILE", "")
+    assert load_profile().name == "quick"
+
+
+def test_the_full_profile_is_larger_in_every_size():
+    quick, full = load_profile("quick"), load_profile("full")
+    assert full.steps > quick.steps
+    assert full.batch_size > quick.batch_size
+    assert set(full.seeds) > set(quick.seeds)
+
+
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_every_profile_has_at_least_three_different_seeds(name):
+    assert len(set(load_profile(name).seeds)) >= 3
+
+
+@no_gpu
+def test_the_full_profile_falls_back_to_the_cpu():
+    assert load_profile("full").device.type == "cpu"
+
+
+@no_gpu
+def test_a_profile_refuses_a_gpu_that_is_not_there():
+    with pytest.raises(ValueError, match="use device='cpu'"):
+        load_profile("full", device="cuda")
+
+
+def test_an_unknown_profile_is_told_the_nearest(monkeypatch):
+    with pytest.raises(ValueError, match="profile must be one of 'quick', 'full', got 'fast'"):
+        load_profile("fast")
+    monkeypatch.setenv("MTL_PROFILE", "fulll")
+    with pytest.raises(ValueError, match="did you mean 'full'"):
+        load_profile()
+
+
+def test_a_profile_tells_in_words_what_will_run():
+    assert str(load_profile("quick", device="cpu")) == (
+        "profile quick: embedded digits, 400 steps of 64 scenes, 3 seeds, on cpu"
+    )
