@@ -1,0 +1,21 @@
+"""Exercises of the lessons: each can be checked, gives hints, and shows a solution."""
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_number,
+    as_numbers,
+    choice,
+    number,
+)
+
+__all__ = [
+    "AnswerError",
+    "Exercise",
+    "as_function",
+    "as_number",
+    "as_numbers",
+    "choice",
+    "number",
+]
