@@ -104,16 +104,17 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
     try:
         data = kind(root, train=split != "test", download=True)
     except (URLError, RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
+        missing = [name for name in files if not (folder / name).exists()]
+        unpacked = all((folder / name).with_suffix("").exists() for name in files)
+        if unpacked or not (missing or damaged):
+            raise DataUnavailableError(
+                f"the unpacked files in {folder} can't be read ({str(error) or 'wrong format'}); delete "
+                f"those without '.gz' so that they are unpacked again, or {way_out}"
+            ) from error
         if damaged:
             raise DataUnavailableError(
                 f"{folder / damaged[0]} is damaged (its checksum is not the published one) and "
                 f"could not be downloaded again; put a good copy there, or {way_out}"
-            ) from error
-        missing = [name for name in files if not (folder / name).exists()]
-        if not missing:
-            raise DataUnavailableError(
-                f"the unpacked files in {folder} can't be read ({error}); delete those without "
-                f"'.gz' so that they are unpacked again, or {way_out}"
             ) from error
         raise DataUnavailableError(
             f"digits={digits!r} needs {', '.join(missing)} in {folder}, and they could not be "
