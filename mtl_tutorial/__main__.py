@@ -1,0 +1,85 @@
+"""The command line: ``python -m mtl_tutorial``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mtl_tutorial import __version__
+from mtl_tutorial.commands import UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code (0 done, 1 failed, 2 asked for the impossible)."""
+    arguments = vars(_parser().parse_args(argv))
+    run = arguments.pop("run")
+    try:
+        return run(**arguments)
+    except UsageError as error:
+        print(f"mtl_tutorial: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nmtl_tutorial: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mtl_tutorial", description="An interactive course on multi-task learning."
+    )
+    parser.add_argument("--version", action="version", version=f"mtl_tutorial {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    lab = commands.add_parser("lab", help="open the lessons in JupyterLab")
+    lab.add_argument("lesson", nargs="?", help="number or name, such as 02; the first if left out")
+    lab.add_argument("--port", type=int, help="where to serve; a free port if left out")
+    lab.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the address only"
+    )
+    lab.set_defaults(run=_lab)
+
+    doctor = commands.add_parser("doctor", help="check this machine, and say what to mend and how")
+    doctor.add_argument(
+        "--no-network", dest="network", action="store_false", help="don't look for a network"
+    )
+    doctor.set_defaults(run=_doctor)
+
+    build = commands.add_parser("build", help="run lessons and keep their outputs (maintainers)")
+    build.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="number, name or path; all that are out of date if left out",
+    )
+    build.add_argument("--force", action="store_true", help="all, out of date or not")
+    build.set_defaults(run=_build)
+    return parser
+
+
+# Each command is imported when it runs, so that --help answers at once.
+
+
+def _lab(lesson: str | None, port: int | None, browser: bool) -> int:
+    from mtl_tutorial.commands.lab import lab
+
+    lab(lesson, port=port, browser=browser)
+    return 0
+
+
+def _doctor(network: bool) -> int:
+    from mtl_tutorial.commands.doctor import examine, format_checks, is_healthy
+
+    checks = examine(network=network)
+    print(format_checks(checks))
+    return 0 if is_healthy(checks) else 1
+
+
+def _build(names: list[str], force: bool) -> int:
+    from mtl_tutorial.commands.build import build
+
+    return build(names, force=force)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The one kernel of the course: the Python that is running."""
+
+from __future__ import annotations
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+
+class RunningPython(KernelSpecManager):
+    """Offers the running Python as ``python3``, whatever kernels the user has installed."""
+
+    def _kernel_dirs_default(self) -> list[str]:
+        return []
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Give the kernel, told to write nothing but errors to the terminal.
+
+        Raises:
+            NoSuchKernel: for any name but ``python3``.
+        """
+        spec = super().get_kernel_spec(kernel_name)
+        spec.argv = [*spec.argv, "--log-level=ERROR"]
+        return spec

@@ -1,0 +1,159 @@
+"""Opens the course in JupyterLab, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands.lessons import find_lesson, lessons
+
+HOST = "127.0.0.1"
+FIRST_PORT, PORTS_TO_TRY = 8888, 100
+
+
+def lab(lesson: str | None = None, *, port: int | None = None, browser: bool = True) -> None:
+    """Serve the lessons with JupyterLab until Ctrl-C, SIGTERM or its menu's Shut Down.
+
+    The user's Jupyter configuration is left aside, apart from JupyterLab's own settings (theme,
+    font size, keys).
+
+    Args:
+        lesson: the one to open, by number or name; left out, the first.
+        port: left out, a free one.
+        browser: open a browser where there is a display.
+
+    Raises:
+        UsageError: for an unknown lesson, a port that is taken, or where there are no lessons.
+    """
+    notebook = find_lesson(lesson) if lesson else lessons()[0]
+    _check_port(port)
+    settings = _leave_user_configuration_aside()
+    clean = _config_dir()
+    try:
+        _serve(notebook, port, browser and has_display(), settings, clean)
+    finally:
+        shutil.rmtree(clean, ignore_errors=True)
+
+
+def has_display() -> bool:
+    """Tell whether a browser that opens here would be seen."""
+    if os.environ.get("BROWSER"):
+        return True
+    if sys.platform in ("darwin", "win32"):
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _check_port(port: int | None) -> None:
+    if port is None:
+        return
+    if not 1 <= port <= 65535:
+        raise UsageError(f"port must be between 1 and 65535, got {port}")
+    with socket.socket() as probe:
+        if sys.platform != "win32":  # there it would let two servers share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UsageError(
+                f"port {port} can't be used ({error.strerror}); choose another, or leave out "
+                f"--port for a free one"
+            ) from None
+
+
+def _leave_user_configuration_aside() -> str:
+    """Hide the user's Jupyter configuration; give the folder of their JupyterLab settings."""
+    from jupyterlab.commands import get_user_settings_dir
+
+    settings = get_user_settings_dir()
+    os.environ["JUPYTER_NO_CONFIG"] = "1"
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # extensions that fit this JupyterLab
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning that every kernel prints
+    return settings
+
+
+def _config_dir() -> str:
+    from jupyter_core.paths import jupyter_config_dir
+
+    return jupyter_config_dir()
+
+
+def _config(notebook: Path, port: int | None, token: str, settings: str, clean: str) -> Any:
+    from jupyterlab import NeverCheckForUpdate
+    from traitlets.config import Config
+
+    from mtl_tutorial.commands.kernel import RunningPython
+
+    return Config(
+        Application={"log_level": "ERROR"},
+        ServerApp={
+            "ip": HOST,
+            "port": port or FIRST_PORT,
+            "port_retries": 0 if port else PORTS_TO_TRY,
+            "root_dir": str(notebook.parent),
+            "allow_root": hasattr(os, "geteuid") and os.geteuid() == 0,
+            "open_browser": False,
+            "no_browser_open_file": True,
+            "kernel_spec_manager_class": RunningPython,
+        },
+        IdentityProvider={"token": token},
+        LabApp={
+            "open_browser": False,
+            "news_url": None,
+            "check_for_updates_class": NeverCheckForUpdate,
+            "extension_manager": "readonly",
+            "user_settings_dir": settings,
+            "workspaces_dir": str(Path(clean, "workspaces")),
+        },
+    )
+
+
+def _serve(notebook: Path, port: int | None, browser: bool, settings: str, clean: str) -> None:
+    from jupyterlab.labapp import LabApp
+
+    token = secrets.token_hex(24)
+    app = LabApp.initialize_server(config=_config(notebook, port, token, settings, clean))
+    _stop_on_signals(app)
+    address = f"http://{HOST}:{app.port}/lab/tree/{notebook.name}?token={token}"
+    app.io_loop.add_callback(_announce, address, browser)  # after it has begun to listen
+    app.start()
+    print("Stopped; nothing is left running.", flush=True)
+
+
+def _announce(address: str, browser: bool) -> None:
+    opening = "is opening in your browser" if browser else "waits for your browser"
+    print(f"The course {opening} at {address} (Ctrl-C stops it).", flush=True)
+    if browser:
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _stop_on_signals(app: Any) -> None:
+    stopping = threading.Event()
+
+    def stop(signum: int, frame: Any) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            app.io_loop.add_callback_from_signal(_end, app)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)
+
+
+async def _end(app: Any) -> None:
+    from jupyter_core.utils import ensure_async
+
+    # At once: a busy kernel that is asked to end writes a traceback over the terminal instead.
+    try:
+        await ensure_async(app.kernel_manager.shutdown_all(now=True))
+    finally:
+        app.stop()

@@ -1,0 +1,348 @@
+"""The lab command, run for real in a checkout made for the test."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client import BlockingKernelClient
+
+import mtl_tutorial
+
+POSIX = sys.platform != "win32"
+DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+BUSY = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+print("busy")
+while True:
+    pass
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with the real package and two lessons of one cell."""
+    package = Path(mtl_tutorial.__file__).parent
+    root = tmp_path / "checkout"
+    shutil.copytree(package, root / "mtl_tutorial", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "notebooks").mkdir()
+    cell = nbformat.v4.new_code_cell("import sys; sys.executable")
+    for name in ("00_start_here", "02_hard_sharing"):
+        notebook = nbformat.v4.new_notebook(cells=[cell])
+        nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+    return root
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """The surroundings of a user without a display, with a home folder of their own."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in DISPLAY_VARIABLES and not name.startswith("JUPYTER")
+    }
+    if sys.platform == "darwin" or not POSIX:
+        kept["SSH_CONNECTION"] = "no display"
+    return {**kept, "HOME": str(home), "USERPROFILE": str(home), **extra}
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mtl_tutorial", *arguments]
+
+
+def ask(port: int, path: str, token: str | None, *, method: str = "GET", body: Any = None):
+    """Give the status and the JSON (or text) that the server answers with."""
+    headers = {"Authorization": f"token {token}"} if token else {}
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request(method, path, json.dumps(body) if body else None, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    try:
+        return answer.status, json.loads(text)
+    except json.JSONDecodeError:
+        return answer.status, text
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+class Lab:
+    """A lab command that is running, and the address that it printed."""
+
+    def __init__(self, process: subprocess.Popen, stderr: Path) -> None:
+        self.process, self.stderr = process, stderr
+        self.sentence = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)(/\S*)\?token=(\w+)", self.sentence)
+        assert found, f"no address in {self.sentence!r}; stderr: {stderr.read_text()}"
+        self.port, self.path, self.token = int(found[1]), found[2], found[3]
+
+    def ask(self, path: str, **kwargs: Any):
+        return ask(self.port, path, self.token, **kwargs)
+
+    def start_busy_kernel(self) -> Path:
+        """Start a kernel that computes for ever, with a process of its own beside it.
+
+        Returns:
+            The kernel's connection file, which only a clean end removes.
+        """
+        status, kernel = self.ask("/api/kernels", method="POST", body={"name": "python3"})
+        assert status == 201, kernel
+        connection = self.ask_runtime_dir() / f"kernel-{kernel['id']}.json"
+        client = BlockingKernelClient(connection_file=str(connection))
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            client.execute(BUSY)
+            while client.get_iopub_msg(timeout=60)["content"].get("text") != "busy\n":
+                pass
+        finally:
+            client.stop_channels()
+        return connection
+
+    def ask_runtime_dir(self) -> Path:
+        script = "import jupyter_core.paths as paths; print(paths.jupyter_runtime_dir())"
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=self.env, capture_output=True, text=True, check=True
+        )
+        return Path(done.stdout.strip())
+
+    env: dict[str, str]
+
+
+@contextmanager
+def running_lab(checkout: Path, *arguments: str, **extra: str) -> Iterator[Lab]:
+    home = checkout.parent / "home"
+    home.mkdir(exist_ok=True)
+    env = environment(home, **extra)
+    stderr = checkout.parent / "stderr"
+    with (
+        stderr.open("w") as errors,
+        subprocess.Popen(
+            command("lab", *arguments),
+            cwd=checkout,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=POSIX,
+        ) as process,
+    ):
+        try:
+            lab = Lab(process, stderr)
+            lab.env = env
+            yield lab
+        finally:
+            process.kill()
+
+
+def processes_of(env_home: Path) -> list[int]:
+    """The processes that carry this home folder: the server, its kernels, and their children."""
+    mark = f"HOME={env_home}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            state = environ.with_name("stat").read_text().rpartition(")")[2].split()[0]
+            if mark in environ.read_bytes().split(b"\0") and state != "Z":
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_lab_opens_the_first_lesson_and_refuses_those_without_the_token(checkout):
+    with running_lab(checkout) as lab:
+        assert lab.path == "/lab/tree/00_start_here.ipynb"
+        assert lab.ask("/api/status")[0] == 200
+        assert ask(lab.port, "/api/kernels", None)[0] == 403
+        assert ask(lab.port, "/api/kernels", "a" * len(lab.token))[0] == 403
+        names = {entry["name"] for entry in lab.ask("/api/contents")[1]["content"]}
+        assert names == {"00_start_here.ipynb", "02_hard_sharing.ipynb"}
+        assert "Ctrl-C stops it" in lab.sentence
+
+
+@pytest.mark.parametrize("name", ["2", "02", "02_hard_sharing", "02_hard_sharing.ipynb"])
+def test_lab_finds_a_lesson_by_number_and_by_name(checkout, name):
+    from mtl_tutorial.commands.lessons import find_lesson
+
+    assert find_lesson(name, checkout / "notebooks").stem == "02_hard_sharing"
+
+
+def test_lab_opens_the_lesson_that_was_asked_for(checkout):
+    with running_lab(checkout, "02") as lab:
+        assert lab.path == "/lab/tree/02_hard_sharing.ipynb"
+        status, page = lab.ask(lab.path)
+        assert status == 200
+        assert '"news": {"disabled": true}' in page
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "sigterm"])
+def test_one_signal_leaves_no_server_no_kernel_and_no_file(checkout, signum):
+    with running_lab(checkout) as lab:
+        home = Path(lab.env["HOME"])
+        connection = lab.start_busy_kernel()
+        assert len(processes_of(home)) >= 3
+        os.kill(lab.process.pid, signum)
+        assert lab.process.wait(timeout=60) == 0
+        wait_until(lambda: not processes_of(home), "the end of every process", seconds=10)
+        assert not is_listening(lab.port)
+        assert not connection.exists()
+        assert not list(connection.parent.glob("jpserver-*"))
+        assert lab.stderr.read_text() == ""
+
+
+@pytest.mark.skipif(not POSIX, reason="needs a pseudo-terminal")
+def test_ctrl_c_at_a_terminal_asks_no_question(checkout):
+    import pty
+
+    home = checkout.parent / "home"
+    home.mkdir()
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", AT_A_TERMINAL],
+        cwd=checkout,
+        env=environment(home),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        shown = read_until(ours, b"Ctrl-C stops it")
+        os.write(ours, b"\x03")
+        shown += read_until(ours, b"nothing is left running")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b"?" not in shown.replace(b"?token=", b"")
+
+
+AT_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from mtl_tutorial.__main__ import main
+sys.exit(main(["lab"]))
+"""
+
+
+def read_until(descriptor: int, wanted: bytes) -> bytes:
+    shown = b""
+    while wanted not in shown:
+        try:
+            piece = os.read(descriptor, 4096)
+        except OSError:  # the other side is closed
+            piece = b""
+        assert piece, f"ended before {wanted!r}: {shown!r}"
+        shown += piece
+    return shown
+
+
+def test_the_kernel_is_this_python_whatever_the_user_has_installed(checkout):
+    wrong = checkout.parent / "wrong" / "kernels" / "python3"
+    wrong.mkdir(parents=True)
+    spec = {"argv": ["/no/such/python"], "display_name": "old", "language": "python"}
+    (wrong / "kernel.json").write_text(json.dumps(spec))
+    with running_lab(checkout, JUPYTER_PATH=str(wrong.parents[1])) as lab:
+        specs = lab.ask("/api/kernelspecs")[1]["kernelspecs"]
+        assert list(specs) == ["python3"]
+        assert specs["python3"]["spec"]["argv"][0] == sys.executable
+
+
+def test_the_users_own_jupyter_configuration_can_not_break_it(checkout):
+    home = checkout.parent / "home"
+    (home / ".jupyter").mkdir(parents=True)
+    (home / ".jupyter" / "jupyter_server_config.py").write_text(
+        "c.ServerApp.ip = '0.0.0.0'\nc.IdentityProvider.token = ''\n"
+        "c.ServerApp.base_url = '/elsewhere/'\nc.ServerApp.root_dir = '/'\n"
+        "c.LabApp.default_url = '/nowhere'\nraise SystemExit('broken')\n"
+    )
+    with running_lab(checkout) as lab:
+        assert lab.ask("/api/status")[0] == 200
+        assert ask(lab.port, "/api/kernels", None)[0] == 403
+        assert lab.stderr.read_text() == ""
+
+
+def refusal(checkout: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        command(*arguments), cwd=checkout, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_an_unknown_lesson_is_refused_with_the_names_of_the_lessons(checkout):
+    message = refusal(checkout, "lab", "07")
+    assert "00_start_here, 02_hard_sharing" in message
+    assert "'07'" in message
+
+
+def test_a_port_that_is_taken_is_refused_and_a_free_one_is_found_without_it(checkout):
+    with running_lab(checkout) as first:
+        assert str(first.port) in refusal(checkout, "lab", "--port", str(first.port))
+        with running_lab(checkout) as second:
+            assert second.port != first.port
+
+
+def test_a_package_without_its_repository_says_how_to_get_the_lessons(checkout):
+    shutil.rmtree(checkout / "notebooks")
+    assert "pip install -e ." in refusal(checkout, "lab")
+
+
+def test_help_does_not_import_torch_or_jupyter(checkout):
+    script = (
+        "import sys\nfrom mtl_tutorial.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(', '.join({'torch', 'jupyterlab', 'matplotlib'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in ("lab", "doctor", "build"):
+        assert re.search(rf"^\s+{name}\s", done.stdout, re.MULTILINE)
+
+
+def test_a_browser_opens_only_where_it_would_be_seen(monkeypatch):
+    from mtl_tutorial.commands.lab import has_display
+
+    for name in (*DISPLAY_VARIABLES, "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert not has_display()
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    assert has_display()
+    monkeypatch.delenv("WAYLAND_DISPLAY")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert has_display()
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 5000 10.0.0.2 22")
+    assert not has_display()
