@@ -34,7 +34,7 @@ STYLE = {
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.titley": 1.03,  # a place of its own: looking for one costs 40 % of a drawing
+    "axes.titley": 1.03,  # fixed: looking for a free place costs 40 % of a drawing
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -45,6 +45,21 @@ STYLE = {
     "legend.frameon": False,
     "figure.facecolor": "white",
 }
+
+
+def panels(figure: Figure, rows: int = 1, columns: int = 1) -> np.ndarray:
+    """Give the figure's axes, shape ``(rows, columns)``, with nothing drawn on them.
+
+    Axes that are there are emptied and used again: making new ones is most of the cost of a
+    drawing. Every draw function starts with this.
+    """
+    if len(figure.axes) != rows * columns:
+        figure.clear()
+        return figure.subplots(rows, columns, squeeze=False)
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.images, *axes.texts):
+            artist.remove()
+    return np.array(figure.axes).reshape(rows, columns)
 
 
 def task_style(name: str) -> dict[str, str]:
@@ -81,7 +96,7 @@ def draw_scenes(
     count, size, gap = len(images), images.shape[-1], 3
     columns = min(columns, count)
     rows = -(-count // columns)
-    axes = figure.subplots()
+    axes = panels(figure)[0, 0]
     tiles = 1 - make_grid(images, nrow=columns, padding=gap, pad_value=0)[0]
     axes.imshow(tiles.clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     corners = [
@@ -182,7 +197,7 @@ def draw_learning_curves(
         frame: as ``History.to_frame`` gives it, with a column ``seed``.
         title: what the picture shows.
     """
-    axes = figure.subplots()
+    axes = panels(figure)[0, 0]
     metrics = frame[frame["quantity"] == "validation metric"]
     for task in tasks:
         rows = metrics[metrics["task"] == task.name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import ipywidgets
@@ -11,7 +12,7 @@ from matplotlib.ticker import MultipleLocator, NullLocator
 from torch import nn
 
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.plots import BLACK, label_end, percent_axis, task_style
+from mtl_tutorial.plots import BLACK, label_end, panels, percent_axis, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Measurement, Run, Session
@@ -22,7 +23,7 @@ GHOSTS = 4  # earlier runs that are drawn
 
 def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> str:
     """Draw the last run's losses, metrics, gradient shares and cosine; earlier runs as ghosts."""
-    (loss, metric), (share, cosine) = figure.subplots(2, 2)
+    (loss, metric), (share, cosine) = panels(figure, 2, 2)
     run = runs[-1]
     for ghost in runs[-1 - GHOSTS : -1]:
         for task in tasks:
@@ -43,10 +44,7 @@ def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> st
         axes.set_xticks([0, end // 2, end])
         for change in _changes(run):
             axes.axvline(change, color=BLACK, linewidth=0.8, linestyle=":")
-    if any(r.latest.losses for r in runs):
-        loss.set_yscale("log")
-        loss.yaxis.set_minor_locator(NullLocator())
-        loss.yaxis.set_major_formatter("{x:g}")
+    _decades(loss, [value for r in runs for m in r.measurements for value in m.losses.values()])
     loss.set_title("Training loss")
     metric.set_title("Validation " + ", ".join(_metric_text(t, run.latest) for t in tasks))
     metric.set_ylim(0, 1)
@@ -62,6 +60,17 @@ def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> st
         axes.set_xlabel("training step")
     figure.subplots_adjust(0.07, 0.1, 0.94, 0.94, wspace=0.3, hspace=0.32)
     return describe_run(run, tasks)
+
+
+def _decades(axes: Axes, losses: Sequence[float]) -> None:
+    """A logarithmic axis over whole powers of ten, so that it seldom moves."""
+    exponents = [math.log10(loss) for loss in losses if loss > 0] or [-3, 1]
+    low, high = math.floor(min(exponents)), math.ceil(max(exponents))
+    if axes.get_yscale() != "log":
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
 
 
 def _plot(axes: Axes, run: Run, value: Callable, label: str = "", **style) -> None:

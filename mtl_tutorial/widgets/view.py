@@ -9,8 +9,13 @@ from typing import Any
 
 import ipywidgets
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.spines import Spine
+from PIL import Image
 
 from mtl_tutorial.plots import STYLE
 
@@ -19,24 +24,68 @@ WIDTH = 900  # of every picture on the page, in CSS pixels
 LIVE_DPI, STILL_DPI = 100, 160
 
 
-def render(draw: Draw, *args: Any, size: tuple[float, float], dpi: int, **kwargs: Any):
-    """Draw on a new figure.
+class Stage:
+    """A figure whose frame is painted once and kept, so that only what changed is drawn again.
+
+    Axes, ticks and grid stay in a background; lines, texts, images and titles go over it. The
+    background is painted anew where the limits, ticks or labels have changed.
 
     Args:
-        draw: ``draw(figure, *args, **kwargs)`` fills the figure and describes it in a line.
+        draw: ``draw(figure, *args, **kwargs)`` fills the figure, starting with
+            ``plots.panels``, and describes it in one line.
         size: width and height in inches.
         dpi: pixels an inch.
-
-    Returns:
-        The PNG's bytes, and the description.
     """
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=size, dpi=dpi)
-        FigureCanvasAgg(figure)
-        description = draw(figure, *args, **kwargs)
+
+    def __init__(self, draw: Draw, size: tuple[float, float], dpi: int) -> None:
+        self._draw = draw
+        self._figure = Figure(figsize=size, dpi=dpi)
+        self._canvas = FigureCanvasAgg(self._figure)
+        self._frame: tuple | None = None
+        self._background: Any = None
+
+    def render(self, *args: Any, **kwargs: Any) -> tuple[bytes, str]:
+        """Draw; give the PNG's bytes and the description."""
+        with matplotlib.rc_context(STYLE):
+            description = self._draw(self._figure, *args, **kwargs)
+            self._paint()
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1 if dpi == LIVE_DPI else 9})
-    return buffer.getvalue(), description
+        pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
+        Image.fromarray(pixels).save(buffer, format="png", compress_level=1)
+        return buffer.getvalue(), description
+
+    def _paint(self) -> None:
+        moving = [
+            artist
+            for axes in self._figure.axes
+            for artist in axes.get_children()
+            if artist.get_visible()
+            and artist is not axes.patch
+            and not isinstance(artist, (Axis, Spine))
+        ]
+        frame = tuple(map(_frame, self._figure.axes))
+        if frame != self._frame:
+            for artist in moving:
+                artist.set_visible(False)
+            self._canvas.draw()
+            self._background = self._canvas.copy_from_bbox(self._figure.bbox)
+            self._frame = frame
+            for artist in moving:
+                artist.set_visible(True)
+        self._canvas.restore_region(self._background)
+        for artist in sorted(moving, key=lambda artist: artist.get_zorder()):
+            artist.axes.draw_artist(artist)
+
+
+def _frame(axes: Axes) -> tuple:
+    return (
+        axes.axison,
+        axes.get_position().bounds,
+        *(
+            (axis.get_view_interval().tolist(), axis.get_ticklocs().tolist(), axis.get_label_text())
+            for axis in (axes.xaxis, axes.yaxis)
+        ),
+    )
 
 
 class Picture:
@@ -51,7 +100,7 @@ class Picture:
 
 def show(draw: Draw, *args: Any, size: tuple[float, float] = (9, 4), **kwargs: Any) -> Picture:
     """Give the picture that ``draw(figure, *args, **kwargs)`` draws; ``size`` is in inches."""
-    return Picture(*render(draw, *args, size=size, dpi=STILL_DPI, **kwargs))
+    return Picture(*Stage(draw, size, STILL_DPI).render(*args, **kwargs))
 
 
 class View(ipywidgets.VBox):
@@ -74,7 +123,7 @@ class View(ipywidgets.VBox):
         above: Sequence[ipywidgets.Widget] = (),
         below: Sequence[ipywidgets.Widget] = (),
     ) -> None:
-        self._draw, self._size, self._description = draw, size, ""
+        self._stage, self._description = Stage(draw, size, LIVE_DPI), ""
         height = round(WIDTH * size[1] / size[0])
         self.image = ipywidgets.Image(
             format="png",
@@ -85,9 +134,7 @@ class View(ipywidgets.VBox):
 
     def redraw(self, *args: Any, sentence: str | None = None, **kwargs: Any) -> None:
         """Draw anew; the sentence is the picture's description where none is given."""
-        self.image.value, self._description = render(
-            self._draw, *args, size=self._size, dpi=LIVE_DPI, **kwargs
-        )
+        self.image.value, self._description = self._stage.render(*args, **kwargs)
         self.say(self._description if sentence is None else sentence)
 
     def say(self, sentence: str) -> None:
