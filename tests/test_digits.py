@@ -252,7 +252,7 @@ def test_a_damaged_unpacked_file_gets_advice_that_works(small_unpacked, damage, 
     with pytest.raises(DataUnavailableError, match=r"delete those without '\.gz'") as told:
         load_digits("test", digits="mnist")
     assert str(small_unpacked) in str(told.value)
-    assert "()" not in str(told.value)
+    assert "read ()" not in str(told.value)
     assert "digits='embedded'" in str(told.value)
 
 

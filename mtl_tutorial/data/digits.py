@@ -107,9 +107,10 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
         missing = [name for name in files if not (folder / name).exists()]
         unpacked = all((folder / name).with_suffix("").exists() for name in files)
         if unpacked or not (missing or damaged):
+            reason = str(error) or "wrong format"
             raise DataUnavailableError(
-                f"the unpacked files in {folder} can't be read ({str(error) or 'wrong format'}); delete "
-                f"those without '.gz' so that they are unpacked again, or {way_out}"
+                f"the unpacked files in {folder} can't be read ({reason}); delete those without "
+                f"'.gz' so that they are unpacked again, or {way_out}"
             ) from error
         if damaged:
             raise DataUnavailableError(

@@ -13,6 +13,7 @@ from mtl_tutorial.data.digits import Digits, load_digits
 from mtl_tutorial.tasks import Batch, Task, accuracy, mean_iou, pixel_cross_entropy, pixel_iou
 
 INK = 0.3  # a pixel is ink where it is brighter than this share of the brightest
+LEAST_EXTENT = 8  # pixels; thin strokes fall between the samples of a smaller digit
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def located_digits(
         split: ``"train"``, ``"validation"`` or ``"test"``; no digit is in two of them.
         digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``.
         size: side of the image, in pixels.
-        extent: least and greatest length of the longer side of the ink, in pixels.
+        extent: least and greatest length of the longer side of the ink, in pixels, from 8 on.
         noise: standard deviation of the noise added to every pixel.
         device: where scenes are composed.
 
@@ -92,8 +93,10 @@ def located_digits(
         DataUnavailableError: where the digits can't be had.
     """
     low, high = extent
-    if not 1 <= low <= high <= size:
-        raise ValueError(f"extent must be 1 ≤ least ≤ greatest ≤ size={size}, got {extent}")
+    if not LEAST_EXTENT <= low <= high <= size:
+        raise ValueError(
+            f"extent must be {LEAST_EXTENT} ≤ least ≤ greatest ≤ size={size}, got {extent}"
+        )
     if not 0 <= noise < float("inf"):
         raise ValueError(f"noise must be finite and ≥ 0, got {noise}")
     source = load_digits(split, digits=digits, device=device)
