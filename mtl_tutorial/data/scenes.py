@@ -68,7 +68,7 @@ def mask_task(size: int) -> Task:
 def located_digits(
     split: str,
     *,
-    digits: str = "embedded",
+    digits: str | Digits = "embedded",
     size: int = 28,
     extent: tuple[float, float] = (14.0, 22.0),
     noise: float = 0.1,
@@ -82,7 +82,8 @@ def located_digits(
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``; no digit is in two of them.
-        digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``.
+        digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``; or digits that you have loaded,
+            which are used as they are, whatever split and device.
         size: side of the image, in pixels.
         extent: least and greatest length of the longer side of the ink, in pixels, from 8 on.
         noise: standard deviation of the noise added to every pixel.
@@ -99,7 +100,7 @@ def located_digits(
         )
     if not 0 <= noise < float("inf"):
         raise ValueError(f"noise must be finite and ≥ 0, got {noise}")
-    source = load_digits(split, digits=digits, device=device)
+    source = _source(split, digits, device)
     ink_boxes = tight_boxes(source.images[:, 0])
 
     def compose(index: Tensor, generator: Generator) -> Batch:
@@ -125,12 +126,14 @@ def located_digits(
     return Scenes((DIGIT, BOX, mask_task(size)), source, compose)
 
 
-def untouched_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> Scenes:
+def untouched_digits(
+    split: str, *, digits: str | Digits = "embedded", device: str = "cpu"
+) -> Scenes:
     """The 28x28 images as they are, with the tight box of their ink.
 
     Tasks ``digit`` and ``box``, as in `located_digits`. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
     """
-    source = load_digits(split, digits=digits, device=device)
+    source = _source(split, digits, device)
     boxes = tight_boxes(source.images[:, 0]) / source.images.shape[-1]
 
     def compose(index: Tensor, generator: Generator) -> Batch:
@@ -140,7 +143,7 @@ def untouched_digits(split: str, *, digits: str = "embedded", device: str = "cpu
     return Scenes((DIGIT, BOX), source, compose)
 
 
-def two_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> Scenes:
+def two_digits(split: str, *, digits: str | Digits = "embedded", device: str = "cpu") -> Scenes:
     """Scenes of two overlapping digits, one at the top left and one at the bottom right.
 
     A 36x36 canvas holds the left digit at rows and columns 0 to 27 and the right one at 6 to 33;
@@ -151,7 +154,7 @@ def two_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> 
 
     Source: Sener & Koltun 2018, supplement (arXiv 1810.04650).
     """
-    source = load_digits(split, digits=digits, device=device)
+    source = _source(split, digits, device)
 
     def compose(index: Tensor, generator: Generator) -> Batch:
         shape, where = (len(index),), generator.device
@@ -210,6 +213,12 @@ def resample(images: Tensor, start: Tensor, step: Tensor, size: int) -> Tensor:
         [x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1
     )
     return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def _source(split: str, digits: str | Digits, device: str) -> Digits:
+    if isinstance(digits, Digits):
+        return digits
+    return load_digits(split, digits=digits, device=device)
 
 
 def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
