@@ -16,7 +16,7 @@ from mtl_tutorial.tasks import Batch, mean_iou
 from mtl_tutorial.widgets.view import View
 
 SCENES = 12  # in a picture
-POOL = 256  # digits that the scenes of one picture are made of
+POOL = 32  # digits that the scenes of one picture are made of; few, so that a picture is quick
 KINDS = {
     "located": "one located digit",
     "two": "two digits",
