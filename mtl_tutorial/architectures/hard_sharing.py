@@ -50,4 +50,5 @@ class HardSharing(nn.Module):
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the encoder that has a weight matrix or kernel."""
-        return [m for m in self.encoder.modules() if getattr(m, "weight", None) is not None][-1]
+        weights = [(m, getattr(m, "weight", None)) for m in self.encoder.modules()]
+        return [m for m, w in weights if isinstance(w, Tensor) and w.ndim > 1][-1]
