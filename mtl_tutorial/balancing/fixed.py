@@ -40,7 +40,7 @@ class FixedWeights:
         """
         try:
             number = float(weight)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not (math.isfinite(number) and number >= 0):
             raise ValueError(f"weight of task {name!r} must be finite and ≥ 0, got {weight!r}")
@@ -71,5 +71,9 @@ class FixedWeights:
         return self.weights
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Take the weights that `state_dict` gave."""
-        self.__init__(state or None)
+        """Take the weights that `state_dict` gave.
+
+        Raises:
+            ValueError: where a weight is negative or not finite; the weights stay as they were.
+        """
+        self._weights = FixedWeights(state or None)._weights

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.balancing import FixedWeights, task_gradients
+from mtl_tutorial.tasks import Task, accuracy, mean_iou
+
+UNHURRIED = settings(deadline=None, max_examples=30)
+DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
+BOX = Task("box", F.mse_loss, mean_iou, 4)
+BAD = [-1.0, -1e-300, math.nan, math.inf, -math.inf, None, "three", [1.0], 1j, 10**400]
+
+weights = st.just(0.0) | st.floats(1e-6, 1e6)
+
+
+def model_and_losses():
+    torch.manual_seed(0)
+    model = HardSharing(ConvEncoder(2, size=8), (DIGIT, BOX))
+    outputs = model(torch.rand(6, 1, 8, 8))
+    losses = {
+        "digit": F.cross_entropy(outputs["digit"], torch.arange(6)),
+        "box": F.mse_loss(outputs["box"], torch.rand(6, 4)),
+    }
+    return model, losses
+
+
+def gradients(model):
+    return [p.grad for p in model.parameters()]
+
+
+@UNHURRIED
+@given(weights, weights)
+def test_gradients_are_those_of_the_weighted_sum_to_the_last_bit(digit, box):
+    model, losses = model_and_losses()
+    total = digit * losses["digit"] + box * losses["box"]
+    expected = torch.autograd.grad(total, list(model.parameters()), retain_graph=True)
+    given_weights = FixedWeights({"digit": digit, "box": box}).backward(losses, model)
+    assert given_weights == {"digit": digit, "box": box}
+    assert all(torch.equal(g, e) for g, e in zip(gradients(model), expected, strict=True))
+
+
+@UNHURRIED
+@given(weights, weights)
+def test_each_head_gets_its_own_gradient_times_its_weight(digit, box):
+    model, losses = model_and_losses()
+    alone = {
+        name: torch.autograd.grad(losses[name], model.task_parameters(name), retain_graph=True)
+        for name in losses
+    }
+    FixedWeights({"digit": digit, "box": box}).backward(losses, model)
+    for name, weight in (("digit", digit), ("box", box)):
+        for parameter, gradient in zip(model.task_parameters(name), alone[name], strict=True):
+            assert torch.allclose(parameter.grad, weight * gradient, rtol=1e-4, atol=1e-12)
+
+
+def test_without_weights_every_loss_counts_once():
+    model, losses = model_and_losses()
+    expected = torch.autograd.grad(
+        losses["digit"] + losses["box"], list(model.parameters()), retain_graph=True
+    )
+    assert FixedWeights().backward(losses, model) == {"digit": 1.0, "box": 1.0}
+    assert all(torch.equal(g, e) for g, e in zip(gradients(model), expected, strict=True))
+
+
+def test_a_weight_of_0_switches_a_task_off():
+    model, losses = model_and_losses()
+    alone = torch.autograd.grad(losses["box"], model.shared_parameters(), retain_graph=True)
+    FixedWeights({"digit": 0, "box": 1}).backward(losses, model)
+    assert all(not p.grad.any() for p in model.task_parameters("digit"))
+    shared = [p.grad for p in model.shared_parameters()]
+    assert all(torch.equal(g, e) for g, e in zip(shared, alone, strict=True))
+
+
+def test_a_changed_weight_acts_on_the_very_next_step():
+    balancer = FixedWeights({"digit": 1, "box": 1})
+    for weight in (1.0, 4.0, 0.5):
+        balancer.set_weight("box", weight)
+        model, losses = model_and_losses()
+        expected = torch.autograd.grad(
+            losses["digit"] + weight * losses["box"], model.shared_parameters(), retain_graph=True
+        )
+        assert balancer.backward(losses, model) == {"digit": 1.0, "box": weight}
+        shared = [p.grad for p in model.shared_parameters()]
+        assert all(torch.equal(g, e) for g, e in zip(shared, expected, strict=True))
+
+
+@pytest.mark.parametrize("weight", BAD, ids=lambda weight: repr(weight)[:9])
+def test_a_bad_weight_is_refused_with_its_task_and_its_value(weight):
+    with pytest.raises(ValueError, match="'box' must be finite and ≥ 0, got") as told:
+        FixedWeights({"digit": 1.0, "box": weight})
+    assert repr(weight)[:200] in str(told.value)
+
+
+@pytest.mark.parametrize("weight", BAD, ids=lambda weight: repr(weight)[:9])
+def test_a_refused_change_leaves_the_weights_as_they_were(weight):
+    balancer = FixedWeights({"digit": 2, "box": 3})
+    with pytest.raises(ValueError, match="'box'"):
+        balancer.set_weight("box", weight)
+    assert balancer.weights == {"digit": 2, "box": 3}
+
+
+def test_a_task_without_a_weight_is_named():
+    model, losses = model_and_losses()
+    with pytest.raises(ValueError, match=r"'digit' has no weight; .*\['box'\]"):
+        FixedWeights({"box": 1}).backward(losses, model)
+    assert all(gradient is None for gradient in gradients(model))
+
+
+def test_a_weight_without_a_task_is_named():
+    model, losses = model_and_losses()
+    with pytest.raises(
+        ValueError, match=r"weight for 'bx', but no such task; .*\['box', 'digit'\]"
+    ):
+        FixedWeights({"digit": 1, "box": 1, "bx": 1}).backward(losses, model)
+    assert all(gradient is None for gradient in gradients(model))
+
+
+def test_the_weights_given_out_are_a_copy():
+    balancer = FixedWeights({"box": 1})
+    balancer.weights["box"] = 5
+    balancer.state_dict()["box"] = 5
+    assert balancer.weights == {"box": 1}
+
+
+def test_the_weights_handed_in_are_copied():
+    mine = {"box": 1.0}
+    balancer = FixedWeights(mine)
+    mine["box"] = 5.0
+    assert balancer.weights == {"box": 1.0}
+
+
+@pytest.mark.parametrize("weights", [None, {"digit": 0.25, "box": 40.0}])
+def test_saved_weights_come_back(weights):
+    model, losses = model_and_losses()
+    other = FixedWeights({"digit": 9, "box": 9})
+    other.load_state_dict(FixedWeights(weights).state_dict())
+    expected = weights or {"digit": 1.0, "box": 1.0}
+    assert other.backward(losses, model) == expected
+
+
+def test_bad_saved_weights_leave_the_weights_as_they_were():
+    balancer = FixedWeights({"digit": 2, "box": 3})
+    with pytest.raises(ValueError, match="'box'"):
+        balancer.load_state_dict({"digit": 1.0, "box": math.nan})
+    assert balancer.weights == {"digit": 2, "box": 3}
+
+
+def test_a_task_gradient_is_its_row_of_the_jacobian():
+    model, losses = model_and_losses()
+    theta = model.shared_parameters()
+    jacobian = task_gradients(losses, theta)
+    assert jacobian.shape == (2, sum(p.numel() for p in theta))
+    for row, loss in zip(jacobian, losses.values(), strict=True):
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        assert torch.equal(row, torch.cat([p.grad.flatten() for p in theta]))
+
+
+def test_a_parameter_that_a_task_does_not_use_has_gradient_0_in_its_row():
+    used, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+    losses = {"a": used.sum(), "b": used.sum() + unused.sum()}
+    assert task_gradients(losses, [used, unused]).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
+
+
+def test_a_loss_that_does_not_reach_the_shared_parameters_is_named():
+    used, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
+    with pytest.raises(ValueError, match="'b' does not reach the shared parameters"):
+        task_gradients({"a": used.sum(), "b": unused.sum()}, [used])
+
+
+def test_task_gradients_leave_gradients_and_graph_for_a_backward_pass():
+    model, losses = model_and_losses()
+    task_gradients(losses, model.shared_parameters())
+    assert all(gradient is None for gradient in gradients(model))
+    FixedWeights().backward(losses, model)
+    assert all(gradient is not None for gradient in gradients(model))
