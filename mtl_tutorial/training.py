@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,6 +88,8 @@ def fit(
         record.weights.update(balancer.backward(losses, model))
         optimizer.step()
         yield record
+    if unchecked:
+        _check_finite(unchecked)
 
 
 def _check_finite(records: list[StepRecord]) -> None:
@@ -113,12 +116,14 @@ def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str,
     Raises:
         ValueError: where a task has no prediction or no target.
     """
-    tasks, training = tuple(tasks), model.training
+    tasks = tuple(tasks)
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         outputs = model(batch.inputs)
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     losses = task_losses(outputs, batch.targets, tasks)
     return {
         task.name: Score(
@@ -225,10 +230,11 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
     """
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
+    content = io.BytesIO()  # torch.save to a file hides the reason why it can't be written
+    torch.save({name: part.state_dict() for name, part in parts.items()}, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb") as file:
-            torch.save({name: part.state_dict() for name, part in parts.items()}, file)
+        draft.write_bytes(content.getbuffer())
         os.replace(draft, path)
     except OSError as error:
         raise OSError(
@@ -255,9 +261,10 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
         raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
-    for name, part in parts.items():
+    for name in parts:
         if name not in states:
             raise ValueError(
                 f"checkpoint {path} has no state for {name!r}, only for {sorted(states)}"
             )
+    for name, part in parts.items():
         part.load_state_dict(states[name])
