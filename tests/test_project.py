@@ -28,7 +28,7 @@ COMMANDS = (
     'python -m pip install -e ".[test]" && pytest',
 )
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml"}
+IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL"}
 JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
 
 
