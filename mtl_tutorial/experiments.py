@@ -80,7 +80,9 @@ def grid(run: Callable[..., pd.DataFrame], **axes: Iterable) -> pd.DataFrame:
     settings = [
         dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())
     ]
-    tables = [
-        run(**setting).assign(**setting) for setting in tqdm(settings, unit="run", leave=False)
-    ]
+    tables = []
+    for setting in tqdm(settings, unit="run", leave=False):
+        table = run(**setting)
+        labels = {name: [value] * len(table) for name, value in setting.items()}
+        tables.append(table.assign(**labels))
     return pd.concat(tables, ignore_index=True)
