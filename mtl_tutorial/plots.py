@@ -1,4 +1,4 @@
-"""Pictures of scenes, curves and comparisons; each function fills a figure and says what it shows."""
+"""Pictures of scenes and curves; each function fills a figure and says what it shows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
+from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from mtl_tutorial.tasks import Batch, Task
@@ -83,49 +84,64 @@ def draw_scenes(
     columns: int = 6,
     title: str = "",
 ) -> str:
-    """Draw images with their true box in grey and label, and predictions where there are some.
+    """Draw images with their targets, and predictions where there are some.
 
     Args:
-        batch: single-channel images; targets ``digit`` and ``box`` are drawn where present,
-            ``left`` and ``right`` as a label, ``mask`` as a tint.
-        outputs: predictions by task name; a predicted box is dashed, a wrong class is marked ✗.
+        batch: as for `draw_scenes_on`.
+        outputs: as for `draw_scenes_on`.
+        columns: images a row.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    draw_scenes_on(axes, batch, outputs, columns=columns)
+    axes.set_title(title)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9 if title else 0.99)
+    return title or f"{len(batch)} scenes"
+
+
+def draw_scenes_on(
+    axes: Axes,
+    batch: Batch,
+    outputs: Mapping[str, torch.Tensor] | None = None,
+    *,
+    columns: int = 6,
+) -> None:
+    """Draw images in a grid: true boxes grey and solid, predicted ones dashed.
+
+    Args:
+        batch: single-channel images. Targets ``digit``, ``left`` and ``right`` become a label,
+            ``box`` a frame, ``mask`` a tint.
+        outputs: predictions by task name; a class is marked ✓ or ✗, a mask is tinted in place
+            of the true one.
         columns: images a row.
     """
     outputs = outputs or {}
     images = batch.inputs.detach().cpu()
-    count, size, gap = len(images), images.shape[-1], 3
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    axes = panels(figure)[0, 0]
-    tiles = 1 - make_grid(images, nrow=columns, padding=gap, pad_value=0)[0]
+    size, gap = images.shape[-1], 2
+    head = 7 if batch.targets.keys() & {"digit", "left", "right"} else 0  # rows for the label
+    columns = min(columns, len(images))
+    framed = F.pad(images, (0, 0, head, 0))
+    tiles = 1 - make_grid(framed, nrow=columns, padding=gap, pad_value=0)[0]
     axes.imshow(tiles.clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     corners = [
-        (gap + (i % columns) * (size + gap), gap + (i // columns) * (size + gap))
-        for i in range(count)
+        (gap + (i % columns) * (size + gap), head + gap + (i // columns) * (size + head + gap))
+        for i in range(len(images))
     ]
     if "mask" in batch.targets:
-        _tint_masks(axes, batch.targets["mask"].cpu(), corners, tiles.shape)
+        masks = batch.targets["mask"]
+        if "mask" in outputs:
+            masks = (outputs["mask"] > 0).float().reshape(masks.shape)
+        _tint_masks(axes, masks.cpu(), corners, tiles.shape)
     if "box" in batch.targets:
         _add_boxes(axes, batch.targets["box"], corners, size, edgecolor="#555555", linewidth=1.6)
     if "box" in outputs:
-        style = task_style("box")
-        _add_boxes(
-            axes,
-            outputs["box"],
-            corners,
-            size,
-            edgecolor=style["color"],
-            linestyle="--",
-            linewidth=2,
-        )
+        style = {"edgecolor": task_style("box")["color"], "linestyle": "--", "linewidth": 2}
+        _add_boxes(axes, outputs["box"], corners, size, **style)
     for i, (x, y) in enumerate(corners):
         text, right = _scene_label(batch, outputs, i)
         colour = BLACK if right else VERMILION
-        axes.text(x + 1, y + 1, text, va="top", fontsize=12, fontweight="bold", color=colour)
+        axes.text(x, y - 1, text, va="bottom", fontsize=12, fontweight="bold", color=colour)
     axes.set_axis_off()
-    axes.set_title(title)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.92 if title else 0.99)
-    return title or f"{count} scenes, in {rows} rows"
 
 
 def _tint_masks(axes: Axes, masks: torch.Tensor, corners: list, shape: tuple) -> None:
@@ -146,10 +162,10 @@ def _add_boxes(axes: Axes, boxes: torch.Tensor, corners: list, size: int, **styl
 
 
 def _scene_label(batch: Batch, outputs: Mapping[str, torch.Tensor], i: int) -> tuple[str, bool]:
-    true = [str(batch.targets[n][i].item()) for n in ("digit", "left", "right") if n in batch.targets]
-    guess = [
-        str(outputs[n][i].argmax().item()) for n in ("digit", "left", "right") if n in outputs
+    true = [
+        str(batch.targets[n][i].item()) for n in ("digit", "left", "right") if n in batch.targets
     ]
+    guess = [str(outputs[n][i].argmax().item()) for n in ("digit", "left", "right") if n in outputs]
     if not guess:
         return " ".join(true), True
     if guess == true:
@@ -157,35 +173,49 @@ def _scene_label(batch: Batch, outputs: Mapping[str, torch.Tensor], i: int) -> t
     return f"{' '.join(guess)} ✗", False
 
 
-def draw_band(
-    axes: Axes, frame: pd.DataFrame, x: str, y: str = "value", *, label: str = "", **style
-) -> None:
+def draw_band(axes: Axes, frame: pd.DataFrame, x: str, y: str = "value", **style) -> pd.Series:
     """Draw the mean of ``y`` over seeds at each ``x``, and its range over seeds as a band.
 
-    ``label`` is written at the right end of the line.
+    Returns:
+        The mean by ``x``.
     """
     groups = frame.groupby(x)[y]
-    mean = groups.mean()
-    axes.fill_between(
-        mean.index, groups.min(), groups.max(), color=style["color"], alpha=0.18, linewidth=0
-    )
+    mean, colour = groups.mean(), style["color"]
+    axes.fill_between(mean.index, groups.min(), groups.max(), color=colour, alpha=0.18, linewidth=0)
     axes.plot(mean.index, mean, **style)
-    if label:
-        label_end(axes, mean.index[-1], mean.iloc[-1], label, style["color"])
+    return mean
 
 
-def label_end(axes: Axes, x: float, y: float, label: str, color: str) -> None:
-    """Write a line's name at its right end."""
-    axes.annotate(
-        label,
-        (x, y),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        color=color,
-        fontweight="bold",
-        annotation_clip=False,
-    )
+def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
+    """Write the names of tasks at the right ends of their lines, apart from each other.
+
+    Args:
+        ends: ``(x, y, label)``; the label's first word is the task, which gives the colour. Call
+            it once the limits of the axes are set.
+    """
+    places = []
+    for x, y, label in ends:
+        height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1]
+        places.append([height, x, label])
+    inches = axes.get_position().height * axes.figure.get_figheight()
+    line = 0.19 / inches  # the height of a line of text, as a share of the axes' height
+    below = -1.0
+    for place in sorted(places):
+        lines = place[2].count("\n") + 1
+        place[0] = max(place[0], below + line * lines / 2)
+        below = place[0] + line * lines / 2
+    for height, x, label in places:
+        axes.annotate(
+            label,
+            (x, height),
+            xycoords=("data", "axes fraction"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=task_style(label.split()[0])["color"],
+            fontweight="bold",
+            annotation_clip=False,
+        )
 
 
 def draw_learning_curves(
@@ -199,15 +229,16 @@ def draw_learning_curves(
     """
     axes = panels(figure)[0, 0]
     metrics = frame[frame["quantity"] == "validation metric"]
+    figure.subplots_adjust(0.09, 0.15, 0.84, 0.9)
+    last = metrics["step"].max()
+    axes.set(xlabel="training step", ylabel="validation metric", xlim=(0, last), ylim=(0, 1))
+    ends = []
     for task in tasks:
         rows = metrics[metrics["task"] == task.name]
-        draw_band(
-            axes, rows, "step", label=f"{task.name}\n{task.metric_name}", **task_style(task.name)
-        )
-    axes.set(xlabel="training step", ylabel="validation metric", ylim=(0, 1))
-    axes.set_xlim(left=0)
+        mean = draw_band(axes, rows, "step", **task_style(task.name))
+        ends.append((last, mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
+    label_ends(axes, ends)
     axes.set_title(title)
-    figure.subplots_adjust(0.09, 0.15, 0.84, 0.9)
     return title
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MultipleLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from torch import nn
 
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.plots import BLACK, label_end, panels, percent_axis, task_style
+from mtl_tutorial.plots import BLACK, label_ends, panels, percent_axis, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Measurement, Run, Session
@@ -24,42 +24,50 @@ GHOSTS = 4  # earlier runs that are drawn
 def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> str:
     """Draw the last run's losses, metrics, gradient shares and cosine; earlier runs as ghosts."""
     (loss, metric), (share, cosine) = panels(figure, 2, 2)
-    run = runs[-1]
-    for ghost in runs[-1 - GHOSTS : -1]:
-        for task in tasks:
-            style = {**task_style(task.name), "alpha": 0.25, "linewidth": 1.4}
-            _plot(loss, ghost, lambda m, name=task.name: m.losses.get(name), **style)
-            _plot(metric, ghost, lambda m, name=task.name: m.scores[name].metric, **style)
-    for task in tasks:
-        style = task_style(task.name)
-        _plot(loss, run, lambda m, name=task.name: m.losses.get(name), task.name, **style)
-        _plot(metric, run, lambda m, name=task.name: m.scores[name].metric, task.name, **style)
-        _plot(share, run, lambda m, name=task.name: m.shares[name], task.name, **style)
-    _plot(cosine, run, lambda m: m.cosine, color=BLACK)
-    cosine.axhline(0, color=BLACK, linewidth=0.8)
-    longest = max(r.latest.step for r in runs[-1 - GHOSTS :])
-    end = max(200, -(-longest // 200) * 200)
+    figure.subplots_adjust(0.08, 0.1, 0.94, 0.94, wspace=0.28, hspace=0.32)
+    run, shown = runs[-1], runs[-1 - GHOSTS :]
+    end = max(200, -(-max(r.latest.step for r in shown) // 200) * 200)
     for axes in (loss, metric, share, cosine):
-        axes.set_xlim(0, end)
-        axes.set_xticks([0, end // 2, end])
+        axes.set(xlim=(0, end), xticks=[0, end // 2, end])
         for change in _changes(run):
             axes.axvline(change, color=BLACK, linewidth=0.8, linestyle=":")
-    _decades(loss, [value for r in runs for m in r.measurements for value in m.losses.values()])
-    loss.set_title("Training loss")
-    metric.set_title("Validation " + ", ".join(_metric_text(t, run.latest) for t in tasks))
-    metric.set_ylim(0, 1)
-    for axes in (metric, share, cosine):
-        axes.yaxis.set_major_locator(MultipleLocator(0.5))
-    largest = max(tasks, key=lambda task: run.latest.shares[task.name])
-    share.set_title(f"{largest.name} has {run.latest.shares[largest.name]:.0%} of the gradient")
+    _decades(loss, [value for r in shown for m in r.measurements for value in m.losses.values()])
+    metric.set(ylim=(0, 1), yticks=[0, 0.5, 1])
     percent_axis(share)
-    cosine.set_ylim(-1, 1)
-    pull = "apart" if run.latest.cosine < 0 else "together"
-    cosine.set_title(f"Gradients pull {pull}: cosine {run.latest.cosine:+.1f}")
-    for axes in (share, cosine):
-        axes.set_xlabel("training step")
-    figure.subplots_adjust(0.07, 0.1, 0.94, 0.94, wspace=0.3, hspace=0.32)
+    share.set(yticks=[0, 0.5, 1], xlabel="training step")
+    cosine.set(ylim=(-1, 1), yticks=[-1, 0, 1], xlabel="training step")
+    for axes, value in (
+        (loss, lambda m, name: m.losses.get(name)),
+        (metric, lambda m, name: m.scores[name].metric),
+        (share, lambda m, name: m.shares[name]),
+    ):
+        _plot_tasks(axes, shown if axes is not share else [run], tasks, value)
+    cosine.plot([m.step for m in run.measurements], [m.cosine for m in run.measurements], c=BLACK)
+    cosine.axhline(0, color=BLACK, linewidth=0.8)
+    now = run.latest
+    largest = max(tasks, key=lambda task: now.shares[task.name]).name
+    loss.set_title("Training loss")
+    metric.set_title("Validation: " + ", ".join(_metric_text(task, now) for task in tasks))
+    share.set_title(f"{largest} has {now.shares[largest]:.0%} of the shared gradient")
+    pull = "apart" if now.cosine < 0 else "together"
+    cosine.set_title(f"Gradients pull {pull}: cosine {now.cosine:+.1f}".replace("-", "−"))
     return describe_run(run, tasks)
+
+
+def _plot_tasks(axes: Axes, runs: Sequence[Run], tasks: Sequence[Task], value: Callable) -> None:
+    """Plot ``value(measurement, task)`` of the last run with labels, of earlier ones pale."""
+    ends = []
+    for task in tasks:
+        for run in runs:
+            points = [(m.step, value(m, task.name)) for m in run.measurements]
+            points = [point for point in points if point[1] is not None]
+            if not points:
+                continue
+            ghost = {"alpha": 0.25, "linewidth": 1.4} if run is not runs[-1] else {}
+            axes.plot(*zip(*points, strict=True), **task_style(task.name), **ghost)
+            if not ghost:
+                ends.append((*points[-1], task.name))
+    label_ends(axes, ends)
 
 
 def _decades(axes: Axes, losses: Sequence[float]) -> None:
@@ -71,14 +79,6 @@ def _decades(axes: Axes, losses: Sequence[float]) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
-
-
-def _plot(axes: Axes, run: Run, value: Callable, label: str = "", **style) -> None:
-    points = [(m.step, value(m)) for m in run.measurements if value(m) is not None]
-    if points:
-        axes.plot(*zip(*points, strict=True), **style)
-        if label:
-            label_end(axes, *points[-1], label, style["color"])
 
 
 def _changes(run: Run) -> list[int]:
@@ -195,7 +195,8 @@ class LossWeightTuner(View):
             self._refresh()
 
     def _refresh(self) -> None:
-        self.session.measure()
+        if not self.player.running:
+            self.session.measure()
         runs, tasks = self.session.runs, self.session.tasks
         self.redraw(runs, tasks)
         self._table.value = runs_table(runs, tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import time
 from collections.abc import Callable
 
@@ -92,8 +93,10 @@ class Player:
     def step(self) -> None:
         """Pause, make one step, and draw."""
         self.pause()
-        if self._try_step():
-            self._draw()
+        ending = self._try_step()
+        self._draw()
+        if ending:
+            self._say(ending)
 
     def reset(self) -> None:
         """Pause, start over, and draw."""
@@ -102,37 +105,39 @@ class Player:
         self._draw()
 
     async def _run(self) -> None:
-        last_drawn, cost = time.monotonic(), 0.0
+        drawn, cost, ending = time.monotonic(), 0.0, ""
         try:
-            while self._try_step():
+            while not (ending := self._try_step()):
                 now = time.monotonic()
                 if now - self._seen > PATIENCE:
-                    self._say("Paused: nobody seems to be watching. Start goes on from here.")
-                    return
-                if now - last_drawn >= cost / DRAWING_SHARE:
+                    ending = "Paused: nobody seems to be watching. Start goes on from here."
+                    break
+                if now - drawn > cost / DRAWING_SHARE:
                     self._draw()
-                    last_drawn = time.monotonic()
-                    cost = last_drawn - now
+                    drawn = time.monotonic()
+                    cost = drawn - now
                 await asyncio.sleep(0)
-            
         finally:
-            self._show_state(running=False)
+            if asyncio.current_task() is self._task:  # else paused, and perhaps started again
+                self._task = None
+            self._show_state()
+        self._draw()
+        self._say(ending)
 
-    def _try_step(self) -> bool:
+    def _try_step(self) -> str:
+        """Make a step; give a sentence where it was the last."""
         try:
-            return self._step()
-        except Exception as error:  # shown to the learner; in a task it would vanish
-            self._say(f"<b>Stopped.</b> {error}")
-            return False
+            return "" if self._step() else "This run is over. Reset keeps it and starts another."
+        except Exception as error:  # a task's exception would vanish unseen
+            return f"<b>Stopped.</b> {html.escape(str(error))}"
 
     def _on_pulse(self, _change: object) -> None:
         self._seen = time.monotonic()
 
-    def _show_state(self, running: bool | None = None) -> None:
-        running = self.running if running is None else running
-        self._pulse.playing = running
-        self._start.description = "Pause" if running else "Start"
-        self._start.icon = "pause" if running else "play"
+    def _show_state(self) -> None:
+        self._pulse.playing = self.running
+        self._start.description = "Pause" if self.running else "Start"
+        self._start.icon = "pause" if self.running else "play"
 
 
 def _cancel_running(name: str) -> None:

@@ -49,6 +49,7 @@ class Run:
 
     @property
     def latest(self) -> Measurement:
+        """The last measurement."""
         return self.measurements[-1]
 
     @property

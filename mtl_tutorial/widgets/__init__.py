@@ -1,0 +1,1 @@
+"""What learners turn and press; every widget stands on `view.View`."""
