@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 
 
 class RunningPython(KernelSpecManager):
@@ -20,3 +21,10 @@ class RunningPython(KernelSpecManager):
         spec = super().get_kernel_spec(kernel_name)
         spec.argv = [*spec.argv, "--log-level=ERROR"]
         return spec
+
+
+class RunningPythonManager(AsyncKernelManager):
+    """Starts and ends one kernel of the running Python."""
+
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return RunningPython(parent=self)

@@ -1,0 +1,340 @@
+"""Runs lessons and keeps their outputs, without what changes from run to run."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+from mtl_tutorial.commands.kernel import RunningPythonManager
+from mtl_tutorial.commands.lessons import find_lesson, lessons
+
+MAX_BYTES = 400_000
+CELL_SECONDS = 600
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}\b")
+TEMPORARY = re.compile(r"\bipykernel_\d+\b")
+
+
+class BuildError(Exception):
+    """A notebook can't be kept as it came out; the message names it, the cell and the reason."""
+
+
+def build(names: Sequence[str] = (), *, force: bool = False, folder: Path | None = None) -> int:
+    """Run notebooks in the quick profile and write them back with their outputs.
+
+    Args:
+        names: numbers, names or paths; left out, those whose digest is stale.
+        force: left-out names mean every notebook.
+        folder: where the lessons lie, if not in ``notebooks`` of the checkout.
+
+    Returns:
+        The exit code: 1 where a notebook failed; it is left as it was, and none follows.
+
+    Raises:
+        UsageError: for a name that is no lesson.
+    """
+    paths = [find_lesson(name, folder) for name in names] or lessons(folder)
+    if not names and not force:
+        paths = [path for path in paths if not is_fresh(nbformat.read(path, as_version=4))]
+    if not paths:
+        print("Every notebook is up to date (--force builds them all the same).")
+    for path in paths:
+        print(f"{path.stem:<28}", end="", flush=True)
+        start = time.monotonic()
+        try:
+            size, remarks = build_notebook(path)
+        except BuildError as error:
+            print("failed", flush=True)
+            print(f"mtl_tutorial: {error}", file=sys.stderr)
+            return 1
+        print(f"{time.monotonic() - start:6.1f} s {size / 1000:6.0f} kB", flush=True)
+        for remark in remarks:
+            print(f"    {remark}", flush=True)
+    return 0
+
+
+def build_notebook(path: Path) -> tuple[int, list[str]]:
+    """Run one notebook and replace it by what came out.
+
+    Returns:
+        Its size in bytes, and remarks on what an author may want to look at.
+
+    Raises:
+        BuildError: where a cell raises, an output can't be kept or the file grows too large; the
+            file on disk is then untouched.
+    """
+    before = path.read_bytes()
+    source = nbformat.reads(before.decode(), as_version=4)
+    ran = run(source, path)
+    remarks = [
+        f"cell {number} wrote to stderr: {line}"
+        for number, cell in _code_cells(ran)
+        for line in _complaints(cell.outputs)
+    ]
+    kept = strip(ran)
+    for number, cell in _code_cells(kept):
+        if found := _volatile(cell.outputs):
+            raise BuildError(f"{path.stem}, cell {number}: {found}")
+    kept.metadata.mtl_tutorial = {"digest": digest(kept)}
+    text = nbformat.writes(kept) + "\n"
+    if (size := len(text.encode())) > MAX_BYTES:
+        sizes = {number: len(json.dumps(cell.outputs)) for number, cell in _code_cells(kept)}
+        largest = max(sizes, key=sizes.__getitem__)
+        raise BuildError(
+            f"{path.stem} has {size / 1000:.0f} kB, and {MAX_BYTES // 1000} kB are allowed; the "
+            f"largest output is that of cell {largest} ({sizes[largest] / 1000:.0f} kB)"
+        )
+    if path.read_bytes() != before:
+        raise BuildError(f"{path.stem} was changed while it ran; build it again")
+    _replace(path, text)
+    return size, remarks
+
+
+def digest(notebook: NotebookNode) -> str:
+    """Give the SHA-256 of the cells' types and sources, in hexadecimal."""
+    cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
+
+
+def is_fresh(notebook: NotebookNode) -> bool:
+    """Tell whether the outputs were built from the cells as they are now."""
+    return notebook.metadata.get("mtl_tutorial", {}).get("digest") == digest(notebook)
+
+
+def run(notebook: NotebookNode, path: Path) -> NotebookNode:
+    """Give a copy of the notebook with the outputs of a fresh kernel in ``path``'s folder.
+
+    Raises:
+        BuildError: naming the cell that raised, and its error.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    ran = copy.deepcopy(notebook)
+    for _, cell in _code_cells(ran):
+        cell.update(outputs=[], execution_count=None)
+    interrupt = _Interrupt()
+    client = NotebookClient(
+        ran,
+        kernel_name="python3",
+        kernel_manager_class=RunningPythonManager,
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout=CELL_SECONDS,
+        record_timing=False,
+        store_widget_state=False,
+        shutdown_kernel="immediate",
+        on_notebook_start=interrupt.listen,
+    )
+    with tempfile.TemporaryDirectory() as profile:
+        try:
+            client.execute(env=_environment(profile))
+        except CellExecutionError as error:
+            reason = f"{error.ename}: {error.evalue}" if error.ename else str(error)
+            raise BuildError(f"{path.stem}, {_last_cell(ran)} raised {reason}") from None
+        except CellTimeoutError:
+            raise BuildError(
+                f"{path.stem}, {_last_cell(ran)} took more than {CELL_SECONDS} s"
+            ) from None
+        except (asyncio.CancelledError, DeadKernelError):
+            if interrupt.came:
+                raise KeyboardInterrupt from None
+            raise BuildError(f"{path.stem}, {_last_cell(ran)} ended the kernel") from None
+    return ran
+
+
+class _Interrupt:
+    """Ends a run on Ctrl-C, and remembers it: nbclient takes it for a kernel that died."""
+
+    came = False
+
+    def listen(self, notebook: NotebookNode) -> None:
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+        def end() -> None:
+            self.came = True
+            task.cancel()
+
+        with contextlib.suppress(NotImplementedError):  # Windows raises KeyboardInterrupt itself
+            loop.add_signal_handler(signal.SIGINT, end)
+            loop.add_signal_handler(signal.SIGTERM, end)
+
+
+def _environment(profile: str) -> dict[str, str]:
+    """The quick profile and nothing of this user's, so that outputs are the same everywhere."""
+    kept = {name: value for name, value in os.environ.items() if name != "MTL_DATA_ROOT"}
+    return {
+        **kept,
+        "MTL_PROFILE": "quick",
+        "IPYTHONDIR": profile,
+        "PYTHONHASHSEED": "0",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+def _code_cells(notebook: NotebookNode) -> Iterable[tuple[int, NotebookNode]]:
+    """The code cells with their numbers, counted from 1 over all cells."""
+    return [
+        (number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"
+    ]
+
+
+def _last_cell(notebook: NotebookNode) -> str:
+    """Name the last cell that began to run, by number and first line."""
+    started = [
+        (n, cell) for n, cell in _code_cells(notebook) if cell.execution_count or cell.outputs
+    ]
+    number, cell = started[-1] if started else _code_cells(notebook)[0]
+    line = next((line for line in cell.source.splitlines() if line.strip()), "")
+    return f"cell {number} ({line.strip()[:60]!r})"
+
+
+def strip(notebook: NotebookNode) -> NotebookNode:
+    """Give a copy without live widgets, progress, stderr, timings and kernel versions."""
+    kept = copy.deepcopy(notebook)
+    kept.metadata.pop("widgets", None)
+    kept.metadata.kernelspec = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    kept.metadata.language_info = {"name": "python"}
+    for _, cell in _code_cells(kept):
+        cell.metadata.pop("execution", None)
+        cell.outputs = _merge_streams(
+            output for output in map(_strip_output, cell.outputs) if output is not None
+        )
+    return kept
+
+
+def _strip_output(output: NotebookNode) -> NotebookNode | None:
+    if output.output_type == "stream":
+        if output.name == "stderr":
+            return None
+        return output
+    if output.output_type == "error":
+        return output
+    was_widget = output.data.pop(WIDGET, None) is not None
+    if not output.data.get("image/png", "-"):
+        del output.data["image/png"]
+    if was_widget and not output.data.keys() - {"text/plain"}:
+        return None
+    if "image/png" in output.data:
+        output.data["image/png"] = shrink(output.data["image/png"])
+    return output
+
+
+def _merge_streams(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Join neighbouring streams: where the kernel splits them depends on timing."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        if merged and output.output_type == merged[-1].output_type == "stream":
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    for output in merged:
+        if output.output_type == "stream":
+            output.text = _as_shown(output.text)
+    return [output for output in merged if output.get("text", "-")]
+
+
+def _as_shown(text: str) -> str:
+    """What a terminal shows in the end of text that goes back to the start of its lines."""
+    *lines, last = text.split("\n")
+    lines = [line.removesuffix("\r").rpartition("\r")[2] for line in lines]
+    return "\n".join([*lines, last.rpartition("\r")[2]])
+
+
+def shrink(png: str) -> str:
+    """Give a picture (PNG in base64) with a palette of 256 colours, where that is smaller.
+
+    The palette covers the colours that occur, not the frequent ones alone, so that thin lines
+    keep theirs. A picture with transparency stays as it is.
+    """
+    original = base64.b64decode(png)
+    with Image.open(io.BytesIO(original)) as image:
+        if image.convert("RGBA").getextrema()[3][0] < 255:
+            return png
+        small = image.convert("RGB").quantize(
+            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+    buffer = io.BytesIO()
+    small.save(buffer, format="png", optimize=True)
+    return base64.b64encode(min(original, buffer.getvalue(), key=len)).decode()
+
+
+def _complaints(outputs: Iterable[NotebookNode]) -> list[str]:
+    """What was written to stderr and is no progress bar."""
+    text = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stderr")
+    return [line.strip() for line in text.split("\n") if line.strip() and "\r" not in line]
+
+
+def _volatile(outputs: Iterable[NotebookNode]) -> str | None:
+    """Say which text in the outputs is true on this machine or in this run only."""
+    for text in _texts(outputs):
+        for folder in _private_folders():
+            if folder.search(text):
+                return f"its output contains the path {folder.search(text)[0]}; print none"
+        if found := ADDRESS.search(text):
+            return (
+                f"its output contains the memory address {found[0].removeprefix('at ')}, which "
+                f"changes with every run; end the cell's last line with a semicolon"
+            )
+        if found := TEMPORARY.search(text):
+            return f"its output contains the temporary path {found[0]}"
+    return None
+
+
+def _texts(outputs: Iterable[NotebookNode]) -> Iterable[str]:
+    for output in outputs:
+        if output.output_type == "stream":
+            yield output.text
+        elif output.output_type == "error":
+            yield "\n".join([output.evalue, *output.traceback])
+        else:
+            for kind, value in output.data.items():
+                if not kind.startswith("image/") or kind == "image/svg+xml":
+                    yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _private_folders() -> list[re.Pattern[str]]:
+    checkout = Path(__file__).resolve().parents[2]
+    environment = [Path(sys.prefix)] if sys.prefix != sys.base_prefix else []
+    folders = [checkout, Path.home(), Path.home().resolve(), *environment]
+    spellings = {
+        spelling
+        for folder in folders
+        if len(folder.parts) > 1
+        for spelling in (str(folder), folder.as_posix(), repr(str(folder))[1:-1])
+    }
+    longest_first = sorted(spellings, key=len, reverse=True)
+    return [re.compile(rf"(?<![\w.-]){re.escape(spelling)}(?![\w-])") for spelling in longest_first]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file in one step: a reader sees the old one or the new one."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, path.stat().st_mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

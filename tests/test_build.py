@@ -1,0 +1,321 @@
+"""The build command on small notebooks: what it keeps, what it drops and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat import NotebookNode
+from PIL import Image
+
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands.build import build, digest, is_fresh, shrink, strip
+
+PNG = 'display({"image/png": PNG, "text/plain": "a red square"}, raw=True)'
+LIVE = """
+import ipywidgets
+class Live(ipywidgets.IntSlider):
+    def _repr_mimebundle_(self, **kwargs):
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "image/png": PNG, "text/plain": "a picture"}
+Live()
+"""
+VOLATILE = """
+import sys
+from tqdm.auto import tqdm
+for i in tqdm(range(3)):
+    pass
+for i in tqdm(range(3), file=sys.stdout):
+    pass
+print("step 1", end="\\r")
+print("step 2", end="\\r")
+print("done", flush=True)
+print("after", flush=True)
+print("a warning", file=sys.stderr)
+"""
+
+
+def picture(size: int = 8, seed: int | None = None) -> str:
+    """A PNG in base64: red, or noise that no compression makes smaller."""
+    pixels = np.zeros((size, size, 3), dtype=np.uint8)
+    pixels[:] = (213, 94, 0)
+    if seed is not None:
+        pixels = np.random.default_rng(seed).integers(0, 256, pixels.shape, dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def lesson(folder: Path, *sources: str, name: str = "00_start_here") -> Path:
+    """Write a notebook with a heading and code cells, never built."""
+    cells = [nbformat.v4.new_markdown_cell("# A lesson", id="heading")]
+    cells += [nbformat.v4.new_code_cell(text, id=f"cell-{i}") for i, text in enumerate(sources)]
+    path = folder / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def outputs(path: Path) -> list[list[NotebookNode]]:
+    return [cell.outputs for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def test_building_twice_gives_the_same_bytes(tmp_path, capsys):
+    path = lesson(
+        tmp_path,
+        f"PNG = {picture()!r}",
+        f"import os\nprint(os.environ['MTL_PROFILE'], os.path.samefile('.', {str(tmp_path)!r}))",
+        PNG,
+        LIVE,
+        VOLATILE,
+        "{'b', 'a', 'c'}",
+    )
+    assert build(folder=tmp_path) == 0
+    once = path.read_bytes()
+    assert build(folder=tmp_path, force=True) == 0
+    assert path.read_bytes() == once
+    assert "quick True" in once.decode()
+    built = read(path)
+    nbformat.validate(built)
+    counts = [cell.execution_count for cell in built.cells if cell.cell_type == "code"]
+    assert counts == [1, 2, 3, 4, 5, 6]
+    assert built.metadata.language_info == {"name": "python"}
+    assert built.metadata.mtl_tutorial == {"digest": digest(built)}
+    assert "widgets" not in built.metadata
+    assert all("execution" not in cell.metadata for cell in built.cells)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.endswith("kB")] == ["00_start_here"] * 2
+    assert "    cell 6 wrote to stderr: a warning" in lines
+
+
+def test_a_live_view_keeps_its_picture_and_a_progress_bar_leaves_nothing(tmp_path):
+    path = lesson(tmp_path, f"PNG = {picture()!r}", LIVE, VOLATILE)
+    assert build(folder=tmp_path) == 0
+    _, (live,), (text,) = outputs(path)
+    assert set(live.data) == {"image/png", "text/plain"}
+    assert live.data["text/plain"] == "a picture"
+    assert text.name == "stdout"
+    assert text.text.endswith("done\nafter\n")
+    assert "step" not in text.text
+    assert "\r" not in text.text
+
+
+def test_only_a_notebook_whose_cells_changed_is_built_again(tmp_path, capsys):
+    first = lesson(tmp_path, "1")
+    second = lesson(tmp_path, "2", name="01_two_tasks")
+    assert build(folder=tmp_path) == 0
+    assert is_fresh(read(first)) and is_fresh(read(second))
+    changed = read(second)
+    changed.cells[1].source = "3"
+    assert not is_fresh(changed)
+    nbformat.write(changed, second)
+    before = first.stat().st_mtime_ns
+    capsys.readouterr()
+    assert build(folder=tmp_path) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["01_two_tasks"]
+    assert first.stat().st_mtime_ns == before
+    assert build(folder=tmp_path) == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_a_digest_changes_with_type_and_source_and_with_nothing_else(tmp_path):
+    notebook = read(lesson(tmp_path, "1", "2"))
+    original = digest(notebook)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="hello")]
+    notebook.metadata.anything = "else"
+    assert digest(notebook) == original
+    notebook.cells[1].source = "1 "
+    assert digest(notebook) != original
+    notebook.cells[1].source = "1"
+    notebook.cells[0].cell_type = "raw"
+    assert digest(notebook) != original
+
+
+@pytest.mark.parametrize("name", ["1", "01", "01_two_tasks"])
+def test_a_name_builds_that_notebook_alone(tmp_path, name):
+    first, second = lesson(tmp_path, "1"), lesson(tmp_path, "2", name="01_two_tasks")
+    assert build([name], folder=tmp_path) == 0
+    assert not is_fresh(read(first))
+    assert is_fresh(read(second))
+
+
+def test_a_path_builds_a_notebook_that_is_no_lesson(tmp_path):
+    path = lesson(tmp_path, "1", name="scratch")
+    assert build([str(path)]) == 0
+    assert is_fresh(read(path))
+
+
+def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path):
+    path = lesson(tmp_path, "1")
+    with pytest.raises(UsageError, match="00_start_here"):
+        build(["00", "07"], folder=tmp_path)
+    assert not is_fresh(read(path))
+
+
+def refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Build in vain; give the message, having seen that the file is as it was."""
+    before = path.read_bytes()
+    assert build(folder=path.parent, force=True) == 1
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert path.stem in message
+    return message
+
+
+def test_a_cell_that_raises_leaves_the_file_as_it_was(tmp_path, capsys):
+    path = lesson(tmp_path, "x = 1", "assert x == 2, 'x is 1'")
+    message = refusal(path, capsys)
+    assert "cell 3 (\"assert x == 2, 'x is 1'\") raised AssertionError: x is 1" in message
+
+
+def test_a_kernel_that_dies_is_named_with_its_cell(tmp_path, capsys):
+    path = lesson(tmp_path, "import os; os._exit(3)")
+    assert "cell 2 ('import os; os._exit(3)') ended the kernel" in refusal(path, capsys)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from pathlib import Path; print(Path.home() / 'x')",
+        "import mtl_tutorial; mtl_tutorial.__file__",
+        "from pathlib import Path; {'folder': str(Path.home())}",
+        "from IPython.display import HTML, Path\nHTML(f'<b>{Path.home()}</b>')",
+    ],
+)
+def test_a_path_of_this_machine_is_refused(tmp_path, capsys, source):
+    source = source.replace("HTML, Path\n", "HTML\nfrom pathlib import Path\n")
+    message = refusal(lesson(tmp_path, source), capsys)
+    assert "cell 2: its output contains the path" in message
+
+
+def test_a_memory_address_is_refused(tmp_path, capsys):
+    assert "memory address 0x" in refusal(lesson(tmp_path, "object()"), capsys)
+
+
+def test_a_word_that_only_looks_like_a_path_is_kept(tmp_path):
+    words = f"square{Path.home()} and {Path.home()}s"
+    lesson(tmp_path, f"print({words!r})")
+    assert build(folder=tmp_path) == 0
+
+
+def test_a_notebook_that_grows_too_large_is_refused_with_its_largest_cell(tmp_path, capsys):
+    noise = "base64.b64encode(os.urandom(310_000)).decode()"
+    path = lesson(tmp_path, "print('small')", f"import base64, os\nprint({noise})")
+    message = refusal(path, capsys)
+    assert "400 kB are allowed" in message
+    assert "cell 3" in message
+
+
+def test_a_notebook_that_was_edited_while_it_ran_keeps_the_edit(tmp_path, capsys):
+    path = lesson(tmp_path, "from pathlib import Path; Path('00_start_here.ipynb').write_text('x')")
+    assert build(folder=tmp_path) == 1
+    assert "was changed while it ran" in capsys.readouterr().err
+    assert path.read_text() == "x"
+
+
+def test_streams_that_the_kernel_split_are_joined(tmp_path):
+    notebook = read(lesson(tmp_path, "1"))
+    pieces = [("stdout", "a\n10 %\r"), ("stderr", "!"), ("stdout", "20 %\r"), ("stdout", "b\n")]
+    notebook.cells[1].outputs = [
+        nbformat.v4.new_output("stream", name=name, text=text) for name, text in pieces
+    ]
+    (stream,) = strip(notebook).cells[1].outputs
+    assert stream.text == "a\nb\n"
+    assert len(notebook.cells[1].outputs) == 4
+
+
+def test_a_small_palette_keeps_every_colour_to_the_eye():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), dpi=100)
+    axes = figure.add_subplot()
+    for color in ("#0072B2", "#D55E00", "#009E73"):
+        axes.plot(np.random.default_rng(0).normal(size=99).cumsum(), color=color, alpha=0.7)
+    axes.imshow(np.arange(100).reshape(10, 10), extent=(0, 9, 0, 9))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    before = buffer.getvalue()
+    after = base64.b64decode(shrink(base64.b64encode(before).decode()))
+    assert len(after) < len(before) / 1.5
+    difference = np.abs(pixels(before) - pixels(after))
+    assert difference.max() <= 24
+    assert difference.mean() < 1
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+
+def test_a_picture_that_a_palette_makes_larger_or_poorer_stays_as_it_is():
+    buffer = io.BytesIO()
+    Image.new("RGBA", (4, 4), (0, 0, 0, 100)).save(buffer, format="png")
+    transparent = base64.b64encode(buffer.getvalue()).decode()
+    assert shrink(transparent) == transparent
+    assert len(shrink(picture(1))) <= len(picture(1))
+
+
+PID = "import os, pathlib; pathlib.Path({!r}).write_text(str(os.getpid()))"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks the kernel up by its process number")
+def test_no_kernel_is_left_after_a_build_or_a_failure(tmp_path):
+    folder, pids = tmp_path / "notebooks", [tmp_path / "first", tmp_path / "second"]
+    folder.mkdir()
+    lesson(folder, PID.format(str(pids[0])))
+    lesson(folder, PID.format(str(pids[1])) + "; 1 / 0", name="01_two_tasks")
+    assert build(folder=folder) == 1
+    assert [is_running(int(pid.read_text())) for pid in pids] == [False, False]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_leaves_the_file_as_it_was_and_no_kernel(tmp_path):
+    pid = tmp_path / "pid"
+    path = lesson(tmp_path, PID.format(str(pid)) + "; import time; time.sleep(1000)")
+    before = path.read_bytes()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mtl_tutorial", "build", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not (pid.exists() and pid.read_text()):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert stderr == "\nmtl_tutorial: stopped\n"
+    assert path.read_bytes() == before
+    assert not is_running(int(pid.read_text()))
+
+
+def test_json_is_written_with_unix_line_ends_and_one_key_a_line(tmp_path):
+    path = lesson(tmp_path, "print('é')")
+    assert build(folder=tmp_path) == 0
+    raw = path.read_bytes()
+    assert b"\r" not in raw
+    assert raw.endswith(b"}\n")
+    assert "é" in raw.decode()
+    assert list(json.loads(raw)) == ["cells", "metadata", "nbformat", "nbformat_minor"]
