@@ -121,8 +121,8 @@ def draw_scenes_on(
     head = 7 if batch.targets.keys() & {"digit", "left", "right"} else 0  # rows for the label
     columns = min(columns, len(images))
     framed = F.pad(images, (0, 0, head, 0))
-    tiles = 1 - make_grid(framed, nrow=columns, padding=gap, pad_value=0)[0]
-    axes.imshow(tiles.clamp(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    tiles = 1 - make_grid(framed, nrow=columns, padding=gap, pad_value=0)[0].clamp(0, 1).numpy()
+    tiles = np.repeat(tiles[:, :, None], 3, axis=2)
     corners = [
         (gap + (i % columns) * (size + gap), head + gap + (i // columns) * (size + head + gap))
         for i in range(len(images))
@@ -131,7 +131,8 @@ def draw_scenes_on(
         masks = batch.targets["mask"]
         if "mask" in outputs:
             masks = (outputs["mask"] > 0).float().reshape(masks.shape)
-        _tint_masks(axes, masks.cpu(), corners, tiles.shape)
+        _tint_masks(tiles, masks.cpu(), corners)
+    axes.imshow((255 * tiles).astype(np.uint8), interpolation="nearest")
     if "box" in batch.targets:
         _add_boxes(axes, batch.targets["box"], corners, size, edgecolor="#555555", linewidth=1.6)
     if "box" in outputs:
@@ -144,13 +145,11 @@ def draw_scenes_on(
     axes.set_axis_off()
 
 
-def _tint_masks(axes: Axes, masks: torch.Tensor, corners: list, shape: tuple) -> None:
-    tint = np.zeros((*shape, 4))
+def _tint_masks(tiles: np.ndarray, masks: torch.Tensor, corners: list) -> None:
+    tint = np.array([int(GREEN[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     for mask, (x, y) in zip(masks.numpy(), corners, strict=True):
-        rgb = [int(GREEN[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        tint[y : y + mask.shape[0], x : x + mask.shape[1]] = [*rgb, 0.45]
-        tint[y : y + mask.shape[0], x : x + mask.shape[1], 3] *= mask
-    axes.imshow(tint, interpolation="nearest")
+        part = tiles[y : y + mask.shape[0], x : x + mask.shape[1]]
+        part += 0.45 * mask[:, :, None] * (tint - part)
 
 
 def _add_boxes(axes: Axes, boxes: torch.Tensor, corners: list, size: int, **style) -> None:
@@ -219,13 +218,19 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
 
 
 def draw_learning_curves(
-    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, title: str
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    title: str,
+    baselines: Mapping[str, float] | None = None,
 ) -> str:
     """Draw the validation metric of each task against the step, mean and range over seeds.
 
     Args:
         frame: as ``History.to_frame`` gives it, with a column ``seed``.
         title: what the picture shows.
+        baselines: scores to compare with, by task name, as thin dotted lines.
     """
     axes = panels(figure)[0, 0]
     metrics = frame[frame["quantity"] == "validation metric"]
@@ -237,8 +242,44 @@ def draw_learning_curves(
         rows = metrics[metrics["task"] == task.name]
         mean = draw_band(axes, rows, "step", **task_style(task.name))
         ends.append((last, mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
+    for name, score in (baselines or {}).items():
+        axes.axhline(score, color=task_style(name)["color"], linewidth=1.2, linestyle=":")
     label_ends(axes, ends)
     axes.set_title(title)
+    return title
+
+
+def draw_paths(
+    figure: Figure,
+    paths: Mapping[str, Sequence[float]],
+    targets: Mapping[str, float],
+    *,
+    title: str,
+) -> str:
+    """Draw how one shared number moves, step by step, between what its tasks want.
+
+    Args:
+        paths: the number at the start and after each step, by the label of its line.
+        targets: what each task wants, by the task's name.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    low, high = min(targets.values()), max(targets.values())
+    last = max(len(path) for path in paths.values()) - 1
+    axes.set(xlabel="training step", ylabel="shared number θ", xlim=(0, last))
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.15 * (high - low))
+    beside = {"textcoords": "offset points", "annotation_clip": False}
+    for name, target in targets.items():
+        axes.axhline(target, color=GREY, linewidth=1.2)
+        words = f"{name} wants {target:g}"
+        axes.annotate(words, (last, target), xytext=(-4, 4), ha="right", color=GREY, **beside)
+    styles = cycle([(BLACK, "-"), (BLUE, "--"), (PURPLE, "-.")])
+    for (label, path), (colour, line) in zip(paths.items(), styles, strict=False):
+        axes.plot(range(len(path)), path, color=colour, linestyle=line)
+        end = (len(path) - 1, path[-1])
+        axes.annotate(label, end, xytext=(6, 0), va="center", color=colour, **beside)
+    axes.set_title(title)
+    figure.subplots_adjust(0.08, 0.15, 0.82, 0.9)
     return title
 
 

@@ -192,7 +192,7 @@ class SceneSampler(View):
         row = {"width": "900px"}
         super().__init__(
             draw_sampler,
-            size=(9, 3.3),
+            size=(9, 4.1),
             above=[
                 ipywidgets.HBox([self.kind], layout=row),
                 ipywidgets.HBox([self.size, self.noise, self.button], layout=row),
