@@ -30,6 +30,7 @@ from mtl_tutorial.commands.doctor import (
     is_reachable,
     probe_torch,
     report,
+    unmet_requirements,
 )
 
 GOOD = {"jupyterlab": "4.4.1", "ipywidgets": "8.1.5", "jupyterlab_widgets": "3.0.13"}
@@ -93,6 +94,16 @@ def test_jupyterlab_and_the_widgets_must_fit_together(changes, said):
     if said:
         assert said in check.message
         assert "pip install" in check.advice
+
+
+def test_a_library_that_is_missing_or_older_than_declared_is_unmet(tmp_path, monkeypatch):
+    lines = ["no-such-library>=1", "pytest>=999.0", "pytest>=1.10", "pytest", "x>=1; extra == 'y'"]
+    info = tmp_path / "mtl_tutorial-0.dist-info"
+    info.mkdir()
+    requires = "".join(f"Requires-Dist: {line}\n" for line in lines)
+    (info / "METADATA").write_text(f"Name: mtl_tutorial\nVersion: 0\n{requires}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert unmet_requirements() == (["no-such-library>=1", "pytest>=999.0"], True)
 
 
 def test_a_missing_library_is_named():

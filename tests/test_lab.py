@@ -26,11 +26,11 @@ import mtl_tutorial
 POSIX = sys.platform != "win32"
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 BUSY = """
-import subprocess, sys
+import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
-print("busy")
 while True:
-    pass
+    print("busy", flush=True)
+    time.sleep(0.05)
 """
 
 
@@ -112,9 +112,8 @@ class Lab:
         client.load_connection_file()
         client.start_channels()
         try:
-            client.wait_for_ready(timeout=60)
             client.execute(BUSY)
-            while client.get_iopub_msg(timeout=60)["content"].get("text") != "busy\n":
+            while "busy" not in client.get_iopub_msg(timeout=120)["content"].get("text", ""):
                 pass
         finally:
             client.stop_channels()

@@ -6,6 +6,7 @@ Works with the standard library alone, so that it can tell that the rest is miss
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -213,7 +214,7 @@ def check_jupyter(versions: dict[str, str]) -> Check:
     for name, (oldest, too_new) in wanted.items():
         if name not in versions:
             wrong.append(f"{name} is not installed")
-        elif not oldest <= _major(versions[name]) < too_new:
+        elif not oldest <= _numbers(versions[name])[0] < too_new:
             wrong.append(f"{name} is {versions[name]}, and {oldest}.x is needed")
     if "ipykernel" not in versions:
         wrong.append("ipykernel is not installed")
@@ -230,10 +231,6 @@ def check_jupyter(versions: dict[str, str]) -> Check:
     return Check("JupyterLab", True, message)
 
 
-def _major(version: str) -> int:
-    return int(version.partition(".")[0])
-
-
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
@@ -247,18 +244,22 @@ def unmet_requirements() -> tuple[list[str], bool]:
         lines = metadata.requires("mtl_tutorial") or []
     except metadata.PackageNotFoundError:
         return [], False
-    try:
-        from packaging.requirements import Requirement
-    except ImportError:
-        return ["packaging"], True
     unmet = []
-    for requirement in map(Requirement, lines):
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+    for line in lines:
+        requirement, _, condition = line.partition(";")
+        if condition:  # of an extra, or of another Python
             continue
-        version = _version(requirement.name)
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            unmet.append(f"{requirement.name}{requirement.specifier}")
+        name = re.match(r"[\w.-]+", requirement)[0]
+        oldest = re.search(r">=\s*([\d.]+)", requirement)
+        version = _version(name)
+        if version is None or (oldest and _numbers(version) < _numbers(oldest[1])):
+            unmet.append(requirement.strip())
     return unmet, True
+
+
+def _numbers(version: str) -> list[int]:
+    """``2.10.0rc1+cpu`` as ``[2, 10, 0]``, to compare by."""
+    return [int(part) for part in re.match(r"[\d.]*\d", version)[0].split(".")]
 
 
 def check_libraries(unmet: Sequence[str], is_installed: bool) -> Check:
