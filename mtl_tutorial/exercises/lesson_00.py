@@ -14,16 +14,16 @@ from mtl_tutorial.exercises.core import (
     number,
 )
 
-# Targets and weights that a function for the compromise is tried on, and what each one finds out.
+# Targets and weights that a function for the end point is tried on, and what each one finds out.
 TRIALS = (
     ({"low": 0.0, "high": 4.0}, {"low": 1.0, "high": 1.0}, "equal weights"),
-    ({"low": 0.0, "high": 4.0}, {"low": 3.0, "high": 1.0}, "different weights"),
+    ({"low": 1.0, "high": 4.0}, {"low": 3.0, "high": 1.0}, "different weights"),
     ({"a": 1.0, "b": 2.0, "c": -6.0}, {"a": 0.5, "b": 1.5, "c": 2.0}, "three tasks"),
     ({"a": 5.0, "b": -1.0}, {"b": 2.0, "a": 0.0}, "a weight of 0"),
 )
 
 
-def _compromise_verdict(answer: Any) -> str | None:
+def _end_point_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     for targets, weights, name in TRIALS:
         total = sum(weights.values())
@@ -51,7 +51,7 @@ def _compromise_verdict(answer: Any) -> str | None:
     return None
 
 
-def _compromise(targets: dict[str, float], weights: dict[str, float]) -> float:
+def _end_point(targets: dict[str, float], weights: dict[str, float]) -> float:
     weighted = sum(weights[task] * target for task, target in targets.items())
     return weighted / sum(weights.values())
 
@@ -123,14 +123,14 @@ q3 = Exercise(
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_compromise_verdict,
+    verdict=_end_point_verdict,
     praise="It is right for any number of tasks, and a task of weight 0 has no say.",
     hints=(
         "`targets` and `weights` are dicts with the same keys: the names of the tasks.",
         "Add up weight times target, task by task; then divide by the sum of the weights.",
     ),
-    solution_code=inspect.getsource(_compromise).replace("_compromise", "compromise")
-    + "\n\nanswer = compromise",
+    solution_code=inspect.getsource(_end_point).replace("_end_point", "end_point")
+    + "\n\nanswer = end_point",
 )
 
 q5 = Exercise(

@@ -118,13 +118,13 @@ def describe_sample(sample: Sample) -> str:
         return (
             f"A box (grey) covers {sample.box_share:.0%} of the image on average. Always answering "
             f"with the mean box, without a look at the image, scores a mean IoU of "
-            f"{sample.blind_iou:.2f}."
+            f"{sample.blind_iou:.2f} on these {SCENES} scenes."
         )
     return (
         f"Digits of {setting.smallest} to {setting.largest} px, noise {setting.noise:.2f}. "
         f"A box (grey) covers {sample.box_share:.0%} of the image on average, its ink (green) "
         f"{sample.ink_share:.0%}. Always answering with the mean box, without a look at the "
-        f"image, scores a mean IoU of {sample.blind_iou:.2f}."
+        f"image, scores a mean IoU of {sample.blind_iou:.2f} on these {SCENES} scenes."
     )
 
 
@@ -166,8 +166,7 @@ class SceneSampler(View):
         self.kind = ipywidgets.ToggleButtons(
             options=[(words, kind) for kind, words in KINDS.items()],
             value=setting.kind,
-            description="scenes of",
-            style={"description_width": "70px", "button_width": "150px"},
+            style={"button_width": "150px"},
         )
         self.size = ipywidgets.IntRangeSlider(
             value=(setting.smallest, setting.largest),
@@ -194,7 +193,7 @@ class SceneSampler(View):
             draw_sampler,
             size=(9, 4.1),
             above=[
-                ipywidgets.HBox([self.kind], layout=row),
+                ipywidgets.HBox([ipywidgets.Label("scenes with"), self.kind], layout=row),
                 ipywidgets.HBox([self.size, self.noise, self.button], layout=row),
             ],
         )

@@ -1,0 +1,188 @@
+"""Exercises judge every answer, right, wrong or broken, without ever raising."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtl_tutorial.exercises import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_number,
+    as_numbers,
+    choice,
+    number,
+)
+
+
+@pytest.fixture
+def exercise() -> Exercise:
+    return Exercise(
+        name="Exercise 7",
+        verdict=number(0.75, mistakes={3.0: "Divide it by 4."}, otherwise="Think of a pie."),
+        praise="Three quarters.",
+        hints=("It is a part.", "It is 3 of 4."),
+        solution_code="answer = 3 / 4\n",
+    )
+
+
+NUMBERS = [
+    0.75,
+    Fraction(3, 4),
+    Decimal("0.75"),
+    np.float32(0.75),
+    np.array(0.75),
+    torch.tensor(0.75),
+    torch.tensor(0.75, dtype=torch.bfloat16),
+    torch.tensor(0.75, requires_grad=True),
+]
+NO_NUMBERS = [
+    "0.75",
+    True,
+    np.True_,
+    torch.tensor(True),
+    float("nan"),
+    float("inf"),
+    torch.tensor(float("nan")),
+    Decimal("sNaN"),
+    10**400,
+    0.75j,
+    torch.tensor(0.75j),
+    [0.75],
+    (0.75,),
+    {"a": 0.75},
+    np.array([0.75]),
+    np.array(None),
+    torch.tensor([0.75]),
+    object(),
+    lambda: 0.75,
+]
+
+
+@pytest.mark.parametrize("answer", NUMBERS, ids=repr)
+def test_a_right_number_is_right_in_every_form(exercise, answer, capsys) -> None:
+    exercise.check(answer)
+    assert capsys.readouterr().out == "Exercise 7. Correct. Three quarters.\n"
+
+
+@pytest.mark.parametrize("answer", NO_NUMBERS, ids=lambda a: type(a).__name__)
+def test_what_is_no_number_is_never_correct(exercise, answer, capsys) -> None:
+    exercise.check(answer)
+    told = capsys.readouterr().out
+    assert told.startswith("Exercise 7. Not yet.")
+    assert "number is needed" in told
+    with pytest.raises(AnswerError):
+        as_number(answer)
+
+
+@pytest.mark.parametrize("answer", [None, ...])
+def test_an_empty_answer_is_not_answered_yet(exercise, answer, capsys) -> None:
+    exercise.check(answer)
+    assert "Not answered yet" in capsys.readouterr().out
+
+
+def test_a_foreseen_mistake_gets_its_hint_and_others_the_general_one(exercise, capsys) -> None:
+    exercise.check(3)
+    assert capsys.readouterr().out == "Exercise 7. Not yet. Divide it by 4.\n"
+    exercise.check(5)
+    assert capsys.readouterr().out == "Exercise 7. Not yet. Think of a pie.\n"
+
+
+@given(st.floats() | st.integers() | st.text() | st.lists(st.floats()) | st.none())
+def test_only_the_right_number_is_right(answer) -> None:
+    verdict = number(2.0, tolerance=0.01, otherwise="no")
+    try:
+        right = verdict(answer) is None
+    except AnswerError:
+        right = False
+    assert right == (isinstance(answer, (int, float)) and abs(answer - 2) <= 0.01)
+
+
+def test_an_answer_that_raises_gets_its_error_in_a_sentence(capsys) -> None:
+    broken = Exercise("Q", lambda answer: as_function(answer)(), "", ("h",), "answer = 1")
+    broken.check(lambda: {}["digit"])
+    assert "Not yet. Your answer stopped with KeyError: 'digit'" in capsys.readouterr().out
+    broken.check(3)
+    assert "function is needed" in capsys.readouterr().out
+
+
+def test_hints_come_one_by_one_and_the_last_stays(exercise, capsys) -> None:
+    for expected in ("1 of 2. It is a part.", "2 of 2. It is 3 of 4.", "2 of 2. It is 3 of 4."):
+        exercise.hint()
+        assert expected in capsys.readouterr().out
+
+
+def test_the_solution_is_code_that_can_be_pasted(exercise, capsys) -> None:
+    exercise.solution()
+    told = capsys.readouterr().out
+    namespace: dict = {}
+    exec(told.split("\n\n", 1)[1], namespace)
+    exercise.check(namespace["answer"])
+    assert "Correct" in capsys.readouterr().out
+
+
+def test_an_exercise_says_its_three_verbs_and_not_its_solution(exercise) -> None:
+    assert repr(exercise) == "Exercise 7: check(answer), hint(), solution()"
+
+
+def test_a_message_has_html_that_shows_code_and_escapes_the_rest(monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr("mtl_tutorial.exercises.core.display", shown.append)
+    Exercise("Q", lambda _: "Use `a < b` & c.", "", ("h",), "").check(1)
+    assert "<code>a &lt; b</code> &amp; c." in shown[0]._repr_html_()
+    assert repr(shown[0]) == "Q. Not yet. Use `a < b` & c."
+
+
+NAMES = ("digit", "box")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [1, 2.0],
+        (1, 2),
+        torch.tensor([1.0, 2.0]),
+        np.array([1, 2]),
+        {"box": 2, "digit": 1},
+        [torch.tensor(1.0), np.float64(2)],
+    ],
+    ids=repr,
+)
+def test_numbers_are_taken_in_every_form(answer) -> None:
+    assert as_numbers(answer, NAMES) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ([1], "yours has 1"),
+        ([1, 2, 3], "yours has 3"),
+        (torch.ones(2, 2), "type Tensor"),
+        ({"digit": 1}, "keys"),
+        (1, "type int"),
+        ("12", "type str"),
+        ([1, float("nan")], "finite"),
+        ([1, "2"], "quotation"),
+        ({1, 2}, "type set"),
+    ],
+    ids=repr,
+)
+def test_other_lists_of_numbers_are_refused(answer, told) -> None:
+    with pytest.raises(AnswerError, match=told):
+        as_numbers(answer, NAMES)
+
+
+def test_a_choice_takes_its_word_in_any_case_and_hints_at_each_other_word() -> None:
+    verdict = choice("b", {"a": "Not a, since ...", "c": "Too far."})
+    assert verdict(" B ") is None
+    assert verdict("C") == "Too far."
+    for nonsense in ("d", "", "ab", 2, None, ["b"], float("nan")):
+        with pytest.raises(AnswerError, match="'a', 'b', 'c'"):
+            verdict(nonsense)
