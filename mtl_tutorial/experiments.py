@@ -55,7 +55,7 @@ def train(
     history = History()
     with seeded(seed) as generator:
         model = build().to(scenes.digits.labels.device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         stream = scenes.stream(batch_size, generator)
         for record in fit(model, tasks, stream, balancer or FixedWeights(), optimizer, steps):
             history.append(record)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
@@ -95,7 +95,8 @@ def draw_scenes(
     axes = panels(figure)[0, 0]
     draw_scenes_on(axes, batch, outputs, columns=columns)
     axes.set_title(title)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9 if title else 0.99)
+    head = 0.42 / figure.get_figheight() if title else 0.01
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - head)
     return title or f"{len(batch)} scenes"
 
 
@@ -273,11 +274,10 @@ def draw_paths(
         axes.axhline(target, color=GREY, linewidth=1.2)
         words = f"{name} wants {target:g}"
         axes.annotate(words, (last, target), xytext=(-4, 4), ha="right", color=GREY, **beside)
-    styles = cycle([(BLACK, "-"), (BLUE, "--"), (PURPLE, "-.")])
-    for (label, path), (colour, line) in zip(paths.items(), styles, strict=False):
-        axes.plot(range(len(path)), path, color=colour, linestyle=line)
+    for (label, path), line in zip(paths.items(), cycle(["-", "--", "-."]), strict=False):
+        axes.plot(range(len(path)), path, color=BLACK, linestyle=line)
         end = (len(path) - 1, path[-1])
-        axes.annotate(label, end, xytext=(6, 0), va="center", color=colour, **beside)
+        axes.annotate(label, end, xytext=(6, 0), va="center", color=BLACK, **beside)
     axes.set_title(title)
     figure.subplots_adjust(0.08, 0.15, 0.82, 0.9)
     return title
@@ -287,3 +287,129 @@ def percent_axis(axes: Axes) -> None:
     """Label the y axis in per cent, from 0 to 100."""
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylim(0, 1)
+
+
+def draw_tradeoff(
+    figure: Figure,
+    frame: pd.DataFrame,
+    singles: Mapping[str, float],
+    tasks: Sequence[Task],
+    *,
+    weight: str,
+    title: str,
+) -> str:
+    """Draw what a loss weight does to two tasks: each metric by weight, and one by the other.
+
+    Args:
+        frame: columns ``weight``, ``seed``, ``task`` and ``value`` (the metric).
+        singles: the metric of a network for one task alone, by task name.
+        tasks: two tasks.
+        weight: what the weight axis is called.
+        title: what the picture shows.
+    """
+    by_weight, plane = panels(figure, 1, 2)[0]
+    by_weight.set_position([0.075, 0.14, 0.36, 0.66])
+    plane.set_position([0.585, 0.14, 0.36, 0.66])
+    means = frame.groupby(["task", "weight"])["value"].mean().unstack("task")
+    by_weight.set(xscale="log", xlim=(means.index[0], means.index[-1]), ylim=(0, 1))
+    by_weight.set_xticks(means.index, [f"{value:g}" for value in means.index])
+    by_weight.xaxis.set_minor_locator(NullLocator())
+    by_weight.set(xlabel=weight, ylabel="validation metric")
+    ends = []
+    for task in tasks:
+        style = task_style(task.name)
+        mean = draw_band(by_weight, frame[frame["task"] == task.name], "weight", **style)
+        by_weight.axhline(singles[task.name], color=style["color"], linewidth=1.2, linestyle=":")
+        ends.append((mean.index[-1], mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
+    label_ends(by_weight, ends)
+    by_weight.set_title("Dotted: one network a task")
+    across, along = (task.name for task in tasks)
+    seeds = frame.pivot_table(index=["weight", "seed"], columns="task", values="value")
+    plane.plot(seeds[across], seeds[along], "o", color=GREY, markersize=3, alpha=0.6)
+    plane.plot(means[across], means[along], "o-", color=BLACK, markersize=6)
+    for value, point in means.iterrows():
+        _annotate(plane, (point[across], point[along]), f"{value:g}")
+    corner = (singles[across], singles[along])
+    plane.plot(*corner, "*", color=GREEN, markersize=16, clip_on=False)
+    _annotate(plane, corner, "two networks", color=GREEN, fontweight="bold", ha="right", dx=-10)
+    axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
+    plane.set(xlim=(0, 1), ylim=(0, 1), xlabel=axis_names[0], ylabel=axis_names[1])
+    plane.set_title(f"Points: {weight}")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def _annotate(axes: Axes, point: tuple, text: str, *, dx: float = 7, **style) -> None:
+    axes.annotate(text, point, xytext=(dx, 7), textcoords="offset points", **style)
+
+
+def draw_comparison(
+    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, by: str, title: str
+) -> str:
+    """Draw one panel a task with every seed as a dot and the mean as a bar, by setting.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
+        by: the column of the setting; its values are drawn in the order in which they come.
+        title: what the picture shows.
+    """
+    settings = list(dict.fromkeys(frame[by]))
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task.name)["color"]
+        rows = frame[frame["task"] == task.name]
+        for place, setting in enumerate(settings):
+            values = rows[rows[by] == setting]["value"]
+            spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+            axes.plot(place + np.asarray(spread), values, "o", color=colour, alpha=0.7)
+            axes.hlines(values.mean(), place - 0.28, place + 0.28, color=colour, linewidth=3)
+            axes.annotate(
+                f"{values.mean():.2f}", (place + 0.3, values.mean()), va="center", color=colour
+            )
+        axes.set(xlim=(-0.5, len(settings) - 0.2), ylim=(0, 1), xticks=range(len(settings)))
+        axes.set_xticklabels(settings)
+        axes.set_ylabel(f"validation {task.metric_name}")
+        axes.set_title(task.name, color=colour)
+    figure.subplots_adjust(0.075, 0.13, 0.98, 0.8, wspace=0.22)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_against(
+    figure: Figure,
+    frame: pd.DataFrame,
+    x: str,
+    quantities: Mapping[str, tuple[str, float]],
+    task: Task,
+    *,
+    xlabel: str,
+    title: str,
+) -> str:
+    """Draw several quantities of one task against the same one, side by side.
+
+    Args:
+        frame: columns ``seed``, the one named by ``x``, and one a quantity.
+        x: the column on the horizontal axes.
+        quantities: by column, its label with units and the top of its axis.
+        task: gives the colour and line style.
+        xlabel: what ``x`` is, with units.
+        title: what the picture shows.
+    """
+    style = task_style(task.name)
+    for axes, (column, (label, top)) in zip(
+        panels(figure, 1, len(quantities))[0], quantities.items(), strict=True
+    ):
+        mean = draw_band(axes, frame, x, column, marker="o", **style)
+        axes.set(ylim=(0, top), xlabel=xlabel)
+        axes.set_title(label, fontweight="normal")
+        for place, value in mean.items():
+            axes.annotate(
+                f"{value:.2f}",
+                (place, value),
+                xytext=(0, 12),
+                textcoords="offset points",
+                ha="center",
+                color=style["color"],
+            )
+    figure.subplots_adjust(0.06, 0.15, 0.98, 0.78, wspace=0.16)
+    figure.suptitle(title, x=0.06, ha="left", fontweight="bold", fontsize=13)
+    return title

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_iou
 
@@ -26,7 +26,7 @@ class Task:
         out_features: numbers that the task's head gives per example.
 
     Raises:
-        ValueError: where the name is not an identifier or the head has no output.
+        ValueError: where the name is no identifier or taken by torch, or the head has no output.
     """
 
     name: str
@@ -37,6 +37,11 @@ class Task:
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise ValueError(f"task name must be a Python identifier, got {self.name!r}")
+        if hasattr(nn.ModuleDict, self.name):
+            raise ValueError(
+                f"task name {self.name!r} is taken by torch's ModuleDict, which holds the heads; "
+                f"choose another, such as {self.name + '_task'!r}"
+            )
         if self.out_features < 1:
             raise ValueError(
                 f"out_features of task {self.name!r} must be at least 1, got {self.out_features}"

@@ -6,6 +6,7 @@ import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,6 +110,25 @@ class Score(NamedTuple):
     metric: float
 
 
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode; outside, every part of it is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@torch.no_grad()
+def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Give the model's predictions by task name, in evaluation mode; the model stays as it was."""
+    with evaluation_mode(model):
+        return model(batch.inputs)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str, Score]:
     """Score the model on a batch, in evaluation mode; the model is left as it was.
@@ -117,13 +137,7 @@ def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str,
         ValueError: where a task has no prediction or no target.
     """
     tasks = tuple(tasks)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        outputs = model(batch.inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
+    outputs = predict(model, batch)
     losses = task_losses(outputs, batch.targets, tasks)
     return {
         task.name: Score(
@@ -163,18 +177,22 @@ def gradient_geometry(
 ) -> GradientGeometry:
     """Measure the gradients g_i = ∇_θ L_i of the shared parameters on a batch.
 
+    They are those of evaluation mode: no dropout, and batch-norm statistics as they stand, so
+    that a measurement changes nothing.
+
     Args:
-        weights: λ_i by task name; left out, 1 for every task. They scale the norms.
+        weights: λ_i by task name; a task left out counts with 1. They scale the norms.
 
     Raises:
         ValueError: where a task has no prediction or target, or does not reach the encoder.
     """
-    losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
     jacobian = task_gradients(losses, model.shared_parameters())
     norms = jacobian.norm(dim=1)
     units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
     weighted = {
-        name: (1.0 if weights is None else weights[name]) * norm
+        name: (weights or {}).get(name, 1.0) * norm
         for name, norm in zip(losses, norms.tolist(), strict=True)
     }
     return GradientGeometry(weighted, (units @ units.T).cpu())

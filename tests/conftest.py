@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# Idle threads wait asleep, here and in every kernel started from here: on busy cores, threads
+# that wait awake make small networks many times slower. Read once, when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA_SETS = ("MNIST", "FashionMNIST")
 

@@ -148,8 +148,16 @@ def test_saved_weights_come_back(weights):
 def test_bad_saved_weights_leave_the_weights_as_they_were():
     balancer = FixedWeights({"digit": 2, "box": 3})
     with pytest.raises(ValueError, match="'box'"):
-        balancer.load_state_dict({"digit": 1.0, "box": math.nan})
+        balancer.load_state_dict({"weights": {"digit": 1.0, "box": math.nan}, "default": None})
     assert balancer.weights == {"digit": 2, "box": 3}
+
+
+def test_a_weight_set_later_leaves_every_other_weight_at_one():
+    model, losses = model_and_losses()
+    balancer = FixedWeights()
+    first, *others = losses
+    balancer.set_weight(first, 5)
+    assert balancer.backward(losses, model) == {first: 5.0} | {name: 1.0 for name in others}
 
 
 def test_a_task_gradient_is_its_row_of_the_jacobian():

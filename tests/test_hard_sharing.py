@@ -71,7 +71,7 @@ def test_classic_encoder_equals_its_layers_written_out():
 
 def test_classic_encoder_drops_a_quarter_of_the_channels_whole_while_training():
     torch.manual_seed(0)
-    up_to_dropout = nn.Sequential(*list(ClassicEncoder())[:6]).train()
+    up_to_dropout = ClassicEncoder().layers[:6].train()
     up_to_dropout[2].bias.data.fill_(10)  # so that no channel is zero by itself
     channels = up_to_dropout(images(40)).flatten(2)
     dropped = (channels == 0).all(2)

@@ -233,3 +233,9 @@ def test_task_losses_name_the_task_without_an_output_and_those_that_have_one():
 def test_task_losses_refuse_a_loss_that_is_not_a_scalar_tensor(loss, got):
     with pytest.raises(ValueError, match=f"'size' must be a scalar tensor.*{got}"):
         task_losses(predictions(), targets(), (Task("size", loss, accuracy, 1),))
+
+
+@pytest.mark.parametrize("name", ["values", "type", "items"])
+def test_a_name_that_torch_needs_for_itself_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name!r} is taken"):
+        Task(name, F.cross_entropy, accuracy, 10)

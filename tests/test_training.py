@@ -319,7 +319,7 @@ def test_evaluate_names_the_task_without_a_target():
 
 
 def test_gradient_geometry_equals_gradients_found_one_by_one():
-    model, batch = build(dropout=0.0), next(batches(1))
+    model, batch = build().eval(), next(batches(1))
     weights = {"kind": 0.5, "size": 3.0}
     gradients = {}
     for task in TASKS:
@@ -339,6 +339,16 @@ def test_gradient_geometry_without_weights_counts_every_task_once():
     plain = gradient_geometry(model, TASKS, batch)
     ones = gradient_geometry(model, TASKS, batch, {"kind": 1.0, "size": 1.0})
     assert plain.norms == ones.norms
+
+
+def test_a_measurement_of_gradients_changes_nothing():
+    model, batch = build().train(), next(batches(1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    gradient_geometry(model, TASKS, batch)
+    assert all(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def test_gradient_geometry_leaves_gradients_alone():

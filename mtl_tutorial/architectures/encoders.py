@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 
-class ConvEncoder(nn.Sequential):
+class ConvEncoder(nn.Module):
     """Two strided convolutions and a linear layer; small and fast.
 
     z = ReLU(W · flatten(ReLU(conv(ReLU(conv(x)))))); both convolutions are 3x3, stride 2, with
@@ -20,9 +20,10 @@ class ConvEncoder(nn.Sequential):
     """
 
     def __init__(self, width: int = 16, out_features: int | None = None, size: int = 28) -> None:
+        super().__init__()
         self.out_features = out_features or 4 * width
         quarter = -(-size // 4)
-        super().__init__(
+        self.layers = nn.Sequential(
             nn.Conv2d(1, width, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
@@ -32,8 +33,12 @@ class ConvEncoder(nn.Sequential):
             nn.ReLU(),
         )
 
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the features of each image."""
+        return self.layers(images)
 
-class ClassicEncoder(nn.Sequential):
+
+class ClassicEncoder(nn.Module):
     """The encoder of PyTorch's MNIST example, about 1.2 million parameters.
 
     Convolutions 1 → 32 → 64 (3x3, no padding), 2x2 max-pool, 2-d dropout 0.25, linear
@@ -43,8 +48,9 @@ class ClassicEncoder(nn.Sequential):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.out_features = 128
-        super().__init__(
+        self.layers = nn.Sequential(
             nn.Conv2d(1, 32, 3),
             nn.ReLU(),
             nn.Conv2d(32, 64, 3),
@@ -55,3 +61,7 @@ class ClassicEncoder(nn.Sequential):
             nn.Linear(9216, 128),
             nn.ReLU(),
         )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the features of each image."""
+        return self.layers(images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,16 +22,15 @@ class FixedWeights:
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        self._weights: dict[str, float] | None = None
-        if weights is not None:
-            self._weights = {}
-            for name, weight in weights.items():
-                self.set_weight(name, weight)
+        self._weights: dict[str, float] = {}
+        self._default = 1.0 if weights is None else None
+        for name, weight in (weights or {}).items():
+            self.set_weight(name, weight)
 
     @property
     def weights(self) -> dict[str, float]:
-        """A copy of the weights by task name; empty where every weight is 1."""
-        return dict(self._weights or {})
+        """A copy of the weights that were given, by task name."""
+        return dict(self._weights)
 
     def set_weight(self, name: str, weight: float) -> None:
         """Give task ``name`` another weight, from the next step on.
@@ -44,7 +44,7 @@ class FixedWeights:
             number = math.nan
         if not (math.isfinite(number) and number >= 0):
             raise ValueError(f"weight of task {name!r} must be finite and ≥ 0, got {weight!r}")
-        self._weights = {**(self._weights or {}), name: number}
+        self._weights[name] = number
 
     def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
@@ -52,7 +52,9 @@ class FixedWeights:
         Raises:
             ValueError: where a task has no weight, or a weight no task.
         """
-        weights = {name: 1.0 for name in losses} if self._weights is None else self.weights
+        weights = self.weights
+        if self._default is not None:
+            weights = {name: self._default for name in losses} | weights
         if missing := losses.keys() - weights.keys():
             raise ValueError(
                 f"task {min(missing)!r} has no weight; there are weights for {sorted(weights)}. "
@@ -66,14 +68,15 @@ class FixedWeights:
         sum(weights[name] * loss for name, loss in losses.items()).backward()
         return {name: weights[name] for name in losses}
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         """The weights, to be saved."""
-        return self.weights
+        return {"weights": self.weights, "default": self._default}
 
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the weights that `state_dict` gave.
 
         Raises:
             ValueError: where a weight is negative or not finite; the weights stay as they were.
         """
-        self._weights = FixedWeights(state or None)._weights
+        checked = FixedWeights(state["weights"])
+        self._weights, self._default = checked._weights, state["default"]

@@ -144,7 +144,7 @@ class Session:
     def _new_run(self) -> None:
         with seeded(self._seed) as generator:
             self.model = self._build().to(self._scenes.digits.labels.device)
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self._learning_rate)
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
         stream = self._scenes.stream(self._batch_size, generator)
         self._records = fit(self.model, self.tasks, stream, self.balancer, optimizer, self.steps)
         self._step, self._since = 0, []

@@ -12,21 +12,12 @@ from torch import Tensor, nn
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.training import predict
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Run, Session
 from mtl_tutorial.widgets.view import View
 
 SHOWN = 8  # held-out scenes
-
-
-def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """Give the model's answers in evaluation mode; the model is left as it was."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        outputs = model(batch.inputs)
-    model.train(training)
-    return outputs
 
 
 def draw_trainer(

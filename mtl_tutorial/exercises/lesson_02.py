@@ -1,0 +1,185 @@
+"""Exercises of lesson 02: what a loss weight does, and what sharing costs."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import nn
+
+from mtl_tutorial.exercises.core import AnswerError, Exercise, as_function, as_numbers, choice
+from mtl_tutorial.exercises.core import number as one_number
+
+# Exercise 1: θ = 1, x = 2, a = 1, b = -1, targets 3 and 1, as in the lesson; weights 2 and 1.
+GRADIENTS = {"θ": 2.0, "a": -4.0, "b": -6.0}
+
+
+def _gradients_verdict(answer: Any) -> str | None:
+    given = dict(zip(GRADIENTS, as_numbers(answer, list(GRADIENTS)), strict=True))
+    wrong = [name for name, value in GRADIENTS.items() if abs(given[name] - value) > 1e-3]
+    if not wrong:
+        return None
+    if all(abs(given[name] + value) <= 1e-3 for name, value in GRADIENTS.items()):
+        return "All signs are turned: you gave the step, which goes against the gradient."
+    if abs(given["θ"] - 4) <= 1e-3:
+        return "4 is the pull on θ with equal weights. Weigh each pull first: 2 · (−2) + 1 · 6."
+    if abs(given["θ"] - 10) <= 1e-3:
+        return "10 adds the sizes 4 and 6. The two pulls on θ have different signs."
+    if abs(given["θ"] - 1) <= 1e-3 or abs(given["θ"] - 2 / 3) <= 1e-3:
+        return "No mean is taken: L = Σ λ_i L_i is a sum, and so is its gradient."
+    if "a" in wrong and abs(given["a"] + 2) <= 1e-3:
+        return "A head's gradient is scaled by the weight of its own task: 2 · (−2) for `a`."
+    if "b" in wrong and abs(given["b"] + 12) <= 1e-3:
+        return "Head `b` sees the weight of its own task only, and that is 1."
+    return f"Look at {wrong[0]} again: which tasks does it serve, and with which weights?"
+
+
+def _forward_verdict(answer: Any) -> str | None:
+    function = as_function(answer)
+    encoder, heads = _CountingEncoder(), nn.ModuleDict()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for name, width in (("digit", 10), ("box", 4), ("mask", 9)):
+            heads[name] = nn.Linear(3, width)
+    images = torch.arange(6.0).reshape(2, 3)
+    given = function(encoder, heads, images)
+    if given is None:
+        raise AnswerError("Your function gives None; does its last line begin with return?")
+    if not isinstance(given, dict):
+        return f"Give a dict of predictions by task name; yours is a {type(given).__name__}."
+    if set(given) != set(heads):
+        missing = sorted(set(heads) - set(given))
+        return f"There are heads for {sorted(heads)}; yours gives no prediction for {missing}."
+    features = images * 2
+    for name, head in heads.items():
+        if not isinstance(given[name], torch.Tensor):
+            return f"The prediction of {name!r} must be a tensor: call the head on the features."
+        if given[name].shape == (2, 3) and torch.equal(given[name], features):
+            return "Those are the features. Each head has still to turn them into an answer."
+        if torch.allclose(given[name], head(images)):
+            return "Your heads see the images. They should see what the encoder makes of them."
+        if not torch.allclose(given[name], head(features)):
+            return f"The prediction of {name!r} is not its head on the encoder's features."
+    if encoder.calls > 1:
+        return (
+            f"The answers are right, but the encoder ran {encoder.calls} times for 3 tasks. "
+            "Run it once and keep the features: that is the bargain of hard sharing."
+        )
+    return None
+
+
+class _CountingEncoder(nn.Module):
+    """Doubles its input, and counts how often it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return 2 * images
+
+
+def _predict(encoder, heads, images):
+    features = encoder(images)
+    return {name: head(features) for name, head in heads.items()}
+
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=_gradients_verdict,
+    praise="θ hears a weighted vote, 2 · (−2) + 1 · 6 = 2; each head hears its own weight alone.",
+    hints=(
+        "The pulls with weight 1 are printed in the first two rows of the tiny example.",
+        "θ: 2 · (−2) + 1 · 6. Head `a`: 2 times its own pull. Head `b`: once its own pull.",
+    ),
+    solution_code="answer = [2 * (-2) + 1 * 6, 2 * (-2), 1 * (-6)]",
+)
+
+ENCODER = (9 + 1) * 32 + (9 * 32 + 1) * 64 + (9216 + 1) * 128
+HEADS = 129 * 10 + 129 * 4
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=one_number(
+        (ENCODER + HEADS) / (2 * ENCODER + HEADS),
+        tolerance=1e-3,
+        mistakes={
+            2: "That is the other way round: how many times the shared network's parameters?",
+            (2 * ENCODER + HEADS) / (ENCODER + HEADS): "Turn the fraction round: shared network "
+            "above, two networks below.",
+            ENCODER / (ENCODER + HEADS): "That is the encoder's share of the shared network. "
+            "Compare the whole of it with two networks.",
+            1: "Two networks have two encoders; the shared one has one.",
+        },
+        otherwise="Count encoder + both heads, and divide by 2 encoders + both heads.",
+    ),
+    praise="Nearly all parameters sit in the encoder, so two tasks cost about as much as one.",
+    hints=(
+        "`sum(p.numel() for p in module.parameters())` counts the parameters of a module.",
+        "Two networks have two encoders, and together the same two heads.",
+    ),
+    solution_code="""
+encoder = sum(p.numel() for p in ours.encoder.parameters())
+heads = sum(p.numel() for p in ours.heads.parameters())
+answer = (encoder + heads) / (2 * encoder + heads)
+""",
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=one_number(
+        1 / 784,
+        tolerance=2e-6,
+        mistakes={
+            1 / 28: "1/28 undoes the factor of a coordinate. The loss is squared: its factor is "
+            "28².",
+            784: "784 goes the wrong way: the loss is already 784 times as large.",
+            28: "28 is the factor of a coordinate, and it goes the wrong way.",
+            1: "Weight 1 keeps the loss 784 times as large. That was the lesson's surprise.",
+            1 / 784**2: "That squares twice: 784 is already the square of 28.",
+        },
+        otherwise="The product of weight and loss has to stay what it was: λ · 28² · L = 1 · L.",
+    ),
+    praise="A weight carries the units of one over its loss.",
+    hints=(
+        "A coordinate of 0.5 is 14 pixels. What happens to a squared error?",
+        "The loss is 28² times as large. Which weight undoes that?",
+    ),
+    solution_code="answer = 1 / 28**2",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=_forward_verdict,
+    praise="The encoder runs once, however many tasks there are.",
+    hints=(
+        "`heads` is like a dict: `heads.items()` gives each task's name and head.",
+        "First `features = encoder(images)`, once. Then one dict with `head(features)` a task.",
+    ),
+    solution_code=inspect.getsource(_predict).replace("_predict", "predict")
+    + "\n\nanswer = predict",
+)
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=choice(
+        "c",
+        {
+            "a": "The shared network has fewer parameters, but that says nothing about its score "
+            "against one network per task. What did the lesson compare with?",
+            "b": "A gain over other weights shows that the weight was better chosen. It does not "
+            "show that sharing beats not sharing.",
+            "d": "The sum of the losses depends on the units of each. Metrics can be compared, "
+            "task by task.",
+            "e": "One seed can be luck. The bands of the lesson show how far seeds differ.",
+        },
+    ),
+    praise="One network per task, the same encoder, several seeds, task by task.",
+    hints=(
+        "Sharing is compared with not sharing.",
+        "Which baseline are the dotted lines of the lesson's picture?",
+    ),
+    solution_code='answer = "c"',
+)
