@@ -204,6 +204,11 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str]]) -> None:
         lines = place[2].count("\n") + 1
         place[0] = max(place[0], below + line * lines / 2)
         below = place[0] + line * lines / 2
+    above = 1.0
+    for place in sorted(places, reverse=True):
+        lines = place[2].count("\n") + 1
+        place[0] = min(place[0], above - line * lines / 2)
+        above = place[0] - line * lines / 2
     for height, x, label in places:
         axes.annotate(
             label,
@@ -344,7 +349,14 @@ def _annotate(axes: Axes, point: tuple, text: str, *, dx: float = 7, **style) ->
 
 
 def draw_comparison(
-    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, by: str, title: str
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    by: str,
+    title: str,
+    xlabel: str = "",
+    baselines: Mapping[str, float] | None = None,
 ) -> str:
     """Draw one panel a task with every seed as a dot and the mean as a bar, by setting.
 
@@ -352,6 +364,8 @@ def draw_comparison(
         frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
         by: the column of the setting; its values are drawn in the order in which they come.
         title: what the picture shows.
+        xlabel: what the settings are.
+        baselines: scores to compare with, by task name, as thin dotted lines.
     """
     settings = list(dict.fromkeys(frame[by]))
     for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
@@ -361,15 +375,17 @@ def draw_comparison(
             values = rows[rows[by] == setting]["value"]
             spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
             axes.plot(place + np.asarray(spread), values, "o", color=colour, alpha=0.7)
-            axes.hlines(values.mean(), place - 0.28, place + 0.28, color=colour, linewidth=3)
+            axes.hlines(values.mean(), place - 0.22, place + 0.22, color=colour, linewidth=3)
             axes.annotate(
-                f"{values.mean():.2f}", (place + 0.3, values.mean()), va="center", color=colour
+                f"{values.mean():.2f}", (place + 0.25, values.mean()), va="center", color=colour
             )
         axes.set(xlim=(-0.5, len(settings) - 0.2), ylim=(0, 1), xticks=range(len(settings)))
         axes.set_xticklabels(settings)
-        axes.set_ylabel(f"validation {task.metric_name}")
+        if task.name in (baselines or {}):
+            axes.axhline(baselines[task.name], color=colour, linewidth=1.2, linestyle=":")
+        axes.set(xlabel=xlabel, ylabel=f"validation {task.metric_name}")
         axes.set_title(task.name, color=colour)
-    figure.subplots_adjust(0.075, 0.13, 0.98, 0.8, wspace=0.22)
+    figure.subplots_adjust(0.075, 0.15 if xlabel else 0.13, 0.98, 0.8, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -378,7 +394,7 @@ def draw_against(
     figure: Figure,
     frame: pd.DataFrame,
     x: str,
-    quantities: Mapping[str, tuple[str, float]],
+    quantities: Mapping[str, tuple[str, tuple[float, float]]],
     task: Task,
     *,
     xlabel: str,
@@ -389,17 +405,18 @@ def draw_against(
     Args:
         frame: columns ``seed``, the one named by ``x``, and one a quantity.
         x: the column on the horizontal axes.
-        quantities: by column, its label with units and the top of its axis.
+        quantities: by column, its label with units and the ends of its axis.
         task: gives the colour and line style.
         xlabel: what ``x`` is, with units.
         title: what the picture shows.
     """
     style = task_style(task.name)
-    for axes, (column, (label, top)) in zip(
+    for axes, (column, (label, ends)) in zip(
         panels(figure, 1, len(quantities))[0], quantities.items(), strict=True
     ):
         mean = draw_band(axes, frame, x, column, marker="o", **style)
-        axes.set(ylim=(0, top), xlabel=xlabel)
+        room = 0.08 * (mean.index[-1] - mean.index[0] or 1)
+        axes.set(ylim=ends, xlim=(mean.index[0] - room, mean.index[-1] + room), xlabel=xlabel)
         axes.set_title(label, fontweight="normal")
         for place, value in mean.items():
             axes.annotate(
