@@ -105,7 +105,9 @@ def _config(notebook: Path, port: int | None, token: str, settings: str, clean: 
             "open_browser": False,
             "no_browser_open_file": True,
             "kernel_spec_manager_class": RunningPython,
+            "jpserver_extensions": {"jupyter_lsp": True},  # the page asks for it
         },
+        LanguageServerManager={"autodetect": False},
         IdentityProvider={"token": token},
         LabApp={
             "open_browser": False,
