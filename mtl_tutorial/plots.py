@@ -332,8 +332,8 @@ def draw_tradeoff(
     seeds = frame.pivot_table(index=["weight", "seed"], columns="task", values="value")
     plane.plot(seeds[across], seeds[along], "o", color=GREY, markersize=3, alpha=0.6)
     plane.plot(means[across], means[along], "o-", color=BLACK, markersize=6)
-    for value, point in means.iterrows():
-        _annotate(plane, (point[across], point[along]), f"{value:g}")
+    for i, (value, point) in enumerate(means.iterrows()):  # by turns above and below the line
+        _annotate(plane, (point[across], point[along]), f"{value:g}", dy=(7, -16)[i % 2])
     corner = (singles[across], singles[along])
     plane.plot(*corner, "*", color=GREEN, markersize=16, clip_on=False)
     _annotate(plane, corner, "two networks", color=GREEN, fontweight="bold", ha="right", dx=-10)
@@ -344,8 +344,10 @@ def draw_tradeoff(
     return title
 
 
-def _annotate(axes: Axes, point: tuple, text: str, *, dx: float = 7, **style) -> None:
-    axes.annotate(text, point, xytext=(dx, 7), textcoords="offset points", **style)
+def _annotate(
+    axes: Axes, point: tuple, text: str, *, dx: float = 5, dy: float = 7, **style
+) -> None:
+    axes.annotate(text, point, xytext=(dx, dy), textcoords="offset points", **style)
 
 
 def draw_comparison(

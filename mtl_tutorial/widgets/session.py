@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ class Measurement:
         weights: λ_i in force.
         losses: training loss by task, mean over the steps since the last measurement.
         scores: validation loss and metric by task.
-        shares: ‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task, with g_i the gradient of the shared parameters.
+        norms: ‖g_i‖ by task, with g_i the gradient of the shared parameters.
         cosine: the smallest cosine between the g of two tasks; 1 where there is one task.
     """
 
@@ -36,8 +36,15 @@ class Measurement:
     weights: dict[str, float]
     losses: dict[str, float]
     scores: dict[str, Score]
-    shares: dict[str, float]
+    norms: dict[str, float]
     cosine: float
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task."""
+        weighted = {name: self.weights[name] * norm for name, norm in self.norms.items()}
+        total = sum(weighted.values()) or 1.0
+        return {name: norm / total for name, norm in weighted.items()}
 
 
 @dataclass
@@ -100,8 +107,17 @@ class Session:
         return self.runs[-1]
 
     def step(self) -> bool:
-        """Make one training step, measuring every 25; False where the run is over."""
-        record = next(self._records, None)
+        """Make one training step, measuring every 25; False where the run is over.
+
+        A run that failed stays failed: every further step raises the same error.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            record = next(self._records, None)
+        except Exception as error:
+            self._failure = error
+            raise
         if record is None:
             return False
         self._step = record.step
@@ -111,18 +127,22 @@ class Session:
         return True
 
     def measure(self) -> None:
-        """Add a measurement of the present state, unless there is one."""
-        measurements = self.run.measurements
-        weights = self.balancer.weights
-        if measurements and (measurements[-1].step, measurements[-1].weights) == (
-            self._step,
-            weights,
-        ):
-            return
+        """Add a measurement of the present state.
+
+        Where no step was made since the last one, only its weights can have changed: the old
+        weights stay on record if a step has used them.
+        """
+        measurements, weights = self.run.measurements, self.balancer.weights
         if measurements and measurements[-1].step == self._step:
-            measurements.pop()  # the weights were turned, but no step used the old ones
+            same = replace(measurements[-1], weights=weights)
+            unused = self._step == 0 or [m.step for m in measurements[-2:]] == [self._step] * 2
+            if unused:
+                measurements.pop()
+            if not measurements or measurements[-1].weights != weights:
+                measurements.append(same)
+            return
         scores = evaluate(self.model, self.tasks, self._validation)
-        geometry = gradient_geometry(self.model, self.tasks, self._probe, weights)
+        geometry = gradient_geometry(self.model, self.tasks, self._probe)
         losses = {
             task.name: torch.stack([losses[task.name] for losses in self._since]).mean().item()
             for task in self.tasks
@@ -131,7 +151,7 @@ class Session:
         self._since.clear()
         cosine = geometry.cosines.min().item()
         measurements.append(
-            Measurement(self._step, weights, losses, scores, geometry.shares, cosine)
+            Measurement(self._step, weights, losses, scores, geometry.norms, cosine)
         )
 
     def reset(self) -> None:
@@ -148,5 +168,6 @@ class Session:
         stream = self._scenes.stream(self._batch_size, generator)
         self._records = fit(self.model, self.tasks, stream, self.balancer, optimizer, self.steps)
         self._step, self._since = 0, []
+        self._failure: Exception | None = None
         self.runs.append(Run(self.runs[-1].number + 1 if self.runs else 1))
         self.measure()
