@@ -1,0 +1,126 @@
+"""Lesson 02's solutions pass, and each plausible wrong answer gets the hint that fits it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mtl_tutorial.architectures import ClassicEncoder, HardSharing
+from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.exercises import Exercise
+from mtl_tutorial.exercises.lesson_02 import q1, q2, q3, q4, q5
+
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
+
+
+def told(exercise: Exercise, answer: object, capsys: pytest.CaptureFixture) -> str:
+    exercise.check(answer)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_solution_passes_its_checker(name, capsys) -> None:
+    namespace: dict = {}
+    exec(ALL[name].solution_code, namespace)
+    assert "Correct." in told(ALL[name], namespace["answer"], capsys)
+
+
+def encodes_for_every_head(encoder, heads, images):
+    return {name: head(encoder(images)) for name, head in heads.items()}
+
+
+def forgets_the_encoder(encoder, heads, images):
+    return {name: head(images) for name, head in heads.items()}
+
+
+def forgets_the_heads(encoder, heads, images):
+    return {name: encoder(images) for name in heads}
+
+
+def knows_two_tasks(encoder, heads, images):
+    features = encoder(images)
+    return {"digit": heads["digit"](features), "box": heads["box"](features)}
+
+
+def gives_a_list(encoder, heads, images):
+    features = encoder(images)
+    return [head(features) for head in heads.values()]
+
+
+def chains_the_heads(encoder, heads, images):
+    features = encoder(images)
+    return {name: heads["digit"](features) for name in heads}
+
+
+def gives_the_heads(encoder, heads, images):
+    return dict(heads.items())
+
+
+def gives_nothing(encoder, heads, images):
+    encoder(images)
+
+
+WRONG = [
+    ("q1", [4, -2, -6], "equal weights"),
+    ("q1", [10, -4, -6], "different signs"),
+    ("q1", [1, -4, -6], "is a sum"),
+    ("q1", [2, -2, -6], "weight of its own task"),
+    ("q1", [2, -4, -12], "its own task only"),
+    ("q1", [-2, 4, 6], "signs are turned"),
+    ("q1", [2, -4], "3 numbers are needed"),
+    ("q1", 2, "3 numbers are needed"),
+    ("q1", [2, -4, 0], "Look at b again"),
+    ("q2", 2, "the other way round"),
+    ("q2", 1.9985, "Turn the fraction round"),
+    ("q2", 0.9985, "share of the shared network"),
+    ("q2", 1, "two encoders"),
+    ("q2", 0.25, "Count encoder"),
+    ("q2", "half", "without quotation marks"),
+    ("q3", 1 / 28, "The loss is squared"),
+    ("q3", 784, "wrong way"),
+    ("q3", 28, "wrong way"),
+    ("q3", 1, "784 times as large"),
+    ("q3", 1 / 784**2, "squares twice"),
+    ("q3", 0.5, "weight and loss"),
+    ("q4", encodes_for_every_head, "ran 3 times"),
+    ("q4", forgets_the_encoder, "see the images"),
+    ("q4", forgets_the_heads, "Those are the features"),
+    ("q4", knows_two_tasks, "'mask'"),
+    ("q4", gives_a_list, "Give a dict"),
+    ("q4", chains_the_heads, "not its head"),
+    ("q4", gives_the_heads, "must be a tensor"),
+    ("q4", gives_nothing, "return"),
+    ("q4", lambda: None, "TypeError"),
+    ("q4", 3, "A function is needed"),
+    ("q5", "a", "fewer parameters"),
+    ("q5", "b", "better chosen"),
+    ("q5", "d", "units"),
+    ("q5", "e", "luck"),
+    ("q5", "f", "is needed"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "fits"), WRONG)
+def test_a_wrong_answer_gets_the_hint_that_fits_it(name, answer, fits, capsys) -> None:
+    text = told(ALL[name], answer, capsys)
+    assert "Not yet." in text and "Correct." not in text
+    assert fits in text
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_exercise_is_tried_with_at_least_four_wrong_answers(name) -> None:
+    assert sum(wrong[0] == name for wrong in WRONG) >= 4
+
+
+@pytest.mark.parametrize("answer", [0.5, np.float32(0.5004), torch.tensor(0.50038)])
+def test_the_fraction_may_be_rounded_and_of_any_type(answer, capsys) -> None:
+    assert "Correct." in told(q2, answer, capsys)
+
+
+def test_the_fraction_is_that_of_the_real_model(capsys) -> None:
+    model = HardSharing(ClassicEncoder(), [DIGIT, BOX])
+    encoder = sum(p.numel() for p in model.shared_parameters())
+    heads = sum(p.numel() for task in ("digit", "box") for p in model.task_parameters(task))
+    answer = (encoder + heads) / (2 * encoder + heads)
+    assert "Correct." in told(q2, answer, capsys)
