@@ -330,13 +330,14 @@ def draw_tradeoff(
     by_weight.set_title("Dotted: one network a task")
     across, along = (task.name for task in tasks)
     seeds = frame.pivot_table(index=["weight", "seed"], columns="task", values="value")
-    plane.plot(seeds[across], seeds[along], "o", color=GREY, markersize=3, alpha=0.6)
+    plane.plot(seeds[across], seeds[along], "o", color=SKY, markersize=6, alpha=0.9)
     plane.plot(means[across], means[along], "o-", color=BLACK, markersize=6)
-    for i, (value, point) in enumerate(means.iterrows()):  # by turns above and below the line
-        _annotate(plane, (point[across], point[along]), f"{value:g}", dy=(7, -16)[i % 2])
+    for value, point in means.iterrows():
+        place = (point[across], point[along])
+        _annotate(plane, place, f"{value:g}", dx=-7, dy=-14, ha="right")
     corner = (singles[across], singles[along])
-    plane.plot(*corner, "*", color=GREEN, markersize=16, clip_on=False)
-    _annotate(plane, corner, "two networks", color=GREEN, fontweight="bold", ha="right", dx=-10)
+    plane.plot(*corner, "*", color=BLACK, markersize=16, clip_on=False)
+    _annotate(plane, corner, "two networks", fontweight="bold", ha="right", dx=-10)
     axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
     plane.set(xlim=(0, 1), ylim=(0, 1), xlabel=axis_names[0], ylabel=axis_names[1])
     plane.set_title(f"Points: {weight}")

@@ -60,6 +60,13 @@ def test_the_sentence_says_what_rose_and_what_fell_since_the_weights_changed():
     assert "box mean IoU rose from 0.30 to 0.60" in text
 
 
+def test_the_sentence_tells_of_a_peak_that_was_lost():
+    run = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.2, 0.63), measurement(75, 0.5, 0.4)])
+    text = describe_run(run, TASKS)
+    assert "box mean IoU rose from 0.00 to 0.40 (it was 0.63 at step 50)" in text
+    assert text.count("it was") == 1
+
+
 def test_the_sentence_calls_a_change_below_half_a_hundredth_none():
     run = Run(1, [measurement(0, 0.1, 0.500), measurement(25, 0.6, 0.504)])
     assert "box mean IoU stayed at 0.50" in describe_run(run, TASKS)

@@ -50,7 +50,11 @@ class Exercise:
     def check(self, answer: Any = None) -> None:
         """Say whether the answer is right, and if not, what to look at."""
         if answer is None or answer is ...:
-            _show(f"{self.name}. Not answered yet.", "Put your answer where the ... is.", GREY)
+            _show(
+                f"{self.name}. Not answered yet.",
+                "Put your answer where the `...` is; for a function, its name.",
+                GREY,
+            )
             return
         try:
             hint = self.verdict(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -44,8 +45,8 @@ def _forward_verdict(answer: Any) -> str | None:
             heads[name] = nn.Linear(3, width)
     images = torch.arange(6.0).reshape(2, 3)
     given = function(encoder, heads, images)
-    if given is None:
-        raise AnswerError("Your function gives None; does its last line begin with return?")
+    if given is None or given is ...:
+        raise AnswerError(f"Your function gives {given}; its last line has to return the dict.")
     if not isinstance(given, dict):
         return f"Give a dict of predictions by task name; yours is a {type(given).__name__}."
     if set(given) != set(heads):
@@ -101,58 +102,58 @@ q1 = Exercise(
     solution_code="answer = [2 * (-2) + 1 * 6, 2 * (-2), 1 * (-6)]",
 )
 
-ENCODER = (9 + 1) * 32 + (9 * 32 + 1) * 64 + (9216 + 1) * 128
-HEADS = 129 * 10 + 129 * 4
+ENCODER, HEAD = 1_198_592, (128 + 1) * 784
 
 q2 = Exercise(
     name="Exercise 2",
     verdict=one_number(
-        (ENCODER + HEADS) / (2 * ENCODER + HEADS),
+        (ENCODER + 2 * HEAD) / (2 * ENCODER + 2 * HEAD),
         tolerance=1e-3,
         mistakes={
-            2: "That is the other way round: how many times the shared network's parameters?",
-            (2 * ENCODER + HEADS) / (ENCODER + HEADS): "Turn the fraction round: shared network "
-            "above, two networks below.",
-            ENCODER / (ENCODER + HEADS): "That is the encoder's share of the shared network. "
+            0.5: "Half would be right if heads cost nothing, or were shared too. Here they are "
+            "large, and each task keeps its own.",
+            (2 * ENCODER + 2 * HEAD) / (ENCODER + 2 * HEAD): "Turn the fraction round: the shared "
+            "network above, two networks below.",
+            (ENCODER + 2 * HEAD) / (ENCODER + HEAD): "That compares with one network. Two separate "
+            "ones have two encoders and two heads.",
+            ENCODER / (ENCODER + 2 * HEAD): "That is the encoder's share of the shared network. "
             "Compare the whole of it with two networks.",
-            1: "Two networks have two encoders; the shared one has one.",
+            (ENCODER + 2 * HEAD) / (2 * ENCODER + HEAD): "Two separate networks have two heads.",
         },
-        otherwise="Count encoder + both heads, and divide by 2 encoders + both heads.",
+        otherwise="One encoder + two heads, divided by two encoders + two heads.",
     ),
-    praise="Nearly all parameters sit in the encoder, so two tasks cost about as much as one.",
+    praise="The wider the heads, the less sharing saves: they are never shared.",
     hints=(
-        "`sum(p.numel() for p in module.parameters())` counts the parameters of a module.",
-        "Two networks have two encoders, and together the same two heads.",
+        "A linear layer from 128 to 784 numbers has 128 · 784 weights and 784 biases.",
+        "Shared: one encoder + two heads. Separate: two encoders + two heads.",
     ),
     solution_code="""
-# the same as sum(p.numel() for p in ours.encoder.parameters()), and so on
-encoder = (9 + 1) * 32 + (9 * 32 + 1) * 64 + (9216 + 1) * 128
-heads = (128 + 1) * 10 + (128 + 1) * 4
-answer = (encoder + heads) / (2 * encoder + heads)
+encoder, head = 1_198_592, 128 * 784 + 784
+answer = (encoder + 2 * head) / (2 * encoder + 2 * head)
 """,
 )
 
 q3 = Exercise(
     name="Exercise 3",
     verdict=one_number(
-        1 / 784,
-        tolerance=2e-6,
+        math.log(2),
+        tolerance=4e-3,
         mistakes={
-            1 / 28: "1/28 undoes the factor of a coordinate. The loss is squared: its factor is "
-            "28².",
-            784: "784 goes the wrong way: the loss is already 784 times as large.",
-            28: "28 is the factor of a coordinate, and it goes the wrong way.",
-            1: "Weight 1 keeps the loss 784 times as large. That was the lesson's surprise.",
-            1 / 784**2: "That squares twice: 784 is already the square of 28.",
+            1 / math.log(2): "1.443 goes the wrong way: the loss is already 1.443 times as large.",
+            math.log(2) ** 2: "That undoes the factor twice. Cross-entropy is not squared, so its "
+            "factor counts once.",
+            1: "Weight 1 keeps the loss 1.443 times as large, and its vote too.",
+            1 / 784: "784 came from a squared error in pixels. Here the factor is 1.443.",
+            0.5: "A bit is not half a nat. Undo the factor of 1.443.",
         },
-        otherwise="The product of weight and loss has to stay what it was: λ · 28² · L = 1 · L.",
+        otherwise="The product of weight and loss has to stay what it was: λ · 1.443 · L = 1 · L.",
     ),
-    praise="A weight carries the units of one over its loss.",
+    praise="ln 2 times 1 / ln 2 is 1. A weight carries the units of one over its loss.",
     hints=(
-        "A coordinate of 0.5 is 14 pixels. What happens to a squared error?",
-        "The loss is 28² times as large. Which weight undoes that?",
+        "In the sum, only the product of weight and loss counts.",
+        "The loss is 1.443 times as large. Which weight undoes that?",
     ),
-    solution_code="answer = 1 / 28**2",
+    solution_code="import math\n\nanswer = math.log(2)  # about 0.693",
 )
 
 q4 = Exercise(

@@ -73,7 +73,7 @@ def _plot_tasks(axes: Axes, runs: Sequence[Run], tasks: Sequence[Task], value: C
 def _decades(axes: Axes, losses: Sequence[float]) -> None:
     """A logarithmic axis over whole powers of ten, so that it seldom moves."""
     exponents = [math.log10(loss) for loss in losses if loss > 0] or [-3, 1]
-    low, high = math.floor(min(exponents)), math.ceil(max(exponents))
+    low, high = math.floor(min(exponents) - 0.2), math.ceil(max(exponents))
     if axes.get_yscale() != "log":
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
@@ -97,11 +97,14 @@ def describe_run(run: Run, tasks: Sequence[Task]) -> str:
     state = f"Step {now.step}, weights {weights}"
     if now.step == then.step:
         return f"{state}: press Start, then turn a weight while the curves grow."
-    moves = []
+    later, moves = run.measurements[run.measurements.index(then) :], []
     for task in tasks:
         before, after = then.scores[task.name].metric, now.scores[task.name].metric
         verb = "rose" if after > before + 0.005 else "fell" if after < before - 0.005 else "stayed"
         change = f"from {before:.2f} to {after:.2f}" if verb != "stayed" else f"at {after:.2f}"
+        best = max(later, key=lambda m, name=task.name: m.scores[name].metric)
+        if best.scores[task.name].metric > after + 0.05 and best is not then:
+            change += f" (it was {best.scores[task.name].metric:.2f} at step {best.step})"
         moves.append(f"{task.name} {task.metric_name} {verb} {change}")
     since = f"since step {then.step}" if then.step else "since the start"
     return f"{state}. {since.capitalize()}, {' and '.join(moves)}."
