@@ -1,0 +1,258 @@
+"""A lesson in JupyterLab as a person has it: in a browser, with eyes and hands."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import itertools
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+from jupyter_client import BlockingKernelClient
+from PIL import Image
+from playwright.sync_api import BrowserType, ConsoleMessage, Locator, Page
+from test_lab import Lab, wait_until
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # small in containers
+)
+AS_ROOT = ("--no-sandbox",)  # Chromium refuses to start as root with one
+PATIENCE = 180  # seconds for what takes one on a quiet machine
+SERIAL = itertools.count()
+PIXELS = """image => {
+    if (!image.complete || !image.naturalWidth) return null;
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    canvas.getContext('2d').drawImage(image, 0, 0);
+    return canvas.toDataURL();
+}"""
+
+
+def find_chromium(playwright: BrowserType) -> str | None:
+    """Give the path of a Chromium: the system's, else the one that Playwright installed."""
+    own = playwright.executable_path
+    return next(filter(None, map(shutil.which, BROWSERS)), own if os.path.exists(own) else None)
+
+
+def chromium_flags() -> list[str]:
+    """The options without which Chromium talks to the network, or does not start."""
+    return [*QUIET, *(AS_ROOT if hasattr(os, "geteuid") and os.geteuid() == 0 else ())]
+
+
+class Kernel:
+    """A kernel that a page uses, asked from beside the page."""
+
+    def __init__(self, connection_file: Path) -> None:
+        self._file = connection_file
+
+    def ask(self, expression: str) -> Any:
+        """Give the value of an expression: numbers, strings, and tuples or lists of them."""
+        client = BlockingKernelClient(connection_file=str(self._file))
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            reply = client.execute(
+                "",
+                silent=True,
+                store_history=False,
+                user_expressions={"answer": expression},
+                reply=True,
+                timeout=PATIENCE,
+            )
+        finally:
+            client.stop_channels()
+        answer = reply["content"]["user_expressions"]["answer"]
+        assert answer["status"] == "ok", answer
+        return ast.literal_eval(answer["data"]["text/plain"])
+
+    @property
+    def pid(self) -> int:
+        return self.ask("__import__('os').getpid()")
+
+    def training(self) -> list[str]:
+        """The names of the tasks that train."""
+        names = self.ask("[task.get_name() for task in __import__('asyncio').all_tasks()]")
+        return [name for name in names if not re.fullmatch(r"Task-\d+", name)]
+
+    def load(self) -> float:
+        """The share of one core that the process takes, all its threads together."""
+        clock = "(__import__('time').process_time(), __import__('time').monotonic())"
+        used, began = self.ask(clock)
+        time.sleep(1)  # what is measured is what happens meanwhile
+        used_since, ended = self.ask(clock)
+        return (used_since - used) / (ended - began)
+
+
+class ShownView:
+    """A widget on the page: its picture, its sentence, its controls."""
+
+    def __init__(self, element: Locator) -> None:
+        self.element = element
+        self.image = element.locator("> img.widget-image")
+
+    def picture(self) -> bytes:
+        """The pixels that are shown, as a PNG; empty where there are none yet."""
+        address = self.image.evaluate(PIXELS)
+        return base64.b64decode(address.partition(",")[2]) if address else b""
+
+    def sentence(self) -> str:
+        return self.element.locator("> .widget-html").first.text_content().strip()
+
+    def table(self) -> list[dict[str, str]]:
+        """The rows of the table below, by the words at its head."""
+        read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+        head, *rows = self.element.locator("table tr").evaluate_all(read)
+        return [dict(zip(head, row, strict=True)) for row in rows]
+
+    def steps(self) -> int:
+        """The number of training steps that the sentence tells."""
+        found = re.search(r"\bStep (\d+)|\bAfter (\d+) steps", self.sentence())
+        return int(found[1] or found[2]) if found else 0
+
+    def press(self, name: str) -> None:
+        self.element.locator(f"button:text-is('{name}')").click()
+
+    def slider(self, label: str) -> Locator:
+        return self.element.locator(".widget-slider", has_text=label).locator(".noUi-handle")
+
+    def readout(self, label: str) -> str:
+        readout = self.element.locator(".widget-slider", has_text=label).locator(".widget-readout")
+        return readout.text_content()
+
+    def sees_change(self, act: Callable[[], Any]) -> tuple[str, str]:
+        """Act, and wait until picture and sentence are others; give both sentences."""
+        picture, sentence = self.picture(), self.sentence()
+        act()
+        wait_until(
+            lambda: self.sentence() != sentence and self.picture() not in (picture, b""),
+            f"another picture and sentence than {sentence!r}",
+            PATIENCE,
+        )
+        return sentence, self.sentence()
+
+
+def pixels(picture: bytes) -> np.ndarray:
+    """The colours of a picture, shape (height, width, 3), from 0 to 255."""
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+
+
+class LessonPage:
+    """A notebook in a page of its own, with a kernel of its own."""
+
+    def __init__(self, page: Page, lab: Lab, notebook: Path) -> None:
+        self.page, self.lab, self.notebook = page, lab, notebook
+        self.complaints: list[str] = []
+        page.set_default_timeout(60_000)
+        page.on("console", self._listen)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())  # "Leave this page?"
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def open(self) -> None:
+        """Load the page, and wait until all cells are there and the kernel waits."""
+        cells = len(nbformat.read(self.notebook, as_version=4).cells)
+        workspace = f"test-{next(SERIAL)}"  # another page's would open its notebooks here, too
+        self.page.goto(
+            f"http://127.0.0.1:{self.lab.port}/lab/workspaces/{workspace}/tree/"
+            f"{self.notebook.name}?token={self.lab.token}"
+        )
+        wait_until(
+            lambda: self.page.locator(".jp-Notebook .jp-Cell").count() == cells,
+            f"{cells} cells on the page",
+            PATIENCE,
+        )
+        wait_until(
+            lambda: (self._session() or {}).get("execution_state") == "idle", "a kernel", PATIENCE
+        )
+
+    def _session(self) -> dict[str, Any] | None:
+        for session in self.lab.ask("/api/sessions")[1]:
+            if session["path"] == self.notebook.name:
+                return session["kernel"]
+        return None
+
+    @property
+    def kernel(self) -> Kernel:
+        runtime = self.lab.ask_runtime_dir()
+        return Kernel(runtime / f"kernel-{self._session()['id']}.json")
+
+    def choose(self, menu: str, entry: str) -> None:
+        """Choose from the menu bar."""
+        self.page.locator(f"div.lm-MenuBar-itemLabel:text-is('{menu}')").click()
+        self.page.locator(f"div.lm-Menu-itemLabel:text-is('{entry}')").click()
+
+    def run_all(self) -> None:
+        self._run(lambda: self.choose("Run", "Run All Cells"))
+
+    def run_cell(self, text: str) -> None:
+        """Run the one cell that contains a text."""
+        cell = self.page.locator(".jp-CodeCell", has=self.page.locator(f".cm-line:text('{text}')"))
+        cell.locator(".cm-content").click()
+        self._run(lambda: self.page.keyboard.press("Control+Enter"))
+
+    def _run(self, act: Callable[[], None]) -> None:
+        before = self.prompts()
+        act()
+        wait_until(lambda: "[*]:" in self.prompts() or self.prompts() != before, "a cell that runs")
+        wait_until(lambda: "[*]:" not in self.prompts(), "the end of the run", 10 * PATIENCE)
+
+    def prompts(self) -> list[str]:
+        """What stands before each code cell, such as ``[3]:``, or ``[*]:`` while it waits."""
+        return self.page.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents()
+
+    def outputs(self, mime_type: str) -> list[str]:
+        """The texts of all outputs of one kind."""
+        return self.page.locator(
+            f".jp-OutputArea-output[data-mime-type='{mime_type}']"
+        ).all_text_contents()
+
+    def text(self) -> str:
+        return self.page.locator(".jp-Notebook").text_content()
+
+    def pictures(self) -> list[tuple[int, int]]:
+        """Width and height on the page of each picture in the outputs; 0 where it is broken."""
+        read = """images => images.map(image => {
+            const seen = image.complete && image.naturalWidth;
+            return seen ? [image.offsetWidth, image.offsetHeight] : [0, 0];
+        })"""
+        return self.page.locator(".jp-OutputArea-output img").evaluate_all(read)
+
+    def views(self) -> list[ShownView]:
+        """The widgets that are a picture between controls."""
+        found = self.page.locator(".widget-vbox:has(> img.widget-image)")
+        return [ShownView(found.nth(number)) for number in range(found.count())]
+
+    def view(self) -> ShownView:
+        """The only one."""
+        (view,) = self.views()
+        return view
+
+    def save(self) -> None:
+        before = self.notebook.stat().st_mtime_ns
+        self.choose("File", "Save Notebook")
+        wait_until(lambda: self.notebook.stat().st_mtime_ns != before, "the saved notebook")
+
+    def close(self) -> None:
+        """Close the page, and end its kernel."""
+        self.page.context.close()
+        for session in self.lab.ask("/api/sessions")[1]:
+            if session["path"] == self.notebook.name:
+                self.lab.ask(f"/api/sessions/{session['id']}", method="DELETE")

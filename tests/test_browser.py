@@ -1,0 +1,332 @@
+"""The lessons in a real JupyterLab and a real browser: everything runs, and every control acts."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import matplotlib
+import nbformat
+import numpy as np
+import pytest
+from lesson_cells import NOTEBOOKS
+from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium, pixels
+from matplotlib.colors import to_rgb
+from nbformat import NotebookNode
+from playwright.sync_api import Browser, sync_playwright
+from test_lab import Lab, processes_of, running_lab, wait_until
+
+from mtl_tutorial.plots import task_style
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
+
+LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+TUNER = "LossWeightTuner(build"
+EVERY_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
+
+
+def only(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("lesson", [name], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab command with a copy of the lessons; ends as by Ctrl-C, and leaves nothing behind."""
+    course = tmp_path_factory.mktemp("browser") / "course"
+    folder = course / "notebooks"
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns(".*"))
+    with running_lab(
+        course,
+        "--no-browser",
+        str(folder / f"{LESSONS[0]}.ipynb"),
+        MTL_PROFILE="quick",
+        OMP_WAIT_POLICY="PASSIVE",
+        MPLCONFIGDIR=matplotlib.get_configdir(),  # a new home has to look for fonts, and says so
+    ) as lab:
+        yield lab
+        lab.process.send_signal(signal.SIGINT)
+        assert lab.process.wait(timeout=PATIENCE) == 0
+        wait_until(lambda: not processes_of(Path(lab.env["HOME"])), "the end of every process")
+        assert lab.stderr.read_text() == ""
+
+
+@pytest.fixture(scope="module")
+def folder(lab: Lab) -> Path:
+    """The notebooks that are served."""
+    return lab.stderr.parent / "course" / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright.chromium)
+        if path is None:
+            pytest.skip("no Chromium: install your system's, or run 'playwright install chromium'")
+        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
+        yield browser
+        browser.close()
+
+
+def page_of(browser: Browser, lab: Lab, notebook: Path) -> LessonPage:
+    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
+    return LessonPage(page, lab, notebook)
+
+
+class RunLesson(LessonPage):
+    """A lesson of which all cells ran, and how it looked before."""
+
+    unrun_pictures: list[tuple[int, int]]
+    unrun_text: str
+
+
+@pytest.fixture(scope="module")
+def lesson(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[RunLesson]:
+    page = page_of(browser, lab, folder / f"{request.param}.ipynb")
+    page.__class__ = RunLesson
+    page.open()
+    page.unrun_pictures, page.unrun_text = page.pictures(), page.text()
+    page.run_all()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def tuner(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[LessonPage]:
+    """A page with the tuner of lesson 02, without the cells that it can do without."""
+    source = nbformat.read(NOTEBOOKS / "02_hard_sharing.ipynb", as_version=4)
+    *cells, tuner = needed_for(TUNER, source.cells)
+    long = f"from functools import partial\n{LONG_RUN}"  # its run must not end within a test
+    cells = [*cells, nbformat.v4.new_code_cell(long), tuner]
+    notebook = folder / f"{request.node.name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=source.metadata), notebook)
+    page = page_of(browser, lab, notebook)
+    page.open()
+    page.run_all()
+    yield page
+    page.close()
+
+
+STEPS_MADE = "[out for out in Out.values() if hasattr(out, 'session')][-1].session.run.latest.step"
+LONG_RUN = "LossWeightTuner = partial(LossWeightTuner, steps=100_000)"
+
+
+def needed_for(text: str, cells: list[NotebookNode]) -> list[NotebookNode]:
+    """The first code cell with a text, after those that define names it needs."""
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    last = next(number for number, cell in enumerate(code) if text in cell.source)
+    kept: list[NotebookNode] = []
+    wanted: set[str] = set()
+    for cell in code[last::-1]:
+        defined, used = names(ast.parse(cell.source))
+        if not kept or defined & wanted:
+            kept.insert(0, nbformat.v4.new_code_cell(cell.source))
+            wanted = (wanted - defined) | used
+    return kept
+
+
+def names(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """The names that a cell defines, and those that it uses."""
+    defined: set[str] = set()
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, ast.alias):
+            defined.add((node.asname or node.name).partition(".")[0])
+    return defined, used
+
+
+@EVERY_LESSON
+def test_a_lesson_shows_its_pictures_before_it_is_run(lesson: RunLesson) -> None:
+    committed = nbformat.read(NOTEBOOKS / lesson.notebook.name, as_version=4)
+    outputs = [output for cell in committed.cells for output in cell.get("outputs", [])]
+    expected = sum("image/png" in output.get("data", {}) for output in outputs)
+    assert len(lesson.unrun_pictures) == expected >= 1
+    assert all(width > 300 and height > 100 for width, height in lesson.unrun_pictures)
+    assert "widget" not in lesson.unrun_text.lower().replace("ipywidgets", "")
+
+
+@EVERY_LESSON
+def test_all_cells_of_a_lesson_run_without_a_complaint(lesson: RunLesson) -> None:
+    assert "[ ]:" not in lesson.prompts()
+    assert lesson.outputs("application/vnd.jupyter.error") == []
+    assert lesson.outputs("application/vnd.jupyter.stderr") == []
+    assert lesson.complaints == []
+
+
+@EVERY_LESSON
+def test_every_widget_of_a_lesson_shows_a_picture_and_a_sentence(lesson: RunLesson) -> None:
+    assert lesson.views()
+    for view in lesson.views():
+        assert view.picture()
+        box = view.image.bounding_box()
+        assert box["width"] == 900
+        assert box["height"] > 200
+        assert len(view.sentence().split()) > 5
+    for words in ("Error displaying widget", "Loading widget", "Error creating widget"):
+        assert words not in lesson.text()
+
+
+@EVERY_LESSON
+def test_every_slider_is_reached_by_tab_and_moved_by_an_arrow(lesson: RunLesson) -> None:
+    for view in lesson.views():
+        handles = view.element.locator(".noUi-target:not([disabled]) .noUi-handle")
+        unreached = handles.count()
+        view.element.locator("button").first.focus()
+        for _ in range(10 + 3 * unreached):
+            lesson.page.keyboard.press("Tab")
+            focused = view.element.locator(".noUi-handle:focus")
+            if focused.count():
+                unreached -= 1
+                value, sentence = focused.get_attribute("aria-valuenow"), view.sentence()
+                lesson.page.keyboard.press("ArrowRight")
+                assert focused.get_attribute("aria-valuenow") != value
+                wait_until(lambda: view.sentence() != sentence, "a sentence on the new value")
+                lesson.page.keyboard.press("ArrowLeft")
+        assert unreached == 0
+
+
+@only("00_start_here")
+def test_noise_and_kind_change_the_scenes_that_are_shown(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.slider("noise").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "Noise went from" in after
+    view.sees_change(lambda: view.press("New scenes"))
+    _, after = view.sees_change(lambda: view.press("two digits"))
+    assert "left, right" in after
+    view.sees_change(lambda: view.press("one located digit"))
+
+
+@only("01_two_tasks_one_image")
+def test_the_single_task_trainer_trains_the_network_that_is_chosen(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.sees_change(lambda: view.press("digit"))
+    assert "digit network" in view.sentence()
+    steps = view.steps()
+    view.press("Start")
+    wait_until(lambda: view.steps() > steps, "steps of the digit network", PATIENCE)
+    view.press("Pause")
+    wait_until(lambda: lesson.kernel.training() == [], "a pause")
+    view.sees_change(lambda: view.press("box"))
+    assert "box network" in view.sentence()
+
+
+def start(page: LessonPage) -> None:
+    """Start the tuner, and wait until it has drawn what it trains."""
+    view = page.view()
+    steps = view.steps()
+    view.press("Start")
+    wait_until(lambda: view.steps() > steps, "a training step", PATIENCE)
+    assert page.kernel.training() == ["LossWeightTuner"]
+
+
+def turn(page: LessonPage, move: Callable[[], None]) -> str:
+    """Turn the weight of box while the tuner trains; give the weight once it has acted."""
+    view = page.view()
+    old, steps, picture = view.readout("weight of box"), view.steps(), view.picture()
+    move()
+    new = f"{float(view.readout('weight of box')):.3g}"
+    assert new != f"{float(old):.3g}"
+    wait_until(lambda: f"box {new}" in view.sentence(), f"weight {new} in the sentence", PATIENCE)
+    wait_until(lambda: view.steps() > steps, "training that goes on", PATIENCE)
+    wait_until(lambda: view.picture() not in (picture, b""), "another picture")
+    return new
+
+
+def test_the_weight_that_a_hand_turns_during_training_acts_on_it(tuner: LessonPage) -> None:
+    view = tuner.view()
+    start(tuner)
+
+    def by_keyboard() -> None:
+        view.slider("weight of box").focus()
+        for _ in range(10):
+            tuner.page.keyboard.press("ArrowRight")
+
+    def by_mouse() -> None:
+        handle = view.slider("weight of box")
+        handle.scroll_into_view_if_needed()
+        box = handle.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        tuner.page.mouse.move(x, y)
+        tuner.page.mouse.down()
+        tuner.page.mouse.move(x + 40, y, steps=10)
+        tuner.page.mouse.up()
+
+    first = turn(tuner, by_keyboard)
+    assert first == "3.16"
+    second = turn(tuner, by_mouse)
+    (run,) = view.table()
+    assert run["weight digit"] == "1"
+    assert run["weight box"].startswith(f"1 → {first} → ") or run["weight box"].startswith("1 → …")
+    assert run["weight box"].endswith(f"→ {second}")
+    assert tuner.kernel.training() == ["LossWeightTuner"]
+    assert tuner.complaints == []
+
+
+def test_the_tuner_pauses_steps_once_and_keeps_a_run_as_a_ghost(tuner: LessonPage) -> None:
+    view = tuner.view()
+    start(tuner)
+    view.press("Pause")
+    wait_until(lambda: tuner.kernel.training() == [], "a pause")
+    paused = tuner.kernel.ask(STEPS_MADE)
+    wait_until(lambda: view.steps() == paused, "the picture of the pause")
+    assert tuner.kernel.load() < 0.2
+    assert view.steps() == tuner.kernel.ask(STEPS_MADE) == paused
+
+    view.sees_change(lambda: view.press("Step"))
+    assert view.steps() == paused + 1
+    assert tuner.kernel.training() == []
+
+    assert count_pale(view.picture(), "digit") == 0
+    view.sees_change(lambda: view.press("Reset"))
+    assert [run["steps"] for run in view.table()] == [str(paused + 1), "0"]
+    assert view.steps() == 0
+    assert count_pale(view.picture(), "digit") > 50
+    start(tuner)
+
+
+def count_pale(picture: bytes, task: str) -> int:
+    """The number of pixels in a quarter of a task's colour on white, as ghosts are drawn."""
+    pale = 255 * (0.75 + 0.25 * np.array(to_rgb(task_style(task)["color"])))
+    return int((abs(pixels(picture) - pale).max(-1) < 4).sum())
+
+
+def test_running_the_cell_again_stops_the_tuner_that_trains(tuner: LessonPage) -> None:
+    start(tuner)
+    tuner.run_cell(TUNER)
+    wait_until(lambda: tuner.kernel.training() == [], "the end of the first tuner")
+    assert tuner.kernel.load() < 0.2
+    start(tuner)
+    assert tuner.complaints == []
+
+
+def test_a_tuner_that_nobody_watches_stops_and_goes_on_when_asked(tuner: LessonPage) -> None:
+    start(tuner)
+    tuner.save()
+    tuner.page.goto("about:blank")
+    wait_until(lambda: tuner.kernel.training() == [], "the end of the training")
+    assert tuner.kernel.load() < 0.2
+    tuner.open()
+    wait_until(tuner.views, "the tuner on the page that was opened again", PATIENCE)
+    assert "nobody seems to be watching" in tuner.view().sentence()
+    tuner.view().press("Start")
+    wait_until(lambda: tuner.view().steps() > 150, "training that goes on", PATIENCE)
+
+
+def test_a_restart_of_the_kernel_while_it_trains_leaves_no_process(tuner: LessonPage) -> None:
+    home = Path(tuner.lab.env["HOME"])
+    start(tuner)
+    old, before = tuner.kernel.pid, len(processes_of(home))
+    tuner.choose("Kernel", "Restart Kernel…")
+    tuner.page.locator(".jp-Dialog button", has_text="Restart").click()
+    wait_until(lambda: old not in processes_of(home), "the end of the old kernel", PATIENCE)
+    wait_until(lambda: tuner.kernel.pid != old, "another kernel", PATIENCE)
+    assert tuner.kernel.training() == []
+    assert len(processes_of(home)) == before
