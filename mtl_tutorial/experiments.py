@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from mtl_tutorial.balancing import Balancer, FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import History, evaluate, fit
+from mtl_tutorial.training import History, NonFiniteLossError, evaluate, fit
 
 
 @contextmanager
@@ -51,16 +51,25 @@ def train(
 
     Returns:
         The trained model, and its history.
+
+    Raises:
+        NonFiniteLossError: where a loss turns NaN or infinite; its ``history`` is the one so far.
     """
     history = History()
-    with seeded(seed) as generator:
-        model = build().to(scenes.digits.labels.device)
+    device = scenes.digits.labels.device
+    generator = torch.Generator(device).manual_seed(seed)
+    with seeded(seed):
+        model = build().to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         stream = scenes.stream(batch_size, generator)
-        for record in fit(model, tasks, stream, balancer or FixedWeights(), optimizer, steps):
-            history.append(record)
-            if record.step == steps or (measure_every and record.step % measure_every == 0):
-                history.add_scores(record.step, evaluate(model, tasks, validation))
+        try:
+            for record in fit(model, tasks, stream, balancer or FixedWeights(), optimizer, steps):
+                history.append(record)
+                if record.step == steps or (measure_every and record.step % measure_every == 0):
+                    history.add_scores(record.step, evaluate(model, tasks, validation))
+        except NonFiniteLossError as error:
+            error.history = history
+            raise
     return model, history
 
 

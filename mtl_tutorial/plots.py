@@ -60,18 +60,16 @@ def panels(figure: Figure, rows: int = 1, columns: int = 1) -> np.ndarray:
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.images, *axes.texts):
             artist.remove()
+        axes.set_prop_cycle(None)
     return np.array(figure.axes).reshape(rows, columns)
 
 
 def task_style(name: str) -> dict[str, str]:
     """The colour and line style of a task, the same in every picture of the course."""
     if name not in TASK_STYLES:
-        used = {style[0] for style in TASK_STYLES.values()}
-        free = [c for c in (SKY, BLACK, GREY, GREEN, PURPLE, ORANGE) if c not in used] or [BLACK]
-        colours, lines = cycle(free), cycle((":", "-", "-."))
-        for _ in range(sum(map(ord, name)) % 6):
-            next(colours), next(lines)
-        return {"color": next(colours), "linestyle": next(lines)}
+        others = [(colour, line) for colour in (SKY, BLACK, GREY) for line in (":", "-", "-.")]
+        colour, line = others[sum(map(ord, name)) % len(others)]
+        return {"color": colour, "linestyle": line}
     colour, line = TASK_STYLES[name]
     return {"color": colour, "linestyle": line}
 

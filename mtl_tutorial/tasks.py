@@ -37,7 +37,7 @@ class Task:
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise ValueError(f"task name must be a Python identifier, got {self.name!r}")
-        if hasattr(nn.ModuleDict, self.name):
+        if hasattr(nn.ModuleDict(), self.name):
             raise ValueError(
                 f"task name {self.name!r} is taken by torch's ModuleDict, which holds the heads; "
                 f"choose another, such as {self.name + '_task'!r}"
@@ -50,9 +50,8 @@ class Task:
     @property
     def metric_name(self) -> str:
         """The metric's label in pictures and tables."""
-        return {"mean_iou": "mean IoU", "pixel_iou": "pixel IoU"}.get(
-            self.metric.__name__, self.metric.__name__.replace("_", " ")
-        )
+        name = getattr(self.metric, "__name__", "metric")
+        return {"mean_iou": "mean IoU", "pixel_iou": "pixel IoU"}.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import os
@@ -22,10 +23,14 @@ CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look wa
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss became NaN or infinite; ``task`` and ``step`` say which and when."""
+    """A loss became NaN or infinite; ``task`` and ``step`` say which and when.
+
+    ``history`` is what a caller that keeps one has recorded so far.
+    """
 
     def __init__(self, task: str, step: int, value: float) -> None:
         self.task, self.step = task, step
+        self.history: History | None = None
         super().__init__(
             f"loss of task {task!r} became {value} at step {step}; lower the learning rate or "
             f"the weight of the task. The history up to step {step - 1} is kept"
@@ -270,13 +275,13 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
     """Give each part the state that `save_checkpoint` saved under its name.
 
     Raises:
-        ValueError: where the file is damaged or holds no state for a part.
-        FileNotFoundError: where there is no such file.
+        ValueError: where the file is damaged, or holds no state that fits a part; every part
+            keeps the state that it had.
+        OSError: where the file can't be opened.
     """
+    data = io.BytesIO(Path(path).read_bytes())
     try:
-        states = torch.load(path, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise
+        states = torch.load(data, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
     for name in parts:
@@ -284,5 +289,12 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
             raise ValueError(
                 f"checkpoint {path} has no state for {name!r}, only for {sorted(states)}"
             )
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
     for name, part in parts.items():
-        part.load_state_dict(states[name])
+        try:
+            part.load_state_dict(states[name])
+        except Exception as error:  # torch raises many kinds for a state that does not fit
+            for loaded, state in before.items():
+                parts[loaded].load_state_dict(state)
+            reason = " ".join(str(error).split())
+            raise ValueError(f"checkpoint {path} does not fit {name!r}: {reason}") from error

@@ -3,11 +3,14 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits, untouched_digits
 from mtl_tutorial.experiments import grid, seeded, train
+from mtl_tutorial.tasks import Task, mean_iou
+from mtl_tutorial.training import NonFiniteLossError
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,21 @@ def test_a_grid_leaves_the_tables_that_it_stacks_as_they_were():
 def test_an_empty_axis_is_named():
     with pytest.raises(ValueError, match="axis 'seed' of the grid is empty"):
         grid(lambda width, seed: pd.DataFrame(), width=[1], seed=range(0))
+
+
+def test_a_run_that_turns_nan_hands_over_its_history():
+    calls = []
+
+    def breaks_at_the_fourth(prediction, target):
+        calls.append(1)
+        loss = F.mse_loss(prediction, target)
+        return loss * float("nan") if len(calls) == 4 else loss
+
+    scenes, task = located_digits("train"), Task("box", breaks_at_the_fourth, mean_iou, 4)
+    held_out = scenes.draw(4, torch.Generator().manual_seed(0))
+    with pytest.raises(NonFiniteLossError) as caught:
+        train(
+            lambda: HardSharing(ConvEncoder(2), [task]), [task], scenes, held_out, seed=0, steps=9
+        )
+    assert (caught.value.task, caught.value.step) == ("box", 4)
+    assert len(caught.value.history) == 3

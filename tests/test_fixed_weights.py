@@ -189,3 +189,10 @@ def test_task_gradients_leave_gradients_and_graph_for_a_backward_pass():
     assert all(gradient is None for gradient in gradients(model))
     FixedWeights().backward(losses, model)
     assert all(gradient is not None for gradient in gradients(model))
+
+
+def test_a_loss_without_a_graph_is_named():
+    model, losses = model_and_losses()
+    losses["box"] = losses["box"].detach()
+    with pytest.raises(ValueError, match="'box' depends on no parameter"):
+        task_gradients(losses, model.shared_parameters())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_the_picture_says_who_has_the_gradient_and_whether_the_tasks_pull_apart(
     draw_tuner(figure, [run], TASKS)
     titles = [axes.get_title() for axes in figure.axes]
     assert "box has 75% of the shared gradient" in titles
-    assert "Gradients pull apart: cosine −0.4" in titles
+    assert "Gradients pull apart: cosine −0.40" in titles
 
 
 def test_earlier_runs_are_drawn_pale():
@@ -178,6 +179,53 @@ def test_training_rests_when_nobody_watches(monkeypatch):
         one.player.start()
         await until(lambda: not one.player.running)
         assert "nobody seems to be watching" in one.sentence.value
+
+    asyncio.run(scenario())
+
+
+def test_a_long_cell_in_between_is_not_taken_for_nobody_watching(monkeypatch):
+    monkeypatch.setattr(player_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(player_module, "LONG_BLOCK", 0.2)
+
+    async def scenario():
+        one = tuner()
+        one.player.start()
+        await until(lambda: one.session._step > 1)
+        time.sleep(0.5)  # another cell keeps the kernel busy
+        reached = one.session._step
+        await until(lambda: one.session._step > reached + 2 or not one.player.running)
+        assert one.player.running
+        one.player.pause()
+
+    asyncio.run(scenario())
+
+
+def test_a_picture_that_cannot_be_drawn_is_said(monkeypatch):
+    async def scenario():
+        one = tuner(steps=10**6)
+
+        def broken():
+            raise OverflowError("no such number")
+
+        one.player._draw = broken
+        one.player.start()
+        await until(lambda: not one.player.running)
+        assert "no such number" in one.sentence.value
+
+    asyncio.run(scenario())
+
+
+def test_a_weight_turned_while_training_is_dated_to_its_step():
+    async def scenario():
+        one = tuner()
+        one.player.start()
+        await until(lambda: one.session._step >= 30)
+        one.sliders["box"].value = 100
+        turned_at = one.session._step
+        await until(lambda: one.session._step >= 51)
+        one.player.pause()
+        assert one.session.run.since_change.step == turned_at
+        assert one.session.run.since_change.weights["box"] == 1
 
     asyncio.run(scenario())
 

@@ -377,3 +377,8 @@ def test_the_partner_of_a_digit_is_drawn_from_the_whole_split():
     shares = targets["right"].bincount(minlength=10) / 2000
     expected = scenes.digits.labels.bincount(minlength=10) / len(scenes)
     assert (shares - expected).abs().max() < 0.03
+
+
+def test_digits_of_another_split_are_refused():
+    with pytest.raises(ValueError, match="'train', but 'validation' was asked for"):
+        located_digits("validation", digits=load_digits("train"))

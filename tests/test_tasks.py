@@ -235,7 +235,7 @@ def test_task_losses_refuse_a_loss_that_is_not_a_scalar_tensor(loss, got):
         task_losses(predictions(), targets(), (Task("size", loss, accuracy, 1),))
 
 
-@pytest.mark.parametrize("name", ["values", "type", "items"])
+@pytest.mark.parametrize("name", ["values", "type", "items", "training"])
 def test_a_name_that_torch_needs_for_itself_is_refused(name):
     with pytest.raises(ValueError, match=f"{name!r} is taken"):
         Task(name, F.cross_entropy, accuracy, 10)

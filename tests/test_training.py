@@ -556,3 +556,14 @@ def test_a_checkpoint_without_a_part_names_those_it_has_and_changes_nothing(tmp_
 def test_a_checkpoint_that_is_not_there_is_not_called_damaged(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "absent.pt", model=build())
+
+
+def test_a_state_that_does_not_fit_leaves_every_part_as_it_was(tmp_path):
+    path = tmp_path / "run.pt"
+    save_checkpoint(path, first=nn.Linear(2, 2), second=nn.Linear(2, 2))
+    first, second = nn.Linear(2, 2), nn.Linear(3, 2)
+    before = first.weight.detach().clone()
+    with pytest.raises(ValueError, match="does not fit 'second'") as caught:
+        load_checkpoint(path, first=first, second=second)
+    assert torch.equal(first.weight, before)
+    assert "\n" not in str(caught.value)

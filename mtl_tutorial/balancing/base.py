@@ -39,6 +39,10 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -
     """
     rows = []
     for name, loss in losses.items():
+        if not loss.requires_grad:
+            raise ValueError(
+                f"loss of task {name!r} depends on no parameter; was it computed under no_grad?"
+            )
         gradients = torch.autograd.grad(
             loss, parameters, retain_graph=True, allow_unused=True, materialize_grads=False
         )

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -41,7 +42,8 @@ def lab(lesson: str | None = None, *, port: int | None = None, browser: bool = T
     try:
         _serve(notebook, port, browser and has_display(), settings, clean)
     finally:
-        shutil.rmtree(clean, ignore_errors=True)
+        if Path(clean).is_relative_to(tempfile.gettempdir()):  # never a user's own folder
+            shutil.rmtree(clean, ignore_errors=True)
 
 
 def has_display() -> bool:

@@ -29,10 +29,12 @@ class Digits:
     Args:
         images: shape ``(N, 1, 28, 28)``, uint8, 0 (paper) to 255 (ink).
         labels: class numbers, shape ``(N,)``, int64.
+        split: which one they are.
     """
 
     images: Tensor
     labels: Tensor
+    split: str
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,7 +64,7 @@ def load_digits(split: str, *, digits: str = "embedded", device: str = "cpu") ->
     device = resolve_device(device)
     load = _load_embedded if digits == "embedded" else _load_torchvision
     images, labels = load(split, digits)
-    return Digits(images.to(device), labels.to(device))
+    return Digits(images.to(device), labels.to(device), split)
 
 
 def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
@@ -90,22 +92,17 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
     folder = root / kind.__name__ / "raw"
     files = [Path(url).name for url, _ in kind.resources]
     way_out = "use digits='embedded', which needs no file and no network"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        probe = root / f".{os.getpid()}.writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise DataUnavailableError(
-            f"the data folder {root} can't be written ({error.strerror}); set MTL_DATA_ROOT to "
-            f"a folder that can, or {way_out}"
-        ) from error
-    damaged = [name for name in _damaged_files(kind, folder)]
+    damaged = _damaged_files(kind, folder)
     try:
         data = kind(root, train=split != "test", download=True)
     except (URLError, RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
         missing = [name for name in files if not (folder / name).exists()]
         unpacked = all((folder / name).with_suffix("").exists() for name in files)
+        if not unpacked and (refusal := _refusal(root)):
+            raise DataUnavailableError(
+                f"the data folder {root} can't be written ({refusal}); set MTL_DATA_ROOT to "
+                f"a folder that can, or {way_out}"
+            ) from error
         if unpacked or not (missing or damaged):
             reason = str(error) or "wrong format"
             raise DataUnavailableError(
@@ -124,6 +121,18 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
     keep = {"train": slice(0, -HELD_OUT), "validation": slice(-HELD_OUT, None)}.get(split)
     keep = keep or slice(None)
     return data.data[keep, None], data.targets[keep].long()
+
+
+def _refusal(folder: Path) -> str:
+    """Say why a folder can't be written; nothing where it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}.writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _damaged_files(kind: type, folder: Path) -> list[str]:

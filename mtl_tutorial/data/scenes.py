@@ -206,9 +206,9 @@ def resample(images: Tensor, start: Tensor, step: Tensor, size: int) -> Tensor:
         Shape ``(B, 1, size, size)``.
     """
     cells = torch.arange(size, device=images.device) + 0.5
-    sides = torch.tensor(images.shape[:1:-1], device=images.device)  # W, H
-    places = start[:, :, None] + step[:, :, None] * cells
-    x, y = (2 * places / sides[:, None] - 1).unbind(1)
+    height, width = images.shape[2:]
+    x, y = (start[:, :, None] + step[:, :, None] * cells).unbind(1)
+    x, y = 2 * x / width - 1, 2 * y / height - 1
     grid = torch.stack(
         [x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)], dim=-1
     )
@@ -217,6 +217,11 @@ def resample(images: Tensor, start: Tensor, step: Tensor, size: int) -> Tensor:
 
 def _source(split: str, digits: str | Digits, device: str) -> Digits:
     if isinstance(digits, Digits):
+        if digits.split != split:
+            raise ValueError(
+                f"the digits handed in are of split {digits.split!r}, but {split!r} was asked for; "
+                f"splits never mix"
+            )
         return digits
     return load_digits(split, digits=digits, device=device)
 

@@ -49,9 +49,14 @@ def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> st
     loss.set_title("Training loss")
     metric.set_title("Validation: " + ", ".join(_metric_text(task, now) for task in tasks))
     share.set_title(f"{largest} has {now.shares[largest]:.0%} of the shared gradient")
-    pull = "apart" if now.cosine < 0 else "together"
-    cosine.set_title(f"Gradients pull {pull}: cosine {now.cosine:+.1f}".replace("-", "−"))
+    cosine.set_title(f"{_pull(now.cosine)}: cosine {now.cosine:+.2f}".replace("-", "−"))
     return describe_run(run, tasks)
+
+
+def _pull(cosine: float) -> str:
+    if abs(cosine) < 0.1:
+        return "Gradients at right angles"
+    return "Gradients pull apart" if cosine < 0 else "Gradients pull together"
 
 
 def _plot_tasks(axes: Axes, runs: Sequence[Run], tasks: Sequence[Task], value: Callable) -> None:
@@ -72,7 +77,7 @@ def _plot_tasks(axes: Axes, runs: Sequence[Run], tasks: Sequence[Task], value: C
 
 def _decades(axes: Axes, losses: Sequence[float]) -> None:
     """A logarithmic axis over whole powers of ten, so that it seldom moves."""
-    exponents = [math.log10(loss) for loss in losses if loss > 0] or [-3, 1]
+    exponents = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-3, 1]
     low, high = math.floor(min(exponents) - 0.2), math.ceil(max(exponents))
     if axes.get_yscale() != "log":
         axes.set_yscale("log")
@@ -193,6 +198,8 @@ class LossWeightTuner(View):
         self._refresh()
 
     def _turn(self, name: str, weight: float) -> None:
+        if self.session.run.latest.weights == self.session.balancer.weights:
+            self.session.measure()  # the last state under the old weights
         self.session.balancer.set_weight(name, weight)
         if not self.player.running:
             self._refresh()

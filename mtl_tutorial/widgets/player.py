@@ -10,6 +10,7 @@ from collections.abc import Callable
 import ipywidgets
 
 PATIENCE = 5.0  # seconds without a sign from the browser after which nobody is watching
+LONG_BLOCK = 1.0  # seconds given to other cells after which signs may be waiting unread
 DRAWING_SHARE = 0.1  # of the time goes into pictures, at most
 
 
@@ -116,7 +117,13 @@ class Player:
                     self._draw()
                     drawn = time.monotonic()
                     cost = drawn - now
+                before = time.monotonic()
                 await asyncio.sleep(0)
+                if time.monotonic() - before > LONG_BLOCK:
+                    self._seen = time.monotonic()
+        except Exception as error:  # a task's exception would vanish unseen
+            self._say(_stopped(error))
+            return
         finally:
             if asyncio.current_task() is self._task:  # else paused, and perhaps started again
                 self._task = None
@@ -128,8 +135,8 @@ class Player:
         """Make a step; give a sentence where it was the last."""
         try:
             return "" if self._step() else "This run is over. Reset keeps it and starts another."
-        except Exception as error:  # a task's exception would vanish unseen
-            return f"<b>Stopped.</b> {html.escape(str(error))}"
+        except Exception as error:
+            return _stopped(error)
 
     def _on_pulse(self, _change: object) -> None:
         self._seen = time.monotonic()
@@ -138,6 +145,10 @@ class Player:
         self._pulse.playing = self.running
         self._start.description = "Pause" if self.running else "Start"
         self._start.icon = "pause" if self.running else "play"
+
+
+def _stopped(error: Exception) -> str:
+    return f"<b>Stopped.</b> {html.escape(str(error))}"
 
 
 def _cancel_running(name: str) -> None:

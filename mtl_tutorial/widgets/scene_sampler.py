@@ -81,7 +81,7 @@ def compute_scenes(source: Digits, setting: Setting) -> Sample:
     """
     generator = torch.Generator().manual_seed(setting.sample)
     pool = torch.randint(len(source), (POOL,), generator=generator)
-    digits = Digits(source.images[pool], source.labels[pool])
+    digits = replace(source, images=source.images[pool], labels=source.labels[pool])
     if setting.kind == "located":
         extent = (setting.smallest, setting.largest)
         scenes = located_digits("train", digits=digits, extent=extent, noise=setting.noise)

@@ -97,7 +97,7 @@ class Session:
         self._build, self._scenes, self._seed = build, scenes, seed
         self._batch_size, self._learning_rate = batch_size, learning_rate
         self._validation = held_out.draw(VALIDATION_SCENES, torch.Generator().manual_seed(seed))
-        self._probe = scenes.draw(PROBE_SCENES, torch.Generator().manual_seed(seed))
+        self._probe = scenes.draw(PROBE_SCENES, torch.Generator().manual_seed(seed + 1))
         self.runs: list[Run] = []
         self._new_run()
 

@@ -40,7 +40,7 @@ def draw_trainer(
     now = runs[task.name].latest
     curve.set_title(f"{task.name}: {task.metric_name} {now.scores[task.name].metric:.2f}")
     draw_scenes_on(scenes, batch, outputs, columns=4)
-    scenes.set_title(f"Answers on unseen scenes after {now.step} steps")
+    scenes.set_title(f"Answers on unseen scenes after {_steps(now.step)}")
     return describe_training(runs[task.name], task)
 
 
@@ -54,10 +54,14 @@ def describe_training(run: Run, task: Task) -> str:
             f"{score.metric:.2f}. Press Start."
         )
     return (
-        f"After {now.step} steps the {task.name} network reaches {task.metric_name} "
+        f"After {_steps(now.step)} the {task.name} network reaches {task.metric_name} "
         f"{score.metric:.2f} on scenes it has not seen (before training "
         f"{first.scores[task.name].metric:.2f}); its validation loss is {score.loss:.3g}."
     )
+
+
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{number} steps"
 
 
 class SingleTaskTrainer(View):

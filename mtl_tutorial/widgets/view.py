@@ -55,14 +55,14 @@ class Stage:
         return buffer.getvalue(), description
 
     def _paint(self) -> None:
-        moving = [
-            artist
-            for axes in self._figure.axes
-            for artist in axes.get_children()
-            if artist.get_visible()
-            and artist is not axes.patch
-            and not isinstance(artist, (Axis, Spine))
-        ]
+        moving = [*self._figure.texts, *self._figure.legends]
+        for axes in self._figure.axes:
+            moving += [
+                artist
+                for artist in axes.get_children()
+                if artist is not axes.patch and not isinstance(artist, (Axis, Spine))
+            ]
+        moving = [artist for artist in moving if artist.get_visible()]
         frame = tuple(map(_frame, self._figure.axes))
         if frame != self._frame:
             for artist in moving:
@@ -74,7 +74,7 @@ class Stage:
                 artist.set_visible(True)
         self._canvas.restore_region(self._background)
         for artist in sorted(moving, key=lambda artist: artist.get_zorder()):
-            artist.axes.draw_artist(artist)
+            self._figure.draw_artist(artist)
 
 
 def _frame(axes: Axes) -> tuple:
@@ -82,7 +82,13 @@ def _frame(axes: Axes) -> tuple:
         axes.axison,
         axes.get_position().bounds,
         *(
-            (axis.get_view_interval().tolist(), axis.get_ticklocs().tolist(), axis.get_label_text())
+            (
+                axis.get_view_interval().tolist(),
+                axis.get_ticklocs().tolist(),
+                axis.get_major_formatter().format_ticks(axis.get_ticklocs()),
+                axis.get_label_text(),
+                axis.get_scale(),
+            )
             for axis in (axes.xaxis, axes.yaxis)
         ),
     )
