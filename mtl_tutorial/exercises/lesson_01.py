@@ -153,6 +153,7 @@ q1 = Exercise(
     name="Exercise 1",
     verdict=number(
         1 / 3,
+        tolerance=4e-3,
         mistakes={
             1 / 2: "1/2 divides by the area of one box. Divide by the area that both cover.",
             1 / 4: "1/4 divides by the sum of both areas; the overlap is counted twice in it.",
@@ -181,7 +182,7 @@ q2 = Exercise(
             0.8: "0.8 is the IoU that you want. Which side gives it?",
             4: "With side 4 the IoU is 3 / 5 = 0.6: one pixel costs a small box more.",
             10: "With side 10 the IoU is 9 / 11 = 0.82: close, but a little too large.",
-            17.47: "17.47 belongs to a move to the right and down. Here it is to the right alone.",
+            17.485: "17.49 belongs to a move to the right and down. Here it is to the right alone.",
             1 / 9: "That is the share of the side that one pixel is; the side is asked for.",
         },
         otherwise="Put your side s into (s − 1) / (s + 1): does 0.8 come out?",
@@ -197,7 +198,7 @@ q2 = Exercise(
 q3 = Exercise(
     name="Exercise 3",
     verdict=_task_verdict,
-    praise="Four things make a task, and three of them you could take over from `digit`.",
+    praise="Four things make a task, and two of them you could take over from `digit`.",
     hints=(
         "Look at the four parts of `digit`. Which of them change for even and odd?",
         "Two classes need a head of width 2. Loss and metric are those of every classification.",
