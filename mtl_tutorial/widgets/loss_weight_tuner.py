@@ -197,6 +197,11 @@ class LossWeightTuner(View):
             self.session.step()
         self._refresh()
 
+    @property
+    def runs(self) -> list[Run]:
+        """All runs so far, the present one last."""
+        return self.session.runs
+
     def _turn(self, name: str, weight: float) -> None:
         if self.session.run.latest.weights == self.session.balancer.weights:
             self.session.measure()  # the last state under the old weights
