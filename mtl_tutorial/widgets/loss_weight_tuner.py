@@ -14,6 +14,7 @@ from torch import nn
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.plots import BLACK, label_ends, panels, percent_axis, task_style
 from mtl_tutorial.tasks import Task
+from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Measurement, Run, Session
 from mtl_tutorial.widgets.view import View
@@ -178,7 +179,8 @@ class LossWeightTuner(View):
             for task in self.session.tasks
         }
         for name, slider in self.sliders.items():
-            slider.observe(lambda change, name=name: self._turn(name, change.new), "value")
+            turn = in_cell_loop(lambda change, name=name: self._turn(name, change.new))
+            slider.observe(turn, "value")
         self._table = ipywidgets.HTML()
         self.player = Player(
             type(self).__name__,

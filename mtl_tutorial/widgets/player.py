@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import ipywidgets
 
+from mtl_tutorial.widgets.events import in_cell_loop
+
 PATIENCE = 5.0  # seconds without a sign from the browser after which nobody is watching
 LONG_BLOCK = 1.0  # seconds given to other cells after which signs may be waiting unread
 DRAWING_SHARE = 0.1  # of the time goes into pictures, at most
@@ -56,7 +58,7 @@ class Player:
             (self._one, self.step),
             (self._over, self.reset),
         ):
-            button.on_click(lambda _, action=action: action())
+            button.on_click(in_cell_loop(lambda _, action=action: action()))
         self._pulse.observe(self._on_pulse, "value")
         self._show_state()
         _cancel_running(name)

@@ -13,6 +13,7 @@ from mtl_tutorial.data import Digits, load_digits, located_digits, two_digits, u
 from mtl_tutorial.plots import draw_scenes
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, mean_iou
+from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.view import View
 
 SCENES = 12  # in a picture
@@ -198,8 +199,8 @@ class SceneSampler(View):
             ],
         )
         for control in (self.kind, self.size, self.noise):
-            control.observe(lambda _: self._refresh(), "value")
-        self.button.on_click(lambda _: self._refresh(new_sample=True))
+            control.observe(in_cell_loop(lambda _: self._refresh()), "value")
+        self.button.on_click(in_cell_loop(lambda _: self._refresh(new_sample=True)))
         self.sample = compute_scenes(self._source, setting)
         self.redraw(self.sample)
         self._enable()

@@ -13,6 +13,7 @@ from mtl_tutorial.data import Scenes
 from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.training import predict
+from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Run, Session
 from mtl_tutorial.widgets.view import View
@@ -98,7 +99,7 @@ class SingleTaskTrainer(View):
         self.choice = ipywidgets.ToggleButtons(
             options=list(self._tasks), description="task", style={"description_width": "50px"}
         )
-        self.choice.observe(self._choose, "value")
+        self.choice.observe(in_cell_loop(self._choose), "value")
         self.player = Player(
             type(self).__name__,
             step=lambda: self.session.step(),
