@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -191,8 +192,11 @@ class LessonPage:
 
     @property
     def kernel(self) -> Kernel:
-        runtime = self.lab.ask_runtime_dir()
-        return Kernel(runtime / f"kernel-{self._session()['id']}.json")
+        return Kernel(self._runtime_dir / f"kernel-{self._session()['id']}.json")
+
+    @cached_property
+    def _runtime_dir(self) -> Path:
+        return self.lab.ask_runtime_dir()
 
     def choose(self, menu: str, entry: str) -> None:
         """Choose from the menu bar."""
@@ -224,8 +228,9 @@ class LessonPage:
             f".jp-OutputArea-output[data-mime-type='{mime_type}']"
         ).all_text_contents()
 
-    def text(self) -> str:
-        return self.page.locator(".jp-Notebook").text_content()
+    def outputs_text(self) -> str:
+        """The texts of all outputs, of every kind."""
+        return "\n".join(self.page.locator(".jp-OutputArea-output").all_text_contents())
 
     def pictures(self) -> list[tuple[int, int]]:
         """Width and height on the page of each picture in the outputs; 0 where it is broken."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import shutil
 import signal
 import sys
@@ -17,7 +18,7 @@ from lesson_cells import NOTEBOOKS
 from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium, pixels
 from matplotlib.colors import to_rgb
 from nbformat import NotebookNode
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from test_lab import Lab, processes_of, running_lab, wait_until
 
 from mtl_tutorial.plots import task_style
@@ -25,6 +26,7 @@ from mtl_tutorial.plots import task_style
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
 LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+WITHOUT_WIDGET = ("Error displaying widget", "Error creating widget", "Loading widget")
 TUNER = "LossWeightTuner(build"
 EVERY_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
 
@@ -71,24 +73,34 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def page_of(browser: Browser, lab: Lab, notebook: Path) -> LessonPage:
-    page = browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
-    return LessonPage(page, lab, notebook)
+def new_page(browser: Browser) -> Page:
+    return browser.new_context(viewport={"width": 1280, "height": 1000}).new_page()
 
 
 class RunLesson(LessonPage):
     """A lesson of which all cells ran, and how it looked before."""
 
+    committed_pictures: int
     unrun_pictures: list[tuple[int, int]]
     unrun_text: str
 
 
 @pytest.fixture(scope="module")
 def lesson(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[RunLesson]:
-    page = page_of(browser, lab, folder / f"{request.param}.ipynb")
-    page.__class__ = RunLesson
+    page = RunLesson(new_page(browser), lab, folder / f"{request.param}.ipynb")
+    outputs = [
+        output
+        for cell in nbformat.read(page.notebook, as_version=4).cells
+        for output in cell.get("outputs", [])
+    ]
+    page.committed_pictures = sum("image/png" in output.get("data", {}) for output in outputs)
     page.open()
-    page.unrun_pictures, page.unrun_text = page.pictures(), page.text()
+    with contextlib.suppress(AssertionError):  # what is missing is for a test to say
+        wait_until(
+            lambda: len([size for size in page.pictures() if all(size)]) == page.committed_pictures,
+            "the committed pictures",
+        )
+    page.unrun_pictures, page.unrun_text = page.pictures(), page.outputs_text()
     page.run_all()
     yield page
     page.close()
@@ -103,7 +115,7 @@ def tuner(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[LessonP
     cells = [*cells, nbformat.v4.new_code_cell(long), tuner]
     notebook = folder / f"{request.node.name}.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=source.metadata), notebook)
-    page = page_of(browser, lab, notebook)
+    page = LessonPage(new_page(browser), lab, notebook)
     page.open()
     page.run_all()
     yield page
@@ -144,12 +156,9 @@ def names(tree: ast.Module) -> tuple[set[str], set[str]]:
 
 @EVERY_LESSON
 def test_a_lesson_shows_its_pictures_before_it_is_run(lesson: RunLesson) -> None:
-    committed = nbformat.read(NOTEBOOKS / lesson.notebook.name, as_version=4)
-    outputs = [output for cell in committed.cells for output in cell.get("outputs", [])]
-    expected = sum("image/png" in output.get("data", {}) for output in outputs)
-    assert len(lesson.unrun_pictures) == expected >= 1
+    assert len(lesson.unrun_pictures) == lesson.committed_pictures >= 1
     assert all(width > 300 and height > 100 for width, height in lesson.unrun_pictures)
-    assert "widget" not in lesson.unrun_text.lower().replace("ipywidgets", "")
+    assert [words for words in WITHOUT_WIDGET if words in lesson.unrun_text] == []
 
 
 @EVERY_LESSON
@@ -169,8 +178,7 @@ def test_every_widget_of_a_lesson_shows_a_picture_and_a_sentence(lesson: RunLess
         assert box["width"] == 900
         assert box["height"] > 200
         assert len(view.sentence().split()) > 5
-    for words in ("Error displaying widget", "Loading widget", "Error creating widget"):
-        assert words not in lesson.text()
+    assert [words for words in WITHOUT_WIDGET if words in lesson.outputs_text()] == []
 
 
 @EVERY_LESSON
@@ -181,14 +189,16 @@ def test_every_slider_is_reached_by_tab_and_moved_by_an_arrow(lesson: RunLesson)
         view.element.locator("button").first.focus()
         for _ in range(10 + 3 * unreached):
             lesson.page.keyboard.press("Tab")
-            focused = view.element.locator(".noUi-handle:focus")
+            focused = view.element.locator(".widget-slider:has(.noUi-handle:focus)")
             if focused.count():
                 unreached -= 1
-                value, sentence = focused.get_attribute("aria-valuenow"), view.sentence()
+                value = focused.locator(".widget-readout").text_content
+                old, sentence = value(), view.sentence()
                 lesson.page.keyboard.press("ArrowRight")
-                assert focused.get_attribute("aria-valuenow") != value
+                wait_until(lambda: value() != old, f"another value than {old}")
                 wait_until(lambda: view.sentence() != sentence, "a sentence on the new value")
                 lesson.page.keyboard.press("ArrowLeft")
+                wait_until(lambda: value() == old, f"{old} again")
         assert unreached == 0
 
 
@@ -284,22 +294,31 @@ def test_the_tuner_pauses_steps_once_and_keeps_a_run_as_a_ghost(tuner: LessonPag
     assert view.steps() == paused + 1
     assert tuner.kernel.training() == []
 
-    assert count_pale(view.picture(), "digit") == 0
+    before = view.picture()
     view.sees_change(lambda: view.press("Reset"))
     assert [run["steps"] for run in view.table()] == [str(paused + 1), "0"]
     assert view.steps() == 0
-    assert count_pale(view.picture(), "digit") > 50
+    for task in ("digit", "box"):
+        assert faded_pixels(before, view.picture(), task) > 30
     start(tuner)
 
 
-def count_pale(picture: bytes, task: str) -> int:
-    """The number of pixels in a quarter of a task's colour on white, as ghosts are drawn."""
-    pale = 255 * (0.75 + 0.25 * np.array(to_rgb(task_style(task)["color"])))
-    return int((abs(pixels(picture) - pale).max(-1) < 4).sum())
+def faded_pixels(before: bytes, after: bytes, task: str) -> int:
+    """The number of pixels that had a task's colour and now have a quarter of it, as ghosts do."""
+    full = 255 * np.array(to_rgb(task_style(task)["color"]))
+    pale = 255 * 0.75 + full / 4
+    was_full, is_pale = (
+        abs(pixels(picture) - colour).max(-1) < 8
+        for picture, colour in ((before, full), (after, pale))
+    )
+    return int((was_full & is_pale).sum())
 
 
 def test_running_the_cell_again_stops_the_tuner_that_trains(tuner: LessonPage) -> None:
     start(tuner)
+    tuner.view().press("Pause")
+    wait_until(lambda: tuner.kernel.training() == [], "a pause")
+    start(tuner)  # by now clicks come in another thread of the kernel
     tuner.run_cell(TUNER)
     wait_until(lambda: tuner.kernel.training() == [], "the end of the first tuner")
     assert tuner.kernel.load() < 0.2
