@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import re
 import shutil
@@ -345,3 +346,15 @@ def test_a_browser_opens_only_where_it_would_be_seen(monkeypatch):
     assert has_display()
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 5000 10.0.0.2 22")
     assert not has_display()
+
+
+def test_a_page_that_closes_while_its_kernel_writes_is_no_error(caplog):
+    from tornado.websocket import WebSocketClosedError
+
+    from mtl_tutorial.commands.lab import _tells_more_than_a_closed_page
+
+    logger = logging.getLogger("closed page")
+    logger.addFilter(_tells_more_than_a_closed_page)
+    logger.error("left", exc_info=WebSocketClosedError())
+    logger.error("broken", exc_info=ValueError("another error"))
+    assert caplog.messages == ["broken"]

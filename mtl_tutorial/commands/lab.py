@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -128,19 +129,19 @@ def _serve(notebook: Path, port: int | None, browser: bool, settings: str, clean
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(config=_config(notebook, port, token, settings, clean))
     _stop_on_signals(app)
-    app.io_loop.asyncio_loop.set_exception_handler(_report)
+    for name in ("asyncio", "tornado.general", "tornado.application"):
+        logging.getLogger(name).addFilter(_tells_more_than_a_closed_page)
     address = f"http://{HOST}:{app.port}/lab/tree/{notebook.name}?token={token}"
     app.io_loop.add_callback(_announce, address, browser)  # after it has begun to listen
     app.start()
     print("Stopped; nothing is left running.", flush=True)
 
 
-def _report(loop: Any, context: dict[str, Any]) -> None:
-    """Report an error of a background task; that a page was closed in mid-sentence is none."""
+def _tells_more_than_a_closed_page(record: logging.LogRecord) -> bool:
+    """Leave out that a page was closed while its kernel wrote to it: nothing is wrong."""
     from tornado.websocket import WebSocketClosedError
 
-    if not isinstance(context.get("exception"), WebSocketClosedError):
-        loop.default_exception_handler(context)
+    return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
 
 
 def _announce(address: str, browser: bool) -> None:
