@@ -28,7 +28,8 @@ POSIX = sys.platform != "win32"
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 BUSY = """
 import subprocess, sys, time
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+sleeping = "import time; time.sleep(1000)"
+subprocess.Popen([sys.executable, "-c", sleeping], stderr=subprocess.DEVNULL)
 while True:
     print("busy", flush=True)
     time.sleep(0.05)
