@@ -1,4 +1,4 @@
-"""Lesson 00's solutions pass, and each plausible wrong answer gets the hint that fits it."""
+"""Each plausible wrong answer in lesson 00 gets the hint that fits it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from exercise_answers import told
 
-from mtl_tutorial.exercises import Exercise
 from mtl_tutorial.exercises.lesson_00 import q1, q2, q3, q4, q5
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
-
-
-def told(exercise: Exercise, answer: object, capsys: pytest.CaptureFixture) -> str:
-    exercise.check(answer)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_the_solution_passes_its_checker(name, capsys) -> None:
-    namespace: dict = {}
-    exec(ALL[name].solution_code, namespace)
-    assert "Correct." in told(ALL[name], namespace["answer"], capsys)
 
 
 def plain_mean(targets, weights):

@@ -1,0 +1,34 @@
+"""The solution of every exercise of every lesson passes its own checker."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+from exercise_answers import told
+
+from mtl_tutorial import exercises
+from mtl_tutorial.exercises import Exercise
+
+EXERCISES = {
+    f"{module.name}.{name}": exercise
+    for module in pkgutil.iter_modules(exercises.__path__)
+    if module.name.startswith("lesson_")
+    for name, exercise in vars(
+        importlib.import_module(f"mtl_tutorial.exercises.{module.name}")
+    ).items()
+    if isinstance(exercise, Exercise)
+}
+
+
+def test_every_lesson_has_exercises() -> None:
+    lessons = {name.partition(".")[0] for name in EXERCISES}
+    assert {"lesson_00", "lesson_01", "lesson_02"} <= lessons
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_solution_passes_its_checker(name, capsys) -> None:
+    namespace: dict = {}
+    exec(EXERCISES[name].solution_code, namespace)
+    assert "Correct." in told(EXERCISES[name], namespace["answer"], capsys)
