@@ -35,7 +35,7 @@ def seconds_by_cell(path: Path) -> dict[str, float]:
         on_cell_execute=start,
         on_cell_executed=end,
     )
-    client.execute(env={**os.environ, "MTL_PROFILE": "quick", "OMP_WAIT_POLICY": "PASSIVE"})
+    client.execute(env={**os.environ, "MTL_PROFILE": "quick"})
     return seconds
 
 

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6, help="of each measurement of training")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turns", type=int, default=40, help="of each slider")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of the quick profile")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     scenes, held_out = located_digits("train"), located_digits("validation")

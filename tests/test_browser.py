@@ -46,7 +46,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "--no-browser",
         str(folder / f"{LESSONS[0]}.ipynb"),
         MTL_PROFILE="quick",
-        OMP_WAIT_POLICY="PASSIVE",
         MPLCONFIGDIR=matplotlib.get_configdir(),  # a new home has to look for fonts, and says so
     ) as lab:
         yield lab

@@ -114,3 +114,15 @@ def test_a_profile_tells_in_words_what_will_run():
     assert str(load_profile("quick", device="cpu")) == (
         "profile quick: embedded digits, 400 steps of 64 scenes, 3 seeds, on cpu"
     )
+
+
+def test_quick_runs_on_one_thread_and_full_on_as_many_as_before():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        load_profile("full", device="cpu")
+        assert torch.get_num_threads() == 2
+        load_profile("quick")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)

@@ -80,7 +80,6 @@ def _leave_user_configuration_aside() -> str:
     settings = get_user_settings_dir()
     os.environ["JUPYTER_NO_CONFIG"] = "1"
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # extensions that fit this JupyterLab
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # kernel and browser share the cores
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning that every kernel prints
     return settings
 
