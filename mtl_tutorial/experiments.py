@@ -40,14 +40,17 @@ def train(
     batch_size: int = 64,
     learning_rate: float = 5e-3,
     balancer: Balancer | None = None,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
     measure_every: int | None = None,
 ) -> tuple[nn.Module, History]:
-    """Build a model and train it with Adam; the same seed gives the same numbers.
+    """Build a model and train it; the same seed gives the same numbers.
 
     Args:
         build: makes the model; called after seeding.
         validation: scored after the last step, and every ``measure_every`` steps.
+        learning_rate: Adam's.
         balancer: left out, every loss has weight 1.
+        optimizer: makes another optimizer for the model; ``learning_rate`` is then not used.
 
     Returns:
         The trained model, and its history.
@@ -60,10 +63,13 @@ def train(
     generator = torch.Generator(device).manual_seed(seed)
     with seeded(seed):
         model = build().to(device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+        if optimizer is None:
+            stepper = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+        else:
+            stepper = optimizer(model)
         stream = scenes.stream(batch_size, generator)
         try:
-            for record in fit(model, tasks, stream, balancer or FixedWeights(), optimizer, steps):
+            for record in fit(model, tasks, stream, balancer or FixedWeights(), stepper, steps):
                 history.append(record)
                 if record.step == steps or (measure_every and record.step % measure_every == 0):
                     history.add_scores(record.step, evaluate(model, tasks, validation))

@@ -28,6 +28,9 @@ TASK_STYLES = {
     "mask": (GREEN, "-."),
     "left": (PURPLE, "-"),
     "right": (ORANGE, "--"),
+    "match": (BLACK, "--"),
+    "sum": (SKY, "-."),
+    "speaker": (PURPLE, ":"),
 }
 
 STYLE = {

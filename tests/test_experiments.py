@@ -165,3 +165,18 @@ def test_a_run_that_turns_nan_hands_over_its_history():
         )
     assert (caught.value.task, caught.value.step) == ("box", 4)
     assert len(caught.value.history) == 3
+
+
+def test_another_optimizer_trains_the_model_that_was_built(scenes):
+    made = []
+
+    def frozen(model):
+        made.append(model)
+        return torch.optim.SGD(model.parameters(), lr=0.0)
+
+    model, _ = run(scenes, optimizer=frozen)
+    assert made == [model]
+    with seeded(0):
+        untrained = HardSharing(ConvEncoder(2), scenes.tasks[:2])
+    assert same_parameters(model, untrained)
+    assert not same_parameters(run(scenes)[0], untrained)

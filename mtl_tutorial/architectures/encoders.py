@@ -65,3 +65,11 @@ class ClassicEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
         return self.layers(images)
+
+
+def last_weighted_layer(network: nn.Module) -> nn.Module:
+    """Give the last layer of a network that has a weight matrix or kernel."""
+    weights = [(layer, getattr(layer, "weight", None)) for layer in network.modules()]
+    return [layer for layer, weight in weights if isinstance(weight, Tensor) and weight.ndim > 1][
+        -1
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from mtl_tutorial.architectures.encoders import last_weighted_layer
 from mtl_tutorial.tasks import Task
 
 
@@ -50,5 +51,4 @@ class HardSharing(nn.Module):
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the encoder that has a weight matrix or kernel."""
-        weights = [(m, getattr(m, "weight", None)) for m in self.encoder.modules()]
-        return [m for m, w in weights if isinstance(w, Tensor) and w.ndim > 1][-1]
+        return last_weighted_layer(self.encoder)
