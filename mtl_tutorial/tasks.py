@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+KINDS = ("classification", "regression")
 Inputs = Tensor | Mapping[str, Tensor]
 
 
@@ -24,17 +25,30 @@ class Task:
         metric: ``metric(prediction, target)`` gives the scalar that people care about,
             0 to 1, larger is better. Its function name is its label in pictures.
         out_features: numbers that the task's head gives per example.
+        kind: what the loss is the negative log-likelihood of: ``"regression"`` (a squared error)
+            or ``"classification"`` (a cross-entropy). Left out, regression for torch's
+            ``mse_loss``, else classification. `UncertaintyWeights` looks at it.
 
     Raises:
-        ValueError: where the name is no identifier or taken by torch, or the head has no output.
+        ValueError: where the name is no identifier or taken by torch, the head has no output, or
+            the kind is unknown.
     """
 
     name: str
     loss: Loss
     metric: Loss
     out_features: int
+    kind: str = ""
 
     def __post_init__(self) -> None:
+        if not self.kind:
+            kind = "regression" if self.loss is F.mse_loss else "classification"
+            object.__setattr__(self, "kind", kind)  # the class is frozen
+        if self.kind not in KINDS:
+            raise ValueError(
+                f"kind of task {self.name!r} must be one of {', '.join(map(repr, KINDS))}, "
+                f"got {self.kind!r}"
+            )
         if not self.name.isidentifier():
             raise ValueError(f"task name must be a Python identifier, got {self.name!r}")
         if hasattr(nn.ModuleDict(), self.name):

@@ -1,6 +1,29 @@
 """Ways to turn several losses into one update."""
 
 from mtl_tutorial.balancing.base import Balancer, task_gradients
+from mtl_tutorial.balancing.dwa import DynamicWeightAverage, dwa_weights
 from mtl_tutorial.balancing.fixed import FixedWeights
+from mtl_tutorial.balancing.gradient_norm_weights import GradientNormWeights
+from mtl_tutorial.balancing.gradnorm import GradNorm, GradNormStep, gradnorm_step
+from mtl_tutorial.balancing.mgda import MGDA, mgda
+from mtl_tutorial.balancing.pcgrad import PCGrad, pcgrad
+from mtl_tutorial.balancing.torchjd import FromTorchJD
+from mtl_tutorial.balancing.uncertainty import UncertaintyWeights
 
-__all__ = ["Balancer", "FixedWeights", "task_gradients"]
+__all__ = [
+    "MGDA",
+    "Balancer",
+    "DynamicWeightAverage",
+    "FixedWeights",
+    "FromTorchJD",
+    "GradNorm",
+    "GradNormStep",
+    "GradientNormWeights",
+    "PCGrad",
+    "UncertaintyWeights",
+    "dwa_weights",
+    "gradnorm_step",
+    "mgda",
+    "pcgrad",
+    "task_gradients",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -37,26 +37,132 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -
     Raises:
         ValueError: where a loss does not depend on the parameters.
     """
-    rows = []
-    for name, loss in losses.items():
-        if not loss.requires_grad:
-            raise ValueError(
-                f"loss of task {name!r} depends on no parameter; was it computed under no_grad?"
-            )
-        gradients = torch.autograd.grad(
-            loss, parameters, retain_graph=True, allow_unused=True, materialize_grads=False
+    return torch.stack(
+        [
+            _flat(name, _gradients(name, loss, parameters, keep=True), parameters)
+            for name, loss in losses.items()
+        ]
+    )
+
+
+def split_gradients(
+    losses: Mapping[str, Tensor], model: nn.Module
+) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
+    """Give the Jacobian of the shared parameters, and each task's gradient of its own ones.
+
+    One backward pass for each task. The graph is freed.
+
+    Returns:
+        The Jacobian, shape ``(T, P)``, over ``trained(model.shared_parameters())``; and pairs of a
+        task's own parameter and its gradient ∇_φi L_i.
+
+    Raises:
+        ValueError: where there are fewer than two tasks, the model shares no parameter that is
+            trained, or a loss does not reach one.
+    """
+    check_several(losses)
+    shared = shared_parameters(model)
+    rows, own_gradients = [], []
+    for left, (name, loss) in enumerate(losses.items(), start=1 - len(losses)):
+        own = trained(model.task_parameters(name))
+        gradients = _gradients(name, loss, [*shared, *own], keep=left < 0)
+        rows.append(_flat(name, gradients[: len(shared)], shared))
+        own_gradients += [
+            (parameter, gradient)
+            for parameter, gradient in zip(own, gradients[len(shared) :], strict=True)
+            if gradient is not None
+        ]
+    return torch.stack(rows), own_gradients
+
+
+def add_gradients(pairs: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+    """Add a gradient to ``.grad`` of each parameter, as ``backward`` does."""
+    for parameter, gradient in pairs:
+        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+
+def unflatten(
+    direction: Tensor, parameters: Sequence[nn.Parameter]
+) -> list[tuple[nn.Parameter, Tensor]]:
+    """Pair each parameter with its part of a flat direction, shape ``(P,)``."""
+    parts = direction.split([parameter.numel() for parameter in parameters])
+    return [(p, part.view_as(p)) for p, part in zip(parameters, parts, strict=True)]
+
+
+def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Those parameters that are not frozen."""
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
+def shared_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """The shared parameters that are trained: θ.
+
+    Raises:
+        ValueError: where the model shares none, or all of them are frozen.
+    """
+    shared = model.shared_parameters()
+    if not shared:
+        raise ValueError(
+            f"{type(model).__name__} shares no parameter between its tasks, so there is nothing "
+            f"to balance; use FixedWeights()"
         )
-        if all(gradient is None for gradient in gradients):
-            raise ValueError(
-                f"loss of task {name!r} does not reach the shared parameters; "
-                f"leave the task out, or let it use the encoder"
-            )
-        rows.append(
-            torch.cat(
-                [
-                    torch.zeros_like(p).flatten() if g is None else g.flatten()
-                    for g, p in zip(gradients, parameters, strict=True)
-                ]
-            )
+    if not (left := trained(shared)):
+        raise ValueError(
+            f"all {len(shared)} shared parameters of {type(model).__name__} are frozen "
+            f"(requires_grad=False), so there is nothing to balance; unfreeze them, or use "
+            f"FixedWeights()"
         )
-    return torch.stack(rows)
+    return left
+
+
+def check_several(losses: Mapping[str, Tensor]) -> None:
+    """Check that there is something to balance.
+
+    Raises:
+        ValueError: where there are fewer than two tasks.
+    """
+    if len(losses) < 2:
+        raise ValueError(
+            f"balancing needs at least 2 tasks, got {list(losses)}; use FixedWeights() for one"
+        )
+
+
+def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> None:
+    """Check one number for each task.
+
+    Args:
+        what: what they are, such as ``"gradient"``.
+
+    Raises:
+        ValueError: naming the first task whose number is NaN or infinite.
+    """
+    for name, value in zip(names, values, strict=True):
+        if not abs(value) < float("inf"):
+            raise ValueError(
+                f"{what} of task {name!r} is {value}; lower the learning rate, or look for a "
+                f"division by zero or a root of zero in its loss"
+            )
+
+
+def _gradients(
+    name: str, loss: Tensor, parameters: Sequence[Tensor], *, keep: bool
+) -> tuple[Tensor | None, ...]:
+    if not loss.requires_grad:
+        raise ValueError(
+            f"loss of task {name!r} depends on no parameter; was it computed under no_grad?"
+        )
+    return torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True)
+
+
+def _flat(name: str, gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    if all(gradient is None for gradient in gradients):
+        raise ValueError(
+            f"loss of task {name!r} does not reach the shared parameters; "
+            f"leave the task out, or let it use the encoder"
+        )
+    return torch.cat(
+        [
+            torch.zeros_like(p).flatten() if g is None else g.flatten()
+            for g, p in zip(gradients, parameters, strict=True)
+        ]
+    )

@@ -1,0 +1,72 @@
+"""Every aggregator of TorchJD as a balancer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtl_tutorial.balancing.base import (
+    add_gradients,
+    check_finite,
+    shared_parameters,
+    split_gradients,
+    unflatten,
+)
+
+
+class FromTorchJD:
+    """Let an aggregator of TorchJD make the shared gradient; every head gets its own gradient.
+
+    θ gets A(J), with A the aggregator and J the Jacobian of the shared parameters, ``(T, P)``;
+    φ_i gets ∇_φi L_i.
+
+    Args:
+        aggregator: such as ``torchjd.aggregation.UPGrad()``.
+
+    Raises:
+        ValueError: where it is no aggregator of TorchJD.
+
+    Source: Quinton & Rey 2024 (arXiv 2406.16232); each aggregator names its own.
+    """
+
+    def __init__(self, aggregator: nn.Module) -> None:
+        from torchjd.aggregation import Aggregator  # slow to import
+
+        if not isinstance(aggregator, Aggregator):
+            is_class = isinstance(aggregator, type) and issubclass(aggregator, Aggregator)
+            hint = "; add brackets to make one" if is_class else ""
+            raise ValueError(
+                f"aggregator must be one of TorchJD's, such as torchjd.aggregation.UPGrad(), "
+                f"got {aggregator!r}{hint}"
+            )
+        self.aggregator = aggregator
+
+    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+        """Fill ``.grad``, and give the w_i for which Σ_i w_i g_i comes nearest to θ's gradient.
+
+        Most aggregators give a weighted sum of the g_i; then it is that sum's w, where the g_i
+        are independent.
+
+        Raises:
+            ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
+        """
+        jacobian, own_gradients = split_gradients(losses, model)
+        gramian = jacobian @ jacobian.T
+        check_finite(gramian.diagonal().tolist(), losses, "squared norm of the shared gradient")
+        direction = self.aggregator(jacobian)
+        add_gradients(unflatten(direction, shared_parameters(model)))
+        add_gradients(own_gradients)
+        along = (jacobian @ direction).double().cpu()
+        weights = torch.linalg.pinv(gramian.double().cpu(), hermitian=True) @ along
+        return dict(zip(losses, weights.tolist(), strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The aggregator's state, to be saved."""
+        return self.aggregator.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state that `state_dict` gave."""
+        self.aggregator.load_state_dict(state)

@@ -1,0 +1,76 @@
+"""The dynamic weight average, on epoch means."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mtl_tutorial.balancing import DynamicWeightAverage, dwa_weights
+
+positive = st.floats(0.01, 100)
+
+
+def constant(**losses):
+    anchor = torch.zeros((), requires_grad=True)
+    return {name: anchor * 0 + value for name, value in losses.items()}
+
+
+def test_the_value_of_the_reference():
+    assert dwa_weights([1, 3], [2, 4]) == pytest.approx([0.9376, 1.0624], abs=1e-4)
+
+
+@given(st.lists(st.tuples(positive, positive), min_size=2, max_size=6))
+def test_the_weights_sum_to_the_number_of_tasks_and_the_slowest_weighs_most(pairs):
+    last, before = zip(*pairs, strict=True)
+    weights = dwa_weights(last, before)
+    rates = [now / then for now, then in pairs]
+    assert sum(weights) == pytest.approx(len(pairs))
+    assert weights[rates.index(max(rates))] == max(weights)
+
+
+def test_the_weights_are_1_for_two_epochs_and_then_follow_the_epoch_means():
+    balancer = DynamicWeightAverage(steps_per_epoch=2)
+    given_weights = []
+    for a, b in [(1, 5), (3, 3), (1, 2), (1, 4), (9, 9), (9, 9), (9, 9)]:  # means 2, 4; 1, 3; 9, 9
+        given_weights.append(balancer.backward(constant(a=a, b=b), None))
+    assert given_weights[:4] == [{"a": 1.0, "b": 1.0}] * 4
+    for weights in given_weights[4:6]:
+        assert list(weights.values()) == pytest.approx([0.9376, 1.0624], abs=1e-4)
+    expected = dwa_weights([9, 9], [1, 3])
+    assert list(given_weights[6].values()) == pytest.approx(expected)
+
+
+def test_the_gradient_is_that_of_the_weighted_sum():
+    balancer = DynamicWeightAverage(1)
+    theta = torch.ones((), requires_grad=True)
+    for scale in (1.0, 0.5):
+        balancer.backward({"a": theta * scale, "b": theta}, None)
+    theta.grad = None
+    weights = balancer.backward({"a": 2 * theta, "b": 3 * theta}, None)
+    assert weights["a"] < 1 < weights["b"]
+    assert theta.grad.item() == pytest.approx(2 * weights["a"] + 3 * weights["b"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "temperature", "named"),
+    [(0, 2, "steps_per_epoch"), (5, 0, "temperature"), (5, math.nan, "temperature")],
+)
+def test_an_argument_out_of_range_is_refused(steps, temperature, named):
+    with pytest.raises(ValueError, match=f"{named} must be"):
+        DynamicWeightAverage(steps, temperature)
+
+
+def test_an_epoch_whose_mean_loss_is_zero_is_refused_by_name():
+    with pytest.raises(ValueError, match="task 'b' is 0"):
+        DynamicWeightAverage(1).backward(constant(a=1, b=0), None)
+
+
+def test_other_tasks_than_before_are_refused():
+    balancer = DynamicWeightAverage(3)
+    balancer.backward(constant(a=1, b=1), None)
+    with pytest.raises(ValueError, match="use a new one"):
+        balancer.backward(constant(a=1), None)

@@ -1,0 +1,95 @@
+"""Uncertainty weights: the right form for each kind of task, and the optimum that theory gives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.balancing import UncertaintyWeights
+from mtl_tutorial.data import located_digits
+from mtl_tutorial.tasks import Task, accuracy, mean_iou, task_losses
+
+DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
+BOX = Task("box", F.mse_loss, mean_iou, 4)
+SCENES = located_digits("train")
+
+
+def constant(**losses):
+    anchor = torch.zeros((), requires_grad=True)
+    return {name: anchor * 0 + value for name, value in losses.items()}
+
+
+def model_and_losses():
+    torch.manual_seed(0)
+    model = HardSharing(ConvEncoder(2), SCENES.tasks)
+    batch = SCENES.draw(8, torch.Generator().manual_seed(0))
+    return model, task_losses(model(batch.inputs), batch.targets, SCENES.tasks)
+
+
+def test_the_kind_of_a_task_follows_its_loss_unless_it_is_given():
+    assert (DIGIT.kind, BOX.kind) == ("classification", "regression")
+    assert Task("depth", F.l1_loss, accuracy, 1, kind="regression").kind == "regression"
+    with pytest.raises(ValueError, match="kind of task 'depth' must be one of"):
+        Task("depth", F.l1_loss, accuracy, 1, kind="ranking")
+
+
+def test_the_first_weights_are_a_half_for_regression_and_1_for_classification():
+    assert UncertaintyWeights([DIGIT, BOX]).weights == {"digit": 1.0, "box": 0.5}
+
+
+@pytest.mark.parametrize(("digit", "box"), [(0.3, 0.02), (2.3, 5.0)])
+def test_at_constant_losses_the_log_variances_go_to_their_optimum(digit, box):
+    balancer = UncertaintyWeights([DIGIT, BOX], learning_rate=0.05)
+    for _ in range(1500):
+        balancer.backward(constant(digit=digit, box=box), None)
+    assert balancer.log_variances["digit"] == pytest.approx(math.log(2 * digit), abs=0.02)
+    assert balancer.log_variances["box"] == pytest.approx(math.log(box), abs=0.02)
+
+
+def test_one_step_is_that_of_adam_on_the_published_objective():
+    balancer = UncertaintyWeights([DIGIT, BOX], learning_rate=0.1)
+    s = torch.zeros(2, requires_grad=True)
+    adam = torch.optim.Adam([s], lr=0.1)
+    for digit, box in [(1.7, 0.2), (1.5, 0.1), (0.2, 3.0)]:
+        adam.zero_grad()
+        (torch.exp(-s[0]) * digit + torch.exp(-s[1]) * box / 2 + s.sum() / 2).backward()
+        adam.step()
+        balancer.backward(constant(digit=digit, box=box), None)
+        assert list(balancer.log_variances.values()) == pytest.approx(s.tolist())
+
+
+def test_the_network_gets_the_weighted_sum():
+    model, losses = model_and_losses()
+    total = losses["digit"] + losses["box"] / 2 + losses["mask"]
+    expected = torch.autograd.grad(total, list(model.parameters()), retain_graph=True)
+    weights = UncertaintyWeights(SCENES.tasks).backward(losses, model)
+    assert weights == {"digit": 1.0, "box": 0.5, "mask": 1.0}
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-7)
+
+
+@pytest.mark.parametrize("tasks", [[], [DIGIT], [DIGIT, DIGIT]])
+def test_fewer_than_two_tasks_or_two_with_one_name_are_refused(tasks):
+    with pytest.raises(ValueError, match="two or more tasks with different names"):
+        UncertaintyWeights(tasks)
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf])
+def test_a_learning_rate_out_of_range_is_refused(rate):
+    with pytest.raises(ValueError, match="learning_rate must be finite and > 0"):
+        UncertaintyWeights([DIGIT, BOX], rate)
+
+
+def test_losses_of_other_tasks_are_refused():
+    with pytest.raises(ValueError, match=r"are for the tasks \['digit', 'box'\]"):
+        UncertaintyWeights([DIGIT, BOX]).backward(constant(digit=1.0), None)
+
+
+def test_a_state_for_another_number_of_tasks_is_refused():
+    state = UncertaintyWeights(SCENES.tasks).state_dict()
+    with pytest.raises(ValueError, match="the state is for 3 tasks"):
+        UncertaintyWeights([DIGIT, BOX]).load_state_dict(state)
