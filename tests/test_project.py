@@ -27,6 +27,7 @@ COMMANDS = (
     "python -m pip install -e . && python -m mtl_tutorial lab",
     'python -m pip install -e ".[test]" && pytest',
 )
+PIP_ONLY = {"torchjd"}  # installed with the package itself
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL"}
 JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
@@ -57,7 +58,11 @@ def python_blocks(path: str) -> list[tuple[int, str]]:
 def test_conda_installs_what_pip_installs(project: dict) -> None:
     listed = [line for line in load_yaml("environment.yml")["dependencies"] if line != "pip"]
     conda = {r.name: r.specifier for r in map(Requirement, filter(is_text, listed))}
-    pip = {CONDA_NAMES.get(r.name, r.name): r.specifier for r in requirements(project)}
+    pip = {
+        CONDA_NAMES.get(r.name, r.name): r.specifier
+        for r in requirements(project)
+        if r.name not in PIP_ONLY
+    }
     assert conda == {"python": SpecifierSet(project["requires-python"]), **pip}
 
 
