@@ -434,3 +434,34 @@ def draw_against(
     figure.subplots_adjust(0.06, 0.15, 0.98, 0.78, wspace=0.16)
     figure.suptitle(title, x=0.06, ha="left", fontweight="bold", fontsize=13)
     return title
+
+
+def draw_by_unit(
+    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, unit: str, title: str
+) -> str:
+    """Draw one panel a task: its metric against the unit of a loss, a line for each method.
+
+    Args:
+        frame: columns ``unit``, ``method``, ``seed``, ``task`` and ``value`` (the metric).
+        tasks: what there is a panel for.
+        unit: what the horizontal axis is called.
+        title: what the picture shows.
+    """
+    lines = cycle([("-", "o"), ("--", "s"), (":", "^"), ("-.", "D")])
+    styles = dict(zip(dict.fromkeys(frame["method"]), lines, strict=False))
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task.name)["color"]
+        rows = frame[frame["task"] == task.name]
+        for method, (line, marker) in styles.items():
+            style = {"color": colour, "linestyle": line, "marker": marker, "label": method}
+            draw_band(axes, rows[rows["method"] == method], "unit", **style)
+        units = sorted(set(rows["unit"]))
+        axes.set(xscale="log", xlim=(units[0] / 1.5, units[-1] * 1.5), ylim=(0, 1), xlabel=unit)
+        axes.set_xticks(units, [f"{value:g}" for value in units])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(ylabel=f"validation {task.metric_name}")
+        axes.set_title(task.name, color=colour)
+        axes.legend(loc="lower left", handlelength=3.2)
+    figure.subplots_adjust(0.075, 0.15, 0.98, 0.8, wspace=0.22)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title

@@ -348,3 +348,16 @@ def test_a_restart_of_the_kernel_while_it_trains_leaves_no_process(tuner: Lesson
     wait_until(lambda: tuner.kernel.pid != old, "another kernel", PATIENCE)
     assert tuner.kernel.training() == []
     assert len(processes_of(home)) == before
+
+
+@only("06_loss_weighting")
+def test_units_and_losses_that_are_turned_move_the_mixer_and_the_bowl(lesson: RunLesson) -> None:
+    bowl, mixer = lesson.views()
+    bowl.slider("loss of box").focus()
+    _, after = bowl.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "The loss of box is 0.0224" in after
+    bowl.sees_change(lambda: bowl.press("Losses as they were"))
+    mixer.slider("box loss ×").focus()
+    _, after = mixer.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "box × 1.26" in after
+    mixer.sees_change(lambda: mixer.press("Units as they were"))

@@ -18,7 +18,8 @@ class UncertaintyWeights:
 
     L = Σ_i (c_i e^{−s_i} L_i + s_i / 2), with c_i = 1/2 for regression (L_i the squared error) and
     1 for classification (L_i the cross-entropy); so λ_i = c_i e^{−s_i}. At fixed losses the least L
-    lies at s_i = log L_i, or log 2 L_i. L may be negative.
+    lies at s_i = log L_i for regression and log 2 L_i for classification: λ_i = 1 / (2 L_i) for
+    both. L may be negative.
 
     Each call of ``backward`` also takes one step of Adam on s.
 

@@ -1,0 +1,149 @@
+"""The uncertainty bowl: where the log-variances of two tasks want to go, and how they get there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from mtl_tutorial.balancing import UncertaintyWeights
+from mtl_tutorial.balancing.uncertainty import SCALE
+from mtl_tutorial.plots import BLACK, GREY, PURPLE, label_ends, panels, task_style
+from mtl_tutorial.tasks import Task
+from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.view import View
+
+STEPS = 80  # of the path
+RANGE = np.linspace(-8, 4, 49)  # of both log-variances
+LEVELS = [0.1, 0.5, 1, 2, 4, 8, 16, 32]  # above the lowest point
+
+
+@dataclass(frozen=True)
+class Bowl:
+    """The objective of uncertainty weighting over the log-variances of two tasks.
+
+    Args:
+        tasks: the two.
+        losses: L_i, constant.
+        height: Σ_i (c_i e^{−s_i} L_i + s_i / 2) above its lowest point, on ``RANGE`` × ``RANGE``;
+            rows are s of the second task.
+        lowest: s_i at the lowest point.
+        path: s_i from (0, 0) on, one row a step of Adam, shape ``(STEPS + 1, 2)``.
+    """
+
+    tasks: tuple[Task, Task]
+    losses: tuple[float, float]
+    height: np.ndarray
+    lowest: tuple[float, float]
+    path: np.ndarray
+
+
+def compute_bowl(
+    tasks: Sequence[Task], losses: Sequence[float], learning_rate: float = 0.1
+) -> Bowl:
+    """Work out the bowl for two constant losses, and the way that learning takes in it."""
+    first, second = tasks
+    scales = [SCALE[task.kind] for task in tasks]
+    lowest = tuple(math.log(2 * scale * loss) for scale, loss in zip(scales, losses, strict=True))
+    across, up = (
+        scale * np.exp(-RANGE) * loss + RANGE / 2
+        for scale, loss in zip(scales, losses, strict=True)
+    )
+    height = across[None, :] + up[:, None]
+    floor = sum(0.5 + s / 2 for s in lowest)
+    balancer = UncertaintyWeights(tasks, learning_rate)
+    anchor = torch.zeros((), requires_grad=True)
+    path = [(0.0, 0.0)]
+    for _ in range(STEPS):
+        constant = {task.name: 0 * anchor + loss for task, loss in zip(tasks, losses, strict=True)}
+        balancer.backward(constant, None)
+        path.append(tuple(balancer.log_variances.values()))
+    return Bowl((first, second), tuple(losses), height - floor, lowest, np.array(path))
+
+
+def draw_bowl(figure: Figure, bowl: Bowl) -> str:
+    """Draw the height as contours, the path over it, and the two weights along the path."""
+    plane, weights = panels(figure, 1, 2)[0]
+    plane.set_position([0.075, 0.15, 0.37, 0.73])
+    weights.set_position([0.575, 0.15, 0.33, 0.73])
+    names = [task.name for task in bowl.tasks]
+    plane.contour(RANGE, RANGE, bowl.height, LEVELS, colors=GREY, linewidths=1)
+    plane.plot(*bowl.path.T, "-", color=PURPLE, linewidth=2.5)
+    plane.plot(*bowl.path[0], "o", color=BLACK)
+    plane.plot(*bowl.lowest, "*", color=BLACK, markersize=15)
+    plane.annotate("start", bowl.path[0], xytext=(6, 6), textcoords="offset points")
+    plane.set(xlim=(RANGE[0], RANGE[-1]), ylim=(RANGE[0], RANGE[-1]))
+    plane.set(xlabel=f"log-variance of {names[0]}", ylabel=f"log-variance of {names[1]}")
+    plane.set_title("The way down the bowl")
+    weights.set(xlim=(0, STEPS), ylim=(0.01, 1000), yscale="log", xlabel="step")
+    weights.yaxis.set_minor_locator(NullLocator())
+    weights.yaxis.set_major_formatter("{x:g}")
+    ends = []
+    for task, values in zip(bowl.tasks, bowl.path.T, strict=True):
+        by_step = SCALE[task.kind] * np.exp(-values)
+        weights.plot(by_step, **task_style(task.name))
+        ends.append((STEPS, by_step[-1], task.name))
+    label_ends(weights, ends)
+    weights.set_title("The loss weights on the way")
+    return describe_bowl(bowl)
+
+
+def describe_bowl(bowl: Bowl) -> str:
+    """Say in words where the bowl is lowest, and how far the path has come."""
+    parts = [
+        f"The loss of {task.name} is {loss:.3g}: lowest at log-variance {s:.2f}, where its weight "
+        f"is 1 / (2 · {loss:.3g}) = {1 / (2 * loss):.3g}"
+        for task, loss, s in zip(bowl.tasks, bowl.losses, bowl.lowest, strict=True)
+    ]
+    left = math.dist(bowl.path[-1], bowl.lowest)
+    return f"{'. '.join(parts)}. After {STEPS} steps the path is {left:.2f} away."
+
+
+class UncertaintyBowl(View):
+    """Turn two losses; see where their log-variances want to go.
+
+    Args:
+        tasks: two; their ``kind`` gives the form of the objective.
+        losses: where the sliders start.
+    """
+
+    def __init__(self, tasks: Sequence[Task], losses: Sequence[float]) -> None:
+        self.tasks, self._start = tuple(tasks), tuple(losses)
+        self.sliders = {
+            task.name: ipywidgets.FloatLogSlider(
+                value=loss,
+                min=-3,
+                max=1,
+                step=0.05,
+                description=f"loss of {task.name}",
+                readout_format=".3g",
+                style={"description_width": "100px"},
+                layout={"width": "370px"},
+            )
+            for task, loss in zip(tasks, losses, strict=True)
+        }
+        self.button = ipywidgets.Button(
+            description="Losses as they were", icon="undo", layout={"width": "170px"}
+        )
+        row = ipywidgets.HBox(
+            [self.button, *self.sliders.values()],
+            layout={"flex_flow": "row wrap", "width": "930px"},
+        )
+        super().__init__(draw_bowl, size=(9, 3.9), above=[row])
+        for slider in self.sliders.values():
+            slider.observe(in_cell_loop(lambda _: self._refresh()), "value")
+        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        self._refresh()
+
+    def _undo(self) -> None:
+        for slider, loss in zip(self.sliders.values(), self._start, strict=True):
+            slider.value = loss
+
+    def _refresh(self) -> None:
+        self.redraw(compute_bowl(self.tasks, [s.value for s in self.sliders.values()]))
