@@ -461,7 +461,7 @@ def draw_by_unit(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(ylabel=f"validation {task.metric_name}")
         axes.set_title(task.name, color=colour)
-        axes.legend(loc="lower left", handlelength=3.2)
+    axes.legend(loc="lower left", handlelength=3.2)  # the lines mean the same in every panel
     figure.subplots_adjust(0.075, 0.15, 0.98, 0.8, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title

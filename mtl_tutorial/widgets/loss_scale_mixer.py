@@ -142,7 +142,7 @@ class LossScaleMixer(View):
                 description=f"{task.name} loss ×",
                 readout_format=".3g",
                 style={"description_width": "110px"},
-                layout={"width": "380px"},
+                layout={"width": "350px"},
             )
             for task in snapshot.tasks
         }
