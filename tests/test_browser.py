@@ -361,3 +361,15 @@ def test_units_and_losses_that_are_turned_move_the_mixer_and_the_bowl(lesson: Ru
     _, after = mixer.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
     assert "box × 1.26" in after
     mixer.sees_change(lambda: mixer.press("Units as they were"))
+
+
+@only("07_gradnorm")
+def test_a_click_is_a_step_of_gradnorm_and_alpha_moves_its_targets(lesson: RunLesson) -> None:
+    view = lesson.view()
+    steps = view.steps()
+    view.sees_change(lambda: view.press("Step"))
+    assert view.steps() == steps + 1
+    view.slider("α").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowLeft"))
+    assert "α = 1.4" in after
+    assert view.steps() == steps + 1

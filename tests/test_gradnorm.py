@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
-from mtl_tutorial.balancing import GradientNormWeights, GradNorm, gradnorm_step
+from mtl_tutorial.balancing import GradientNormWeights, GradNorm, gradnorm_step, training_rates
 from mtl_tutorial.balancing.gradnorm import layer_gradient_norms
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.tasks import task_losses
@@ -26,7 +26,8 @@ def columns(count):
 
 
 def step(weights, norms, losses, initial, alpha=1.5, learning_rate=1e-3):
-    return gradnorm_step(weights, norms, losses, initial, alpha=alpha, learning_rate=learning_rate)
+    rates = training_rates(losses, initial)
+    return gradnorm_step(weights, norms, rates, alpha=alpha, learning_rate=learning_rate)
 
 
 def model_and_losses(seed=0):

@@ -4,7 +4,7 @@ from mtl_tutorial.balancing.base import Balancer, task_gradients
 from mtl_tutorial.balancing.dwa import DynamicWeightAverage, dwa_weights
 from mtl_tutorial.balancing.fixed import FixedWeights
 from mtl_tutorial.balancing.gradient_norm_weights import GradientNormWeights
-from mtl_tutorial.balancing.gradnorm import GradNorm, GradNormStep, gradnorm_step
+from mtl_tutorial.balancing.gradnorm import GradNorm, GradNormStep, gradnorm_step, training_rates
 from mtl_tutorial.balancing.mgda import MGDA, mgda
 from mtl_tutorial.balancing.pcgrad import PCGrad, pcgrad
 from mtl_tutorial.balancing.torchjd import FromTorchJD
@@ -26,4 +26,5 @@ __all__ = [
     "mgda",
     "pcgrad",
     "task_gradients",
+    "training_rates",
 ]

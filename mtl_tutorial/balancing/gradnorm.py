@@ -16,26 +16,34 @@ class GradNormStep(NamedTuple):
 
     Args:
         weights: w_i, used for the network in this step.
+        gradient_norms: ‖∇_W L_i‖, of the unweighted losses.
+        rates: r_i, see `training_rates`.
         norms: G_i = w_i ‖∇_W L_i‖.
-        rates: r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)); above 1 for a slow task.
         targets: Ḡ r_i^α, with Ḡ = mean_i G_i.
         gradients: ∂/∂w_i Σ_j |G_j − target_j| = sign(G_i − target_i) ‖∇_W L_i‖.
         new_weights: w_i for the next step; they sum to T.
     """
 
     weights: list[float]
-    norms: list[float]
+    gradient_norms: list[float]
     rates: list[float]
+    norms: list[float]
     targets: list[float]
     gradients: list[float]
     new_weights: list[float]
 
 
+def training_rates(losses: Sequence[float], initial_losses: Sequence[float]) -> list[float]:
+    """Give r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)): above 1 for a task that lags."""
+    progress = [now / first for now, first in zip(losses, initial_losses, strict=True)]
+    mean = sum(progress) / len(progress)
+    return [p / mean if mean > 0 else 1.0 for p in progress]
+
+
 def gradnorm_step(
     weights: Sequence[float],
     gradient_norms: Sequence[float],
-    losses: Sequence[float],
-    initial_losses: Sequence[float],
+    rates: Sequence[float],
     *,
     alpha: float,
     learning_rate: float,
@@ -45,20 +53,15 @@ def gradnorm_step(
     Args:
         weights: w_i.
         gradient_norms: ‖∇_W L_i‖, of the unweighted losses.
-        losses: L_i.
-        initial_losses: L_i(0).
-        alpha: how strongly slow tasks are favoured; 0 makes all G_i equal.
+        rates: r_i, as `training_rates` gives them.
+        alpha: how strongly tasks that lag are favoured; 0 makes all G_i equal.
         learning_rate: of the weights.
 
     Source: Chen et al. 2018, Algorithm 1 and equation 2 (arXiv 1711.02257). Added: a weight that
     a step would make negative becomes 0; from there it can only grow.
     """
-    count = len(weights)
     norms = [w * n for w, n in zip(weights, gradient_norms, strict=True)]
-    mean_norm = sum(norms) / count
-    progress = [now / first for now, first in zip(losses, initial_losses, strict=True)]
-    mean_progress = sum(progress) / count
-    rates = [p / mean_progress if mean_progress > 0 else 1.0 for p in progress]
+    mean_norm = sum(norms) / len(norms)
     targets = [mean_norm * r**alpha for r in rates]
     gradients = [
         n * ((g > target) - (g < target))
@@ -66,8 +69,10 @@ def gradnorm_step(
     ]
     moved = [max(w - learning_rate * d, 0.0) for w, d in zip(weights, gradients, strict=True)]
     total = sum(moved)
-    new_weights = [count * w / total for w in moved] if total > 0 else [1.0] * count
-    return GradNormStep(list(weights), norms, rates, targets, gradients, new_weights)
+    new_weights = [len(moved) * w / total if total > 0 else 1.0 for w in moved]
+    return GradNormStep(
+        list(weights), list(gradient_norms), list(rates), norms, targets, gradients, new_weights
+    )
 
 
 class GradNorm:
@@ -130,8 +135,7 @@ class GradNorm:
         self.last_step = gradnorm_step(
             list(used.values()),
             norms,
-            current,
-            [self._initial[name] for name in losses],
+            training_rates(current, [self._initial[name] for name in losses]),
             alpha=self.alpha,
             learning_rate=self.learning_rate,
         )
