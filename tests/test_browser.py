@@ -373,3 +373,16 @@ def test_a_click_is_a_step_of_gradnorm_and_alpha_moves_its_targets(lesson: RunLe
     _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowLeft"))
     assert "α = 1.4" in after
     assert view.steps() == steps + 1
+
+
+@only("08_pcgrad")
+def test_the_compass_turns_and_the_race_is_run_again(lesson: RunLesson) -> None:
+    compass, race = lesson.views()
+    compass.slider("angle, degrees").focus()
+    _, after = compass.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "Angle 140°" in after
+    compass.sees_change(lambda: compass.press("As it was"))
+    _, after = race.sees_change(lambda: race.press("start 3"))
+    assert "of 1" in after
+    _, after = race.sees_change(lambda: race.press("gradient descent"))
+    assert "of gradient descent" in after

@@ -1,0 +1,49 @@
+"""A problem of two tasks and two parameters, whose whole landscape can be drawn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LOWER = 5e-6
+STARTS = ((-8.5, 7.5), (-8.5, -5.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0))
+PARETO_Y, PARETO_X = -8.3552, (-7.0, 7.0)  # the best trade-offs: x₂ = PARETO_Y, x₁ in PARETO_X
+
+
+def landscape(x: Tensor) -> Tensor:
+    """Give the two losses at each point.
+
+    With c₁ = max(tanh(x₂/2), 0) and c₂ = max(tanh(−x₂/2), 0), L_i = f_i c₁ + q_i c₂, where
+    f₁ = log max(|(−x₁ − 7)/2 − tanh(−x₂)|, 5e-6) + 6,
+    f₂ = log max(|(−x₁ + 3)/2 + tanh(−x₂) + 2|, 5e-6) + 6,
+    q₁ = ((−x₁ + 7)² + 0.1 (−x₂ − 8)²)/10 − 20, q₂ = ((−x₁ − 7)² + 0.1 (−x₂ − 8)²)/10 − 20.
+
+    Args:
+        x: shape ``(..., 2)``.
+
+    Returns:
+        Shape ``(..., 2)``.
+
+    Source: Liu et al. 2021, appendix (arXiv 2110.14048).
+    """
+    x1, x2 = x.unbind(-1)
+    upper, lower = torch.tanh(x2 / 2).clamp(min=0), torch.tanh(-x2 / 2).clamp(min=0)
+    f1 = ((-x1 - 7) / 2 - torch.tanh(-x2)).abs().clamp(min=LOWER).log() + 6
+    f2 = ((-x1 + 3) / 2 + torch.tanh(-x2) + 2).abs().clamp(min=LOWER).log() + 6
+    q1 = ((-x1 + 7) ** 2 + 0.1 * (-x2 - 8) ** 2) / 10 - 20
+    q2 = ((-x1 - 7) ** 2 + 0.1 * (-x2 - 8) ** 2) / 10 - 20
+    return torch.stack([f1 * upper + q1 * lower, f2 * upper + q2 * lower], dim=-1)
+
+
+def landscape_gradients(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the losses and their gradients at each point, shapes ``(..., 2)`` and ``(..., 2, 2)``.
+
+    Row i of a point's matrix is ∇L_i.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        losses = landscape(x)
+        rows = [
+            torch.autograd.grad(losses[..., i].sum(), x, retain_graph=i == 0)[0] for i in (0, 1)
+        ]
+    return losses.detach(), torch.stack(rows, dim=-2)

@@ -1,0 +1,216 @@
+"""The landscape race: methods go from the same points to the best trade-offs of two tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mtl_tutorial.data.landscape import (
+    PARETO_X,
+    PARETO_Y,
+    STARTS,
+    landscape,
+    landscape_gradients,
+)
+from mtl_tutorial.plots import BLACK, GREEN, GREY, PURPLE, SKY, panels
+from mtl_tutorial.profiles import check_choice
+from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.view import View
+
+METHODS = {"weighted sum": (BLACK, "-"), "PCGrad": (SKY, "--"), "MGDA": (PURPLE, "-.")}
+OPTIMIZERS = {"Adam": torch.optim.Adam, "gradient descent": torch.optim.SGD}
+NEAR = 0.3  # of the best trade-offs: where a race is won
+GRID = np.linspace(-11, 11, 111)
+LEVELS = np.arange(-32, 20, 4)
+
+
+@dataclass(frozen=True)
+class Race:
+    """The ways of all methods from all starts.
+
+    Args:
+        paths: x after every step, shape ``(steps + 1, methods, starts, 2)``.
+        losses: L at these points, likewise.
+        setting: optimizer, learning rate and weight in words.
+    """
+
+    paths: Tensor
+    losses: Tensor
+    setting: str
+
+    def arrived(self, step: int) -> Tensor:
+        """Which have come near a best trade-off by a step; shape ``(methods, starts)``."""
+        x1, x2 = self.paths[step].unbind(-1)
+        low, high = PARETO_X
+        return ((x2 - PARETO_Y).abs() < NEAR) & (x1 > low - NEAR) & (x1 < high + NEAR)
+
+
+def task_weights(jacobian: Tensor, weight: float) -> Tensor:
+    """Give each method's weights of the two gradients, for many points at once.
+
+    Weighted sum: (2λ, 2 − 2λ). PCGrad, in conflict: (1 − K_12/K_11, 1 − K_12/K_22), else (1, 1).
+    MGDA: a_1 = clip((K_22 − K_12) / ‖g_1 − g_2‖², 0, 1), a_2 = 1 − a_1.
+
+    Args:
+        jacobian: shape ``(methods, starts, 2, 2)``, methods in the order of ``METHODS``.
+        weight: λ of task 1 in the weighted sum, 0 to 1.
+
+    Returns:
+        Shape ``(methods, starts, 2)``.
+    """
+    gramian = jacobian @ jacobian.mT
+    own = gramian.diagonal(dim1=-2, dim2=-1)
+    cross = gramian[..., 0, 1]
+    fixed = torch.tensor([2 * weight, 2 - 2 * weight], dtype=jacobian.dtype)
+    surgery = 1 - cross[1, :, None].clamp(max=0) / own[1].clamp(min=1e-30)
+    apart = (own[2].sum(-1) - 2 * cross[2]).clamp(min=1e-30)
+    first = ((own[2, :, 1] - cross[2]) / apart).clamp(0, 1)
+    return torch.stack([fixed.expand_as(surgery), surgery, torch.stack([first, 1 - first], dim=-1)])
+
+
+def run_race(
+    starts: Sequence[tuple[float, float]] = STARTS,
+    *,
+    optimizer: str = "Adam",
+    learning_rate: float = 0.1,
+    weight: float = 0.5,
+    steps: int = 500,
+) -> Race:
+    """Step all methods from all starts as one batch.
+
+    Args:
+        starts: points.
+        optimizer: ``"Adam"`` or ``"gradient descent"``.
+        learning_rate: the same for all.
+        weight: λ of task 1 in the weighted sum; at 0.5 it is the plain sum.
+        steps: made by each.
+
+    Raises:
+        ValueError: for an unknown optimizer.
+    """
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    begin = torch.tensor(starts, dtype=torch.float64)
+    x = begin.expand(len(METHODS), *begin.shape).clone().requires_grad_()
+    stepper = OPTIMIZERS[optimizer]([x], lr=learning_rate)
+    paths, losses = [begin.expand_as(x).clone()], []
+    for _ in range(steps):
+        now, jacobian = landscape_gradients(x)
+        losses.append(now)
+        x.grad = (task_weights(jacobian, weight)[..., None] * jacobian).sum(-2)
+        stepper.step()
+        paths.append(x.detach().clone())
+    losses.append(landscape(paths[-1]))
+    setting = f"{optimizer}, learning rate {learning_rate:.3g}, weight of task 1 {weight:.2f}"
+    return Race(torch.stack(paths), torch.stack(losses), setting)
+
+
+def _heights() -> np.ndarray:
+    x1, x2 = np.meshgrid(GRID, GRID)
+    points = torch.from_numpy(np.stack([x1, x2], axis=-1))
+    return landscape(points).sum(-1).numpy()
+
+
+HEIGHTS = _heights()
+
+
+def draw_race(figure: Figure, race: Race, step: int) -> str:
+    """Draw the ways so far over the landscape, and beside it in the plane of the two losses."""
+    plane, losses = panels(figure, 1, 2)[0]
+    plane.set_position([0.085, 0.13, 0.39, 0.75])
+    losses.set_position([0.585, 0.13, 0.39, 0.75])
+    plane.contour(GRID, GRID, HEIGHTS, LEVELS, colors=GREY, linewidths=0.6, linestyles="solid")
+    plane.plot(PARETO_X, [PARETO_Y] * 2, color=GREEN, linewidth=5, alpha=0.6)
+    ends = torch.tensor([[x, PARETO_Y] for x in np.linspace(*PARETO_X, 40)], dtype=torch.float64)
+    losses.plot(*landscape(ends).T, color=GREEN, linewidth=5, alpha=0.6)
+    for m, (name, (colour, line)) in enumerate(METHODS.items()):
+        for s in range(race.paths.shape[2]):
+            label = name if s == 0 else None
+            style = {"color": colour, "linestyle": line, "linewidth": 1.8}
+            plane.plot(*race.paths[: step + 1, m, s].T, **style, label=label)
+            losses.plot(*race.losses[: step + 1, m, s].T, **style)
+            plane.plot(*race.paths[step, m, s], "o", color=colour, markersize=5)
+            losses.plot(*race.losses[step, m, s], "o", color=colour, markersize=5)
+    for start in race.paths[0, 0]:
+        plane.plot(*start, "x", color=BLACK, markersize=7)
+    plane.set(xlim=(-11, 11), ylim=(-11, 11), xlabel="x₁", ylabel="x₂")
+    losses.set(xlim=(-22, 13), ylim=(-22, 13), xlabel="loss of task 1", ylabel="loss of task 2")
+    plane.legend(loc="lower center", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1)
+    plane.set_title("Parameters; green: best trade-offs")
+    losses.set_title("The same ways, in losses")
+    return describe_race(race, step)
+
+
+def describe_race(race: Race, step: int) -> str:
+    """Say how many of each method have arrived."""
+    arrived = race.arrived(step).sum(1).tolist()
+    starts = race.paths.shape[2]
+    words = ", ".join(
+        f"{name} {count} of {starts}" for name, count in zip(METHODS, arrived, strict=True)
+    )
+    return f"After {step} steps of {race.setting}, at a best trade-off: {words}."
+
+
+class LandscapeRace(View):
+    """Choose starts, optimizer, learning rate and weight; replay the race step by step.
+
+    Args:
+        steps: of every race.
+    """
+
+    def __init__(self, steps: int = 500) -> None:
+        wide = {"style": {"description_width": "110px"}, "layout": {"width": "300px"}}
+        self.start = ipywidgets.ToggleButtons(
+            options=[
+                ("all starts", STARTS),
+                *((f"start {i + 1}", (s,)) for i, s in enumerate(STARTS)),
+            ],
+            value=STARTS,
+            style={"button_width": "90px"},
+        )
+        self.optimizer = ipywidgets.ToggleButtons(
+            options=list(OPTIMIZERS), style={"button_width": "140px"}
+        )
+        self.rate = ipywidgets.FloatLogSlider(
+            value=0.1, min=-2.5, max=-0.3, step=0.1, description="learning rate",
+            readout_format=".3g", **wide,
+        )  # fmt: skip
+        self.weight = ipywidgets.FloatSlider(
+            value=0.5, min=0.05, max=0.95, step=0.05, description="weight of task 1", **wide
+        )
+        self.step = ipywidgets.IntSlider(
+            value=steps, min=0, max=steps, description="steps shown", continuous_update=True, **wide
+        )
+        self.play = ipywidgets.Play(
+            min=0, max=steps, step=max(steps // 50, 1), interval=120, value=steps
+        )
+        ipywidgets.jslink((self.play, "value"), (self.step, "value"))
+        rows = [
+            ipywidgets.HBox([self.start, ipywidgets.Label("replay"), self.play]),
+            ipywidgets.HBox([self.optimizer]),
+            ipywidgets.HBox([self.rate, self.weight, self.step]),
+        ]
+        super().__init__(draw_race, size=(9, 4.2), above=rows)
+        self._steps = steps
+        for control in (self.start, self.optimizer, self.rate, self.weight):
+            control.observe(in_cell_loop(lambda _: self._run()), "value")
+        self.step.observe(in_cell_loop(lambda _: self._show()), "value")
+        self._run()
+
+    def _run(self) -> None:
+        self.race = run_race(
+            self.start.value,
+            optimizer=self.optimizer.value,
+            learning_rate=self.rate.value,
+            weight=self.weight.value,
+            steps=self._steps,
+        )
+        self._show()
+
+    def _show(self) -> None:
+        self.redraw(self.race, self.step.value)

@@ -1,0 +1,182 @@
+"""Lesson 08's surgery is the package's; the compass, the landscape and the race are right."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lesson_cells import run_tagged
+from matplotlib.figure import Figure
+
+from mtl_tutorial.balancing import mgda, pcgrad
+from mtl_tutorial.data.landscape import PARETO_X, PARETO_Y, landscape, landscape_gradients
+from mtl_tutorial.plots import draw_conflicts
+from mtl_tutorial.widgets.gradient_compass import GradientCompass, compute_compass, draw_compass
+from mtl_tutorial.widgets.landscape_race import (
+    METHODS,
+    LandscapeRace,
+    draw_race,
+    run_race,
+    task_weights,
+)
+
+UNHURRIED = settings(deadline=None, max_examples=60)
+angle, length = st.floats(0, 180), st.floats(0.1, 3)
+VALUES = [
+    ((-8.5, 7.5), (6.5524, 7.9008)),
+    ((9, 9), (7.9439, 6.6915)),
+    ((-8.5, -5), (4.0599, -19.4215)),
+    ((0, -8.3552), (-15.0916, -15.0916)),
+]
+
+
+@pytest.fixture(scope="module")
+def lesson() -> dict:
+    return run_tagged("08_pcgrad", "from-scratch")
+
+
+@UNHURRIED
+@given(st.integers(2, 7), st.integers(0, 10_000))
+def test_the_lessons_surgery_is_the_packages(lesson, tasks, seed) -> None:
+    jacobian = torch.randn(tasks, 9, generator=torch.Generator().manual_seed(seed)).double()
+    own = lesson["surgery"](jacobian, torch.Generator().manual_seed(seed))
+    assert torch.allclose(own, pcgrad(jacobian, generator=torch.Generator().manual_seed(seed)))
+
+
+@given(angle, length)
+def test_the_compass_has_the_angle_and_length_asked_for(angle, length) -> None:
+    first, second = compute_compass(angle, length).gradients
+    assert first.norm() == 1
+    assert second.norm().item() == pytest.approx(length)
+    assert (first @ second).item() == pytest.approx(length * math.cos(math.radians(angle)))
+
+
+@given(angle, length)
+def test_pcgrad_and_mgda_hurt_nobody_at_any_angle(angle, length) -> None:
+    changes = compute_compass(angle, length).changes
+    assert max(*changes["PCGrad"], *changes["MGDA"]) < 1e-9
+
+
+@given(st.floats(91, 179), st.floats(0.1, 0.9))
+def test_the_sum_hurts_a_task_that_is_short_enough(angle, share) -> None:
+    shorter = share * -math.cos(math.radians(angle))  # ‖g_2‖ below −cos · ‖g_1‖
+    assert compute_compass(angle, shorter).changes["sum"][1] > 0
+
+
+def test_the_change_of_a_loss_is_that_of_a_small_step() -> None:
+    compass = compute_compass(120, 2)
+    for name, direction in compass.directions.items():
+        for gradient, change in zip(compass.gradients, compass.changes[name], strict=True):
+            assert change == pytest.approx(-(gradient @ direction).item())
+
+
+def test_the_compass_draws_the_changes_it_computed() -> None:
+    figure, compass = Figure(figsize=(9, 4)), compute_compass(135, 1.5)
+    text = draw_compass(figure, compass)
+    drawn = [bar.get_width() for bar in figure.axes[1].patches]
+    assert drawn == pytest.approx([c for changes in compass.changes.values() for c in changes])
+    assert "sum hurts task 1, PCGrad hurts nobody" in text
+
+
+@pytest.mark.parametrize("setting", [(0, 1), (180, 1), (180, 0.5), (90, 2.5)])
+def test_the_compass_can_be_drawn_at_its_ends(setting) -> None:
+    assert "cosine" in draw_compass(Figure(figsize=(9, 4)), compute_compass(*setting))
+
+
+def test_a_gradient_that_is_turned_changes_picture_and_sentence_and_comes_back() -> None:
+    widget = GradientCompass()
+    before = widget.image.value
+    widget.angle.value = 60
+    assert "They do not conflict" in widget.sentence.value
+    assert widget.image.value != before
+    widget.button.click()
+    assert widget.image.value == before
+
+
+@pytest.mark.parametrize(("point", "losses"), VALUES)
+def test_the_landscape_has_the_published_values(point, losses) -> None:
+    assert landscape(torch.tensor(point).double()).tolist() == pytest.approx(losses, abs=1e-4)
+
+
+def test_the_gradients_at_the_last_two_starts_conflict_as_published() -> None:
+    _, jacobian = landscape_gradients(torch.tensor([[-7.5, -0.5], [9, -1]]).double())
+    cosines = torch.cosine_similarity(jacobian[:, 0], jacobian[:, 1], dim=1)
+    assert cosines.tolist() == pytest.approx([-0.705, -0.831], abs=1e-3)
+
+
+@given(st.floats(*PARETO_X))
+def test_at_the_best_tradeoffs_mgda_stops(x1) -> None:
+    _, jacobian = landscape_gradients(torch.tensor([x1, PARETO_Y]).double())
+    assert mgda(jacobian).norm() < 2e-2
+
+
+@given(st.integers(0, 1000), st.floats(0.05, 0.95))
+def test_the_batch_of_the_race_weighs_as_the_balancers_do(seed, weight) -> None:
+    jacobian = torch.randn(3, 5, 2, 2, generator=torch.Generator().manual_seed(seed)).double()
+    weights = task_weights(jacobian, weight)
+    directions = (weights[..., None] * jacobian).sum(-2)
+    for start in range(5):
+        summed = 2 * weight * jacobian[0, start, 0] + 2 * (1 - weight) * jacobian[0, start, 1]
+        assert torch.allclose(directions[0, start], summed)
+        assert torch.allclose(directions[1, start], pcgrad(jacobian[1, start]))
+        assert torch.allclose(directions[2, start], mgda(jacobian[2, start]))
+
+
+def test_each_way_of_a_race_is_that_of_one_racer_alone() -> None:
+    race = run_race(steps=20, optimizer="gradient descent", learning_rate=0.05)
+    x = torch.tensor([-7.5, -0.5]).double()
+    for _ in range(20):
+        _, jacobian = landscape_gradients(x)
+        x = x - 0.05 * pcgrad(jacobian)
+    assert race.paths.shape == (21, 3, 5, 2)
+    assert torch.allclose(race.paths[-1, list(METHODS).index("PCGrad"), 3], x)
+    assert torch.allclose(race.losses, landscape(race.paths))
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(ValueError, match="optimizer must be one of 'Adam', 'gradient descent'"):
+        run_race(optimizer="SGD")
+
+
+def test_the_race_is_drawn_up_to_the_step_that_is_shown() -> None:
+    figure, race = Figure(figsize=(9, 4)), run_race(steps=30)
+    draw_race(figure, race, 12)
+    lengths = {len(line.get_xdata()) for line in figure.axes[0].lines}
+    assert lengths == {13, 1, 2}  # ways, points, the best trade-offs
+
+
+def test_controls_run_another_race_and_the_replay_does_not() -> None:
+    widget = LandscapeRace(steps=30)
+    race, picture = widget.race, widget.image.value
+    widget.step.value = 10
+    assert widget.race is race
+    assert "After 10 steps" in widget.sentence.value
+    assert widget.image.value != picture
+    for control, value in (
+        (widget.rate, 0.2),
+        (widget.weight, 0.8),
+        (widget.optimizer, "gradient descent"),
+        (widget.start, ((9.0, 9.0),)),
+    ):
+        race = widget.race
+        control.value = value
+        assert widget.race is not race
+    assert "of 1" in widget.sentence.value
+
+
+def test_the_share_of_conflicts_is_drawn_for_every_layer() -> None:
+    rows = [
+        {"seed": seed, "step": step, "layer": layer, "cosine": cosine}
+        for seed in range(2)
+        for step in range(5, 65, 5)
+        for layer, cosine in (("conv", -1.0), ("linear", 1.0), ("all", -1.0 if step > 30 else 1.0))
+    ]
+    figure = Figure(figsize=(9, 4))
+    draw_conflicts(figure, pd.DataFrame(rows), title="t")
+    by_time, by_layer = figure.axes
+    assert by_time.lines[0].get_ydata().tolist() == pytest.approx([0, 0, 0, 1, 1, 1])
+    assert [text.get_text() for text in by_layer.texts] == ["100%", "0%"]
