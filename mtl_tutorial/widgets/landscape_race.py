@@ -26,7 +26,7 @@ from mtl_tutorial.widgets.view import View
 METHODS = {"weighted sum": (BLACK, "-"), "PCGrad": (SKY, "--"), "MGDA": (PURPLE, "-.")}
 OPTIMIZERS = {"Adam": torch.optim.Adam, "gradient descent": torch.optim.SGD}
 NEAR = 0.3  # of the best trade-offs: where a race is won
-GRID = np.linspace(-11, 11, 111)
+GRID = np.linspace(-13, 11, 121)
 LEVELS = np.arange(-32, 20, 4)
 
 
@@ -138,7 +138,7 @@ def draw_race(figure: Figure, race: Race, step: int) -> str:
             losses.plot(*race.losses[step, m, s], "o", color=colour, markersize=5)
     for start in race.paths[0, 0]:
         plane.plot(*start, "x", color=BLACK, markersize=7)
-    plane.set(xlim=(-11, 11), ylim=(-11, 11), xlabel="x₁", ylabel="x₂")
+    plane.set(xlim=(-11, 11), ylim=(-13, 11), xlabel="x₁", ylabel="x₂")
     losses.set(xlim=(-22, 13), ylim=(-22, 13), xlabel="loss of task 1", ylabel="loss of task 2")
     plane.legend(loc="lower center", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1)
     plane.set_title("Parameters; green: best trade-offs")
@@ -177,14 +177,20 @@ class LandscapeRace(View):
             options=list(OPTIMIZERS), style={"button_width": "140px"}
         )
         self.rate = ipywidgets.FloatLogSlider(
-            value=0.1, min=-2.5, max=-0.3, step=0.1, description="learning rate",
+            value=0.1, min=-2.5, max=-0.3, step=0.1, description="learning rate", continuous_update=False,
             readout_format=".3g", **wide,
         )  # fmt: skip
         self.weight = ipywidgets.FloatSlider(
-            value=0.5, min=0.05, max=0.95, step=0.05, description="weight of task 1", **wide
+            value=0.5,
+            min=0.05,
+            max=0.95,
+            step=0.05,
+            description="weight of task 1",
+            continuous_update=False,
+            **wide,
         )
         self.step = ipywidgets.IntSlider(
-            value=steps, min=0, max=steps, description="steps shown", continuous_update=True, **wide
+            value=steps, min=0, max=steps, description="steps shown", **wide
         )
         self.play = ipywidgets.Play(
             min=0, max=steps, step=max(steps // 50, 1), interval=120, value=steps
