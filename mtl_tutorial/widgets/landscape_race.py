@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,13 +111,11 @@ def run_race(
     return Race(torch.stack(paths), torch.stack(losses), setting)
 
 
+@functools.cache
 def _heights() -> np.ndarray:
     x1, x2 = np.meshgrid(GRID, GRID)
     points = torch.from_numpy(np.stack([x1, x2], axis=-1))
     return landscape(points).sum(-1).numpy()
-
-
-HEIGHTS = _heights()
 
 
 def draw_race(figure: Figure, race: Race, step: int) -> str:
@@ -124,7 +123,7 @@ def draw_race(figure: Figure, race: Race, step: int) -> str:
     plane, losses = panels(figure, 1, 2)[0]
     plane.set_position([0.085, 0.13, 0.39, 0.75])
     losses.set_position([0.585, 0.13, 0.39, 0.75])
-    plane.contour(GRID, GRID, HEIGHTS, LEVELS, colors=GREY, linewidths=0.6, linestyles="solid")
+    plane.contour(GRID, GRID, _heights(), LEVELS, colors=GREY, linewidths=0.6, linestyles="solid")
     plane.plot(PARETO_X, [PARETO_Y] * 2, color=GREEN, linewidth=5, alpha=0.6)
     ends = torch.tensor([[x, PARETO_Y] for x in np.linspace(*PARETO_X, 40)], dtype=torch.float64)
     losses.plot(*landscape(ends).T, color=GREEN, linewidth=5, alpha=0.6)
@@ -177,7 +176,8 @@ class LandscapeRace(View):
             options=list(OPTIMIZERS), style={"button_width": "140px"}
         )
         self.rate = ipywidgets.FloatLogSlider(
-            value=0.1, min=-2.5, max=-0.3, step=0.1, description="learning rate", continuous_update=False,
+            value=0.1, min=-2.5, max=-0.3, step=0.1, description="learning rate",
+            continuous_update=False,
             readout_format=".3g", **wide,
         )  # fmt: skip
         self.weight = ipywidgets.FloatSlider(
