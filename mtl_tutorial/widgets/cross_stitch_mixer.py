@@ -41,13 +41,15 @@ class Mixture:
     Args:
         alphas: what each unit mixes by, shape ``(2, 2)`` each.
         metrics: the metric of each task on the whole batch, by its name.
-        scene: the scene that is shown, a batch of 1.
+        shown: number of the scene that is shown.
+        scene: that scene, a batch of 1.
         outputs: the predictions for it, by task name.
         maps: its features after each unit, by task name; shape ``(C, ...)`` each.
     """
 
     alphas: tuple[Tensor, ...]
     metrics: dict[str, float]
+    shown: int
     scene: Batch
     outputs: dict[str, Tensor]
     maps: tuple[dict[str, Tensor], ...]
@@ -84,6 +86,7 @@ def compute_mixture(
             task.name: task.metric(outputs[task.name], batch.targets[task.name]).item()
             for task in tasks
         },
+        shown,
         Batch(batch.inputs[one], {task.name: batch.targets[task.name][one] for task in tasks}),
         {name: output[one] for name, output in outputs.items()},
         tuple({name: x[shown].cpu() for name, x in stage.items()} for stage in stages),
@@ -192,7 +195,7 @@ def tile(maps: Tensor, most: float, colour: str) -> np.ndarray:
     tiles = F.interpolate(grid[None, :1] / (most or 1), size=TILES)[0, 0].clamp(-1, 1).numpy()
     up, down = (1 - np.float32(to_rgb(shade)) for shade in (colour, GREY))
     ink = np.maximum(tiles, 0)[..., None] * up + np.maximum(-tiles, 0)[..., None] * down
-    return (255 * (1 - ink)).astype(np.uint8)
+    return (255 * (1 - ink)).round().astype(np.uint8)
 
 
 def describe_mixture(mixture: Mixture, learned: Mixture, tasks: Sequence[Task]) -> str:
@@ -209,7 +212,8 @@ def describe_mixture(mixture: Mixture, learned: Mixture, tasks: Sequence[Task]) 
         if _same(mixture.alphas, preset(learned.alphas, name)):
             state, changed = MEANING[name], []
     if len(changed) > 2:
-        state += f"; {len(changed) - 2} more are changed"
+        more = len(changed) - 2
+        state += f"; {more} more {'is' if more == 1 else 'are'} changed"
     moves = [_move(task, mixture, learned) for task in tasks]
     return f"{state[0].upper()}{state[1:]}: {', '.join(moves)}. {_scene_text(mixture, tasks)}"
 
@@ -231,7 +235,7 @@ def _scene_text(mixture: Mixture, tasks: Sequence[Task]) -> str:
     for task in tasks:
         output, target = mixture.outputs[task.name], mixture.scene.targets[task.name]
         told.append(f"{task.name} {task.metric_name} {task.metric(output, target):.2f}")
-    return f"On the scene shown: {', '.join(told)}."
+    return f"On scene {mixture.shown + 1}: {', '.join(told)}."
 
 
 class CrossStitchMixer(View):
@@ -269,18 +273,24 @@ class CrossStitchMixer(View):
         self.button = ipywidgets.Button(
             description="Next scene", icon="forward", layout={"width": "120px"}
         )
+        wanted = {
+            (unit, row): [
+                round(preset([alpha], name)[0][row, 1 - row].item(), 2) for name in PRESETS
+            ]
+            for unit, alpha in enumerate(self._learned)
+            for row in (0, 1)
+        }
         self.sliders = {
             (unit, row): ipywidgets.FloatSlider(
-                value=round(alpha[row, 1 - row].item(), 2),
-                min=LOW,
-                max=HIGH,
+                value=wanted[unit, row][0],
+                min=min(LOW, *wanted[unit, row]),
+                max=max(HIGH, *wanted[unit, row]),
                 step=0.01,
                 description=f"unit {unit + 1}: {names[row]} takes of {names[1 - row]}",
                 style={"description_width": "175px"},
                 layout={"width": "440px"},
             )
-            for unit, alpha in enumerate(self._learned)
-            for row in (0, 1)
+            for unit, row in wanted
         }
         row = {"width": "900px"}
         rows = [
