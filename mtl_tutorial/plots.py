@@ -454,9 +454,11 @@ def draw_intake(
     """
     low, high = min(0, frame["value"].min()) - 0.08, max(0, frame["value"].max()) + 0.08
     units = sorted(frame["unit"].unique())
-    for axes, (start, value) in zip(panels(figure, 1, len(starts))[0], starts.items(), strict=True):
+    row = panels(figure, 1, len(starts))[0]
+    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.3)
+    for axes, (start, value) in zip(row, starts.items(), strict=True):
         axes.set(xlim=(units[0] - 0.1, units[-1]), ylim=(low, high), xticks=units)
-        axes.set(xlabel="unit, from image to head", ylabel="α of the other's features")
+        axes.set(xlabel="unit, from image to head")
         axes.axhline(0, color=BLACK, linewidth=0.8)
         axes.axhline(value, color=GREY, linewidth=1.4, linestyle=":")
         rows = frame[frame["start"] == start]
@@ -464,10 +466,10 @@ def draw_intake(
         for task in tasks:
             style = task_style(task.name)
             mean = draw_band(axes, rows[rows["task"] == task.name], "unit", marker="o", **style)
-            ends.append((units[-1], mean.iloc[-1], f"{task.name}\ntakes"))
-        axes.set_title(start)
+            ends.append((units[-1], mean.iloc[-1], task.name))
+        axes.set_title(f"{start}, from {value:g}")
         label_ends(axes, ends)
-    figure.subplots_adjust(0.075, 0.15, 0.93, 0.8, wspace=0.38)
+    row[0].set_ylabel("α of the other task's features")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -503,7 +505,8 @@ def draw_plane(
         axes.plot(runs[across], runs[along], "o", color=colour, markersize=4, alpha=0.6)
         mark, size = ("*", 17) if setting == star else ("o", 9)
         axes.plot(*place, mark, color=colour, markersize=size)
-        _annotate(axes, place, setting, dx=9, dy=6, color=colour, fontweight="bold")
+        behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
+        _annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold", bbox=behind)
     names = [f"{task.name} {task.metric_name}" for task in tasks]
     axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
     axes.set_title(title)

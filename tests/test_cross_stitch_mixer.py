@@ -198,6 +198,19 @@ def test_a_slider_that_returns_brings_back_exactly_what_was_learned(mixer) -> No
     assert all(map(torch.equal, mixer.mixture.alphas, learned(build())))
 
 
+def test_what_a_page_makes_of_a_sliders_number_changes_nothing(mixer) -> None:
+    sentence = mixer.sentence.value
+    for slider in mixer.sliders.values():
+        slider.value += 1e-9  # a page counts steps from the slider's end, and rounds
+    assert mixer.presets.value == "learned"
+    assert mixer.sentence.value == sentence
+    assert all(map(torch.equal, mixer.mixture.alphas, learned(build())))
+    mixer.presets.value = "separate"
+    for slider in mixer.sliders.values():
+        slider.value -= 1e-9
+    assert mixer.presets.value == "separate"
+
+
 @pytest.mark.parametrize("name", ["separate", "shared"])
 def test_a_preset_moves_the_sliders_and_learned_moves_them_back(mixer, name) -> None:
     picture = mixer.image.value

@@ -30,7 +30,7 @@ MEANING = {
     "separate": "Separate: every task sees its own encoder alone",
     "shared": "Shared: every task takes half from each encoder",
 }
-LOW, HIGH = -1.5, 2.0  # ends of the sliders
+LOW, HIGH, STEP, DECIMALS = -1.5, 2.0, 0.01, 2  # of the sliders
 TILES, GAPS = (112, 140), (12, 34)  # height and width of a task's features; space beside, above
 
 
@@ -137,8 +137,12 @@ def draw_mixture(figure: Figure, mixture: Mixture, learned: Mixture, tasks: Sequ
     return describe_mixture(mixture, learned, tasks)
 
 
-def _signed(value: float) -> str:
-    return f"{'−' if value < -0.005 else '+'} {abs(value):.2f}"
+def _number(value: Tensor) -> str:
+    return f"{value.item():.2f}".replace("-", "−")
+
+
+def _signed(value: Tensor) -> str:
+    return f"{'−' if value < -0.005 else '+'} {abs(value.item()):.2f}"
 
 
 def _draw_metrics(axes: Axes, mixture: Mixture, learned: Mixture, tasks: Sequence[Task]) -> None:
@@ -166,8 +170,8 @@ def _draw_maps(axes: Axes, mixture: Mixture, learned: Mixture, tasks: Sequence[T
             most = learned.maps[unit][task.name].abs().max().item()
             tiles = tile(stage[task.name], most, colour)
             canvas[top : top + height, left : left + width] = tiles
-            own, other = mixture.alphas[unit][row, [row, 1 - row]].tolist()
-            words = f"{own:.2f} own {_signed(other)} {tasks[1 - row].name}"
+            own, other = mixture.alphas[unit][row, [row, 1 - row]]
+            words = f"{_number(own)} own {_signed(other)} {tasks[1 - row].name}"
             axes.text(left, top - 3, words, color=colour, **texts)
             if row == 0:
                 words = f"After unit {unit + 1}, {tasks[0].name} sees"
@@ -201,8 +205,8 @@ def tile(maps: Tensor, most: float, colour: str) -> np.ndarray:
 def describe_mixture(mixture: Mixture, learned: Mixture, tasks: Sequence[Task]) -> str:
     """Say in words what the units do, and what both tasks make of it."""
     changed = [
-        f"at unit {number} {task.name} takes {now[row, 1 - row]:.2f} of "
-        f"{tasks[1 - row].name}'s features (learned: {then[row, 1 - row]:.2f})"
+        f"at unit {number} {task.name} takes {_number(now[row, 1 - row])} of "
+        f"{tasks[1 - row].name}'s features (learned: {_number(then[row, 1 - row])})"
         for number, (now, then) in enumerate(zip(mixture.alphas, learned.alphas, strict=True), 1)
         for row, task in enumerate(tasks)
         if not torch.equal(now[row], then[row])
@@ -266,7 +270,7 @@ class CrossStitchMixer(View):
             )
         self._model, self._tasks, self._batch = copy.deepcopy(model), tuple(tasks), batch
         self._learned = tuple(unit.alpha.detach().cpu().clone() for unit in model.units)
-        self._alphas, self._shown, self._moving = list(self._learned), 0, False
+        self._alphas, self._shown = list(self._learned), 0
         self.presets = ipywidgets.ToggleButtons(
             options=list(PRESETS), style={"button_width": "110px"}
         )
@@ -275,7 +279,7 @@ class CrossStitchMixer(View):
         )
         wanted = {
             (unit, row): [
-                round(preset([alpha], name)[0][row, 1 - row].item(), 2) for name in PRESETS
+                round(preset([alpha], name)[0][row, 1 - row].item(), DECIMALS) for name in PRESETS
             ]
             for unit, alpha in enumerate(self._learned)
             for row in (0, 1)
@@ -285,10 +289,10 @@ class CrossStitchMixer(View):
                 value=wanted[unit, row][0],
                 min=min(LOW, *wanted[unit, row]),
                 max=max(HIGH, *wanted[unit, row]),
-                step=0.01,
+                step=STEP,
                 description=f"unit {unit + 1}: {names[row]} takes of {names[1 - row]}",
                 style={"description_width": "175px"},
-                layout={"width": "440px"},
+                layout={"width": "445px"},
             )
             for unit, row in wanted
         }
@@ -298,12 +302,15 @@ class CrossStitchMixer(View):
             for unit in range(len(self._learned))
         ]
         top = ipywidgets.HBox(
-            [ipywidgets.Label("set all units to"), self.presets, self.button], layout=row
+            [ipywidgets.Label("set all units to"), self.presets, self.button],
+            layout={**row, "align_items": "center"},
         )
         super().__init__(draw_mixture, size=(9, 4.2), above=[top, *rows])
         self.presets.observe(in_cell_loop(lambda change: self._choose(change.new)), "value")
         for (unit, task), slider in self.sliders.items():
-            turn = in_cell_loop(lambda change, unit=unit, task=task: self._turn(unit, task, change))
+            turn = in_cell_loop(
+                lambda change, unit=unit, task=task: self._turn(unit, task, change.new)
+            )
             slider.observe(turn, "value")
         self.button.on_click(in_cell_loop(lambda _: self._next()))
         self._reference = self._compute(self._learned)
@@ -312,34 +319,30 @@ class CrossStitchMixer(View):
     def _compute(self, alphas: Sequence[Tensor]) -> Mixture:
         return compute_mixture(self._model, self._tasks, self._batch, alphas, self._shown)
 
-    def _turn(self, unit: int, row: int, change: object) -> None:
-        if self._moving:
-            return  # a preset moves all sliders, and draws once
+    def _turn(self, unit: int, row: int, taken: float) -> None:
+        if self._shows(self._alphas[unit][row, 1 - row], taken):
+            return  # a preset moved it, or the page gave its own rounding back
         learned = self._learned[unit]
-        back = change.new == round(learned[row, 1 - row].item(), 2)  # a slider knows two decimals
-        taken = learned[row, 1 - row].item() if back else change.new
-        changed = take(self._alphas[unit], row, taken)
-        changed[row] = learned[row] if back else changed[row]
-        self._alphas[unit] = changed
-        self._name_preset()
+        alpha = take(self._alphas[unit], row, round(taken, DECIMALS))
+        if self._shows(learned[row, 1 - row], taken):
+            alpha[row] = learned[row]
+        self._alphas[unit] = alpha
+        found = [name for name in PRESETS if _same(self._alphas, preset(self._learned, name))]
+        self.presets.value = found[0] if found else None
         self._refresh()
+
+    @staticmethod
+    def _shows(number: Tensor, slider: float) -> bool:
+        """Whether a slider stands at a number, as far as its decimals go."""
+        return abs(round(number.item(), DECIMALS) - slider) < 0.5 * STEP
 
     def _choose(self, name: str | None) -> None:
-        if self._moving or name is None:
-            return
+        if name is None or _same(self._alphas, preset(self._learned, name)):
+            return  # the sliders have made it, or left it
         self._alphas = list(preset(self._learned, name))
-        self._moving = True
         for (unit, row), slider in self.sliders.items():
-            slider.value = round(self._alphas[unit][row, 1 - row].item(), 2)
-        self._moving = False
+            slider.value = round(self._alphas[unit][row, 1 - row].item(), DECIMALS)
         self._refresh()
-
-    def _name_preset(self) -> None:
-        """Press the button of the preset that the sliders make, or none."""
-        found = [name for name in PRESETS if _same(self._alphas, preset(self._learned, name))]
-        self._moving = True
-        self.presets.value = found[0] if found else None
-        self._moving = False
 
     def _next(self) -> None:
         self._shown = (self._shown + 1) % len(self._batch)
