@@ -455,7 +455,7 @@ def draw_intake(
     low, high = min(0, frame["value"].min()) - 0.08, max(0, frame["value"].max()) + 0.08
     units = sorted(frame["unit"].unique())
     row = panels(figure, 1, len(starts))[0]
-    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.3)
+    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.28)
     for axes, (start, value) in zip(row, starts.items(), strict=True):
         axes.set(xlim=(units[0] - 0.1, units[-1]), ylim=(low, high), xticks=units)
         axes.set(xlabel="unit, from image to head")
@@ -469,6 +469,7 @@ def draw_intake(
             ends.append((units[-1], mean.iloc[-1], task.name))
         axes.set_title(f"{start}, from {value:g}")
         label_ends(axes, ends)
+        axes.tick_params(labelleft=axes is row[0])  # one scale for all
     row[0].set_ylabel("α of the other task's features")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
@@ -501,14 +502,14 @@ def draw_plane(
         colour = BLACK if setting == star else next(colours)
         place, runs = (point[across], point[along]), seeds.loc[setting]
         for _, run in runs.iterrows():
-            axes.plot([run[across], place[0]], [run[along], place[1]], color=colour, linewidth=0.8)
+            spoke = [run[across], place[0]], [run[along], place[1]]
+            axes.plot(*spoke, color=colour, linewidth=0.8, alpha=0.5)
         axes.plot(runs[across], runs[along], "o", color=colour, markersize=4, alpha=0.6)
         mark, size = ("*", 17) if setting == star else ("o", 9)
         axes.plot(*place, mark, color=colour, markersize=size)
-        behind = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
-        _annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold", bbox=behind)
+        _annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold")
     names = [f"{task.name} {task.metric_name}" for task in tasks]
     axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
     axes.set_title(title)
-    figure.subplots_adjust(0.08, 0.13, 0.84, 0.9)
+    figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
     return title

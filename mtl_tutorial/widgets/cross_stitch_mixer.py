@@ -173,11 +173,9 @@ def _draw_maps(axes: Axes, mixture: Mixture, learned: Mixture, tasks: Sequence[T
             own, other = mixture.alphas[unit][row, [row, 1 - row]]
             words = f"{_number(own)} own {_signed(other)} {tasks[1 - row].name}"
             axes.text(left, top - 3, words, color=colour, **texts)
-            if row == 0:
-                words = f"After unit {unit + 1}, {tasks[0].name} sees"
-                axes.text(left, top - 17, words, fontweight="bold", **texts)
-            elif unit == 0:
-                axes.text(left, top - 17, f"and {task.name} sees", fontweight="bold", **texts)
+            heads = [f"{task.name} sees"] * (unit == 0) + [f"after unit {unit + 1}"] * (row == 0)
+            if heads:
+                axes.text(left, top - 17, " ".join(heads), fontweight="bold", **texts)
     axes.imshow(canvas, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
 
