@@ -436,6 +436,85 @@ def draw_against(
     return title
 
 
+def draw_intake(
+    figure: Figure,
+    frame: pd.DataFrame,
+    starts: Mapping[str, float],
+    tasks: Sequence[Task],
+    *,
+    title: str,
+) -> str:
+    """Draw how much each task takes of the other's features by depth, mean and range over seeds.
+
+    Args:
+        frame: columns ``start``, ``seed``, ``task``, ``unit`` (from 1) and ``value``.
+        starts: where the numbers began, by the ``start`` that names a panel, as dotted lines.
+        tasks: whose rows are drawn.
+        title: what the picture shows.
+    """
+    low, high = min(0, frame["value"].min()) - 0.08, max(0, frame["value"].max()) + 0.08
+    units = sorted(frame["unit"].unique())
+    row = panels(figure, 1, len(starts))[0]
+    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.28)
+    for axes, (start, value) in zip(row, starts.items(), strict=True):
+        axes.set(xlim=(units[0] - 0.1, units[-1]), ylim=(low, high), xticks=units)
+        axes.set(xlabel="unit, from image to head")
+        axes.axhline(0, color=BLACK, linewidth=0.8)
+        axes.axhline(value, color=GREY, linewidth=1.4, linestyle=":")
+        rows = frame[frame["start"] == start]
+        ends = []
+        for task in tasks:
+            style = task_style(task.name)
+            mean = draw_band(axes, rows[rows["task"] == task.name], "unit", marker="o", **style)
+            ends.append((units[-1], mean.iloc[-1], task.name))
+        axes.set_title(f"{start}, from {value:g}")
+        label_ends(axes, ends)
+        axes.tick_params(labelleft=axes is row[0])  # one scale for all
+    row[0].set_ylabel("α of the other task's features")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_plane(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    by: str,
+    title: str,
+    star: str | None = None,
+) -> str:
+    """Draw one task's metric against another's: every seed, and the mean of each setting.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
+        tasks: two tasks; the first goes along the horizontal axis.
+        by: the column of the setting.
+        title: what the picture shows.
+        star: the setting that the others are compared with, drawn as a star.
+    """
+    axes = panels(figure)[0, 0]
+    across, along = (task.name for task in tasks)
+    seeds = frame.pivot_table(index=[by, "seed"], columns="task", values="value", sort=False)
+    means = seeds.groupby(by, sort=False).mean()
+    colours = cycle([BLUE, VERMILION, GREEN, PURPLE, ORANGE, GREY])
+    for setting, point in means.iterrows():
+        colour = BLACK if setting == star else next(colours)
+        place, runs = (point[across], point[along]), seeds.loc[setting]
+        for _, run in runs.iterrows():
+            spoke = [run[across], place[0]], [run[along], place[1]]
+            axes.plot(*spoke, color=colour, linewidth=0.8, alpha=0.5)
+        axes.plot(runs[across], runs[along], "o", color=colour, markersize=4, alpha=0.6)
+        mark, size = ("*", 17) if setting == star else ("o", 9)
+        axes.plot(*place, mark, color=colour, markersize=size)
+        _annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold")
+    names = [f"{task.name} {task.metric_name}" for task in tasks]
+    axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
+    axes.set_title(title)
+    figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
+    return title
+
+
 def draw_by_unit(
     figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, unit: str, title: str
 ) -> str:

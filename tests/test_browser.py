@@ -227,6 +227,33 @@ def test_the_single_task_trainer_trains_the_network_that_is_chosen(lesson: RunLe
     assert "box network" in view.sentence()
 
 
+@only("03_cross_stitch")
+def test_the_mixer_overrides_a_unit_and_brings_back_what_was_learned(lesson: RunLesson) -> None:
+    view, label = lesson.view(), "unit 1: box takes of digit"
+
+    def says(words: str) -> None:
+        wait_until(lambda: words in view.sentence(), f"{words!r} in the sentence", PATIENCE)
+
+    view.press("separate")
+    says("Separate: every task sees its own encoder alone")
+    wait_until(lambda: float(view.readout(label)) == 0, "a slider at 0")
+    view.press("learned")
+    says("The units are as they were learned")
+    learned, picture = view.readout(label), view.picture()
+    view.slider(label).focus()
+    lesson.page.keyboard.press("ArrowRight")
+    wait_until(lambda: view.readout(label) != learned, "another value")
+    says(f"At unit 1 box takes {view.readout(label)} of digit's features (learned: {learned})")
+    view.press("shared")
+    says("Shared: every task takes half from each encoder")
+    view.press("learned")
+    says("The units are as they were learned")
+    wait_until(lambda: view.picture() == picture, "the picture of before")
+    assert view.readout(label) == learned
+    view.sees_change(lambda: view.press("Next scene"))
+    assert "On scene 2" in view.sentence()
+
+
 def start(page: LessonPage) -> None:
     """Start the tuner, and wait until it has drawn what it trains."""
     view = page.view()
