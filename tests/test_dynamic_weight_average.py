@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_tutorial.balancing import DynamicWeightAverage, dwa_weights
 
+UNHURRIED = settings(deadline=None, max_examples=60)
 positive = st.floats(0.01, 100)
 
 
@@ -23,6 +24,7 @@ def test_the_value_of_the_reference():
     assert dwa_weights([1, 3], [2, 4]) == pytest.approx([0.9376, 1.0624], abs=1e-4)
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(positive, positive), min_size=2, max_size=6))
 def test_the_weights_sum_to_the_number_of_tasks_and_the_slowest_weighs_most(pairs):
     last, before = zip(*pairs, strict=True)

@@ -55,6 +55,7 @@ def test_the_lessons_uncertainty_step_is_the_packages(lesson) -> None:
         assert list(balancer.log_variances.values()) == pytest.approx(s.tolist())
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(st.floats(0.01, 9), st.floats(0.01, 9)), min_size=2, max_size=5))
 def test_the_lessons_speed_weights_are_the_packages(lesson, pairs) -> None:
     last, before = zip(*pairs, strict=True)
@@ -62,6 +63,7 @@ def test_the_lessons_speed_weights_are_the_packages(lesson, pairs) -> None:
     assert own.tolist() == pytest.approx(dwa_weights(last, before))
 
 
+@UNHURRIED
 @given(factor, factor)
 def test_no_unit_moves_the_share_of_uncertainty(digit, box) -> None:
     plain = compute_shares(SNAPSHOT, {"digit": 1.0, "box": 1.0})[METHODS[2]]
@@ -71,6 +73,7 @@ def test_no_unit_moves_the_share_of_uncertainty(digit, box) -> None:
     assert plain["box"] == pytest.approx(pulls["box"] / sum(pulls.values()))
 
 
+@UNHURRIED
 @given(factor)
 def test_the_speed_method_follows_a_unit_as_equal_weights_do(box) -> None:
     shares = compute_shares(SNAPSHOT, {"digit": 1.0, "box": box})
@@ -80,6 +83,7 @@ def test_the_speed_method_follows_a_unit_as_equal_weights_do(box) -> None:
     assert odds[METHODS[1]] == pytest.approx(odds[METHODS[0]] * speed[1] / speed[0])
 
 
+@UNHURRIED
 @given(factor, factor)
 def test_the_shares_of_a_method_sum_to_1(digit, box) -> None:
     for by_task in compute_shares(SNAPSHOT, {"digit": digit, "box": box}).values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lesson_cells import run_tagged
 from matplotlib.figure import Figure
@@ -23,6 +23,7 @@ from mtl_tutorial.widgets.gradnorm_stepper import (
 
 SCENES = located_digits("train")
 TASKS = SCENES.tasks[:2]
+UNHURRIED = settings(deadline=None, max_examples=60)
 positive = st.floats(0.1, 10)
 
 
@@ -31,6 +32,7 @@ def lesson() -> dict:
     return run_tagged("07_gradnorm", "from-scratch")
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(*[positive] * 4), min_size=2, max_size=5), st.sampled_from([0, 0.5, 2]))
 def test_the_lessons_update_is_the_packages(lesson, rows, alpha) -> None:
     weights, norms, losses, first = zip(*rows, strict=True)

@@ -47,6 +47,7 @@ def test_the_lessons_surgery_is_the_packages(lesson, tasks, seed) -> None:
     assert torch.allclose(own, pcgrad(jacobian, generator=torch.Generator().manual_seed(seed)))
 
 
+@UNHURRIED
 @given(angle, length)
 def test_the_compass_has_the_angle_and_length_asked_for(angle, length) -> None:
     first, second = compute_compass(angle, length).gradients
@@ -55,12 +56,14 @@ def test_the_compass_has_the_angle_and_length_asked_for(angle, length) -> None:
     assert (first @ second).item() == pytest.approx(length * math.cos(math.radians(angle)))
 
 
+@UNHURRIED
 @given(angle, length)
 def test_pcgrad_and_mgda_hurt_nobody_at_any_angle(angle, length) -> None:
     changes = compute_compass(angle, length).changes
     assert max(*changes["PCGrad"], *changes["MGDA"]) < 1e-9
 
 
+@UNHURRIED
 @given(st.floats(91, 179), st.floats(0.1, 0.9))
 def test_the_sum_hurts_a_task_that_is_short_enough(angle, share) -> None:
     shorter = share * -math.cos(math.radians(angle))  # ‖g_2‖ below −cos · ‖g_1‖
@@ -108,12 +111,14 @@ def test_the_gradients_at_the_last_two_starts_conflict_as_published() -> None:
     assert cosines.tolist() == pytest.approx([-0.705, -0.831], abs=1e-3)
 
 
+@UNHURRIED
 @given(st.floats(*PARETO_X))
 def test_at_the_best_tradeoffs_mgda_stops(x1) -> None:
     _, jacobian = landscape_gradients(torch.tensor([x1, PARETO_Y]).double())
     assert mgda(jacobian).norm() < 2e-2
 
 
+@UNHURRIED
 @given(st.integers(0, 1000), st.floats(0.05, 0.95))
 def test_the_batch_of_the_race_weighs_as_the_balancers_do(seed, weight) -> None:
     jacobian = torch.randn(3, 5, 2, 2, generator=torch.Generator().manual_seed(seed)).double()
