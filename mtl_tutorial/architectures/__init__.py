@@ -1,6 +1,28 @@
 """Networks that answer several tasks."""
 
+from mtl_tutorial.architectures.alignment import (
+    ContrastiveAlignment,
+    contrastive_loss,
+    recall_at_1,
+)
 from mtl_tutorial.architectures.encoders import ClassicEncoder, ConvEncoder
+from mtl_tutorial.architectures.fusion import (
+    Concatenation,
+    CrossAttention,
+    CrossModalAttention,
+    FusionNetwork,
+)
 from mtl_tutorial.architectures.hard_sharing import HardSharing
 
-__all__ = ["ClassicEncoder", "ConvEncoder", "HardSharing"]
+__all__ = [
+    "ClassicEncoder",
+    "Concatenation",
+    "ContrastiveAlignment",
+    "ConvEncoder",
+    "CrossAttention",
+    "CrossModalAttention",
+    "FusionNetwork",
+    "HardSharing",
+    "contrastive_loss",
+    "recall_at_1",
+]
