@@ -25,7 +25,7 @@ class Concatenation(nn.Module):
 
     def __init__(self, modalities: int, features: int, out_features: int | None = None) -> None:
         super().__init__()
-        self.out_features = out_features or features
+        self.in_features, self.out_features = features, out_features or features
         self.layer = nn.Linear(modalities * features, self.out_features)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class CrossModalAttention(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.out_features = features
+        self.in_features = self.out_features = features
         self.weight = nn.Parameter(torch.randn(features, features) / features)  # W
 
     def weights(self, h: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class CrossAttention(nn.Module):
             for _ in range(modalities)
         )
         self.join = Concatenation(modalities, features, out_features)
-        self.out_features = self.join.out_features
+        self.in_features, self.out_features = features, self.join.out_features
 
     def weights(self, h: Tensor) -> Tensor:
         """Give each sense's attention to the others' tokens, the mean over heads.
@@ -128,19 +128,20 @@ class CrossAttention(nn.Module):
 class FusionNetwork(nn.Module):
     """An encoder a sense, a fusion of what they give, and a linear head a task.
 
-    h_m = f_m(x_m); ŷ_i = g_φi(fusion(h_1, …, h_M)). A lost sense is represented by a vector of
-    its own, which is zero at the start and learned where modality dropout makes use of it.
+    h_m = LayerNorm(P_m f_m(x_m)), with P_m a linear layer: features have signs, and no sense is
+    louder than another. ŷ_i = g_φi(fusion(h_1, …, h_M)). A lost sense is represented by a vector
+    of its own, zero at the start, and learned where modality dropout makes use of it.
 
     Args:
-        encoders: by modality, in the order of fusion; all with the same ``out_features``, D.
-        fusion: ``(B, M, D)`` to ``(B, fusion.out_features)``.
+        encoders: by modality, in the order of fusion.
+        fusion: ``(B, M, D)`` to ``(B, fusion.out_features)``, with D its ``in_features``.
         tasks: one head of width ``task.out_features`` for each.
         modality_dropout: in training mode, the probability that an example loses one of its
             senses, each as often as the others. It never loses two.
 
     Raises:
-        ValueError: where encoders differ in width, tasks do in no name, or the probability is out
-            of range; dropout needs two senses.
+        ValueError: where there is no task, two have one name, or the probability is out of range;
+            dropout needs two senses.
 
     Source: modality dropout as in Neverova et al. 2014, ModDrop (arXiv 1501.00102).
     """
@@ -157,17 +158,23 @@ class FusionNetwork(nn.Module):
         names = [task.name for task in tasks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tasks must be one or more with different names, got {names}")
-        widths = {name: encoder.out_features for name, encoder in encoders.items()}
-        if len(set(widths.values())) != 1:
-            raise ValueError(f"encoders must all give equally many features, got {widths}")
         if not 0 <= modality_dropout <= (len(encoders) > 1):
             raise ValueError(
                 f"modality_dropout must be a probability from 0 to 1, and 0 with one sense, "
                 f"got {modality_dropout} with {len(encoders)}"
             )
         self.encoders = nn.ModuleDict(encoders)
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Linear(encoder.out_features, fusion.in_features),
+                    nn.LayerNorm(fusion.in_features),
+                )
+                for name, encoder in encoders.items()
+            }
+        )
         self.fusion = fusion
-        self.absent = nn.Parameter(torch.zeros(len(encoders), *set(widths.values())))
+        self.absent = nn.Parameter(torch.zeros(len(encoders), fusion.in_features))
         self.modality_dropout = modality_dropout
         self.heads = nn.ModuleDict(
             {task.name: nn.Linear(fusion.out_features, task.out_features) for task in tasks}
@@ -190,7 +197,7 @@ class FusionNetwork(nn.Module):
                     f"give None for a sense that is lost"
                 )
         h = {
-            name: encoder(inputs[name])
+            name: self.projections[name](encoder(inputs[name]))
             for name, encoder in self.encoders.items()
             if inputs[name] is not None
         }
@@ -219,13 +226,14 @@ class FusionNetwork(nn.Module):
         return self.answers(self.fusion(self.features(inputs)))
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that all tasks use: encoders, fusion, and the vectors of lost senses."""
-        return [*self.encoders.parameters(), *self.fusion.parameters(), self.absent]
+        """The parameters that all tasks use: all but the heads'."""
+        parts = (self.encoders, self.projections, self.fusion)
+        return [*(p for part in parts for p in part.parameters()), self.absent]
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
         """The parameters that only task ``name`` uses: φ_i."""
         return list(self.heads[name].parameters())
 
     def last_shared_layer(self) -> nn.Module:
-        """The last layer of the fusion, else of the encoders, with a weight matrix or kernel."""
-        return last_weighted_layer(nn.ModuleList([*self.encoders.values(), self.fusion]))
+        """The last layer of the fusion, else of the projections, that has a weight matrix."""
+        return last_weighted_layer(nn.ModuleList([self.projections, self.fusion]))

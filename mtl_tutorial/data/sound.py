@@ -14,7 +14,7 @@ RATE = 8_000  # samples a second
 BANDS, FRAMES = 32, 32  # height and width of a spectrogram
 WINDOW, HOP = 256, 160  # samples: 32 ms, every 20 ms
 SAMPLES = FRAMES * HOP  # of every recording: 0.64 s
-FLOOR, RANGE = 1e-3, 5.0  # of the power spectrum, and the decades above the floor that count
+FLOOR = 1e-3  # of the power spectrum: what is softer counts as silence
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def log_mel(waves: Tensor) -> Tensor:
     """Turn waves into log-mel spectrograms, all at once.
 
     P = |STFT|² / Σ_t w_t² with a Hann window w, so that white noise of variance 1 has P = 1;
-    S = (log10(mel filters · P + 0.001) + 3) / 5. Silence is 0, the loudest tones are about 1.
+    S = (log10(mel filters · P + 0.001) + ½) / 2.5. Silence is −1, the loudest tones are about 1.
 
     Args:
         waves: shape ``(B, SAMPLES)``.
@@ -92,7 +92,7 @@ def log_mel(waves: Tensor) -> Tensor:
     )
     power = spectrum.real.square() + spectrum.imag.square()
     filters = mel_filters().to(waves.device) / window.square().sum()
-    return ((filters @ power).add(FLOOR).log10()[:, None] - math.log10(FLOOR)) / RANGE
+    return ((filters @ power).add(FLOOR).log10()[:, None] + 0.5) / 2.5
 
 
 @functools.cache

@@ -19,11 +19,9 @@ from mtl_tutorial.data.digits import SPLITS, DataUnavailableError, data_root
 from mtl_tutorial.data.sound import RATE, SAMPLES, Recordings, fit_length
 from mtl_tutorial.profiles import check_choice, resolve_device
 
-ADDRESS = (
-    "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
-)
+ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
 ARCHIVE = "fsdd.tar.gz"
-CHECKSUM = "45a9b976ba3397a2fd5c70a9f2e43c34f442a3a6be47392ecfc41174b678f37e"  # of the recordings of v1.0.10
+CHECKSUM = "45a9b976ba3397a2fd5c70a9f2e43c34f442a3a6be47392ecfc41174b678f37e"  # of v1.0.10
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES = {"test": range(5), "validation": range(5, 10), "train": range(10, 50)}
 NAME = re.compile(rf"\d_({'|'.join(SPEAKERS)})_\d+\.wav")
@@ -107,7 +105,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
         tarfile.TarError, EOFError, OSError, zlib.error: where it can't be read.
     """
     files = {}
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             where = PurePosixPath(member.name)
             if member.isfile() and where.parent.name == "recordings" and NAME.fullmatch(where.name):
@@ -137,4 +135,5 @@ def _download(path: Path) -> None:
             f"({error}); copy it there, or {WAY_OUT}"
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
