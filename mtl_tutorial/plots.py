@@ -521,9 +521,9 @@ def draw_senses(figure: Figure, batch: Batch, *, title: str) -> str:
         axes[1, i].text(0, -0.1, lines, transform=axes[1, i].transAxes, va="top", fontsize=10)
         for row in axes[:, i]:
             row.title.set_size(11)
-        if i == 0:
-            axes[1, i].set(xlabel="", xticks=[])
-    figure.subplots_adjust(0.085, 0.2, 0.99, 0.82, wspace=0.12, hspace=0.28)
+        axes[1, i].set(xlabel="", xticks=[])
+        axes[1, i].tick_params(length=0 if i else 3.5)
+    figure.subplots_adjust(0.085, 0.17, 0.99, 0.84, wspace=0.12, hspace=0.24)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -584,15 +584,15 @@ def draw_attention(
         title: what the picture shows.
     """
     axes = panels(figure, len(weights), len(next(iter(weights.values()))))
+    last = list(weights)[-1]
     for (setting, matrices), row in zip(weights.items(), axes, strict=True):
         for seed, (matrix, place) in enumerate(zip(matrices, row, strict=True)):
-            bottom = row is axes[-1]
             asking = [f"{sense} asks" for sense in senses]
-            draw_matrix_on(place, matrix, [] if seed else asking, senses if bottom else [])
-            if row is axes[0]:
-                place.set_title(f"network {seed + 1}")
+            asked = senses if setting == last else []
+            draw_matrix_on(place, matrix, [] if seed else asking, asked)
+            place.set_title(f"network {seed + 1}" if setting == next(iter(weights)) else "")
         row[-1].text(1.06, 0.5, setting, transform=row[-1].transAxes, va="center", fontsize=11)
-    figure.subplots_adjust(0.11, 0.1, 0.82, 0.79, wspace=0.12, hspace=0.2)
+    figure.subplots_adjust(0.11, 0.08, 0.86, 0.81, wspace=0.12, hspace=0.14)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 

@@ -37,9 +37,16 @@ def network(fusion: nn.Module | None = None, dropout: float = 0.0) -> FusionNetw
     return FusionNetwork(encoders, fusion or Concatenation(2, D), (MATCH, SUM), dropout)
 
 
+def cross_modal(features: int = D, seed: int = 0) -> CrossModalAttention:
+    """Attention with a W that is not zero."""
+    attention = CrossModalAttention(features)
+    attention.weight.data = random(features, features, seed=seed) / 2
+    return attention
+
+
 FUSIONS = {
     "concatenation": lambda: Concatenation(2, D),
-    "cross-modal": lambda: CrossModalAttention(D),
+    "cross-modal": cross_modal,
     "query-key-value": lambda: CrossAttention(2, D, tokens=4),
 }
 EVERY_FUSION = pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
@@ -48,8 +55,7 @@ EVERY_FUSION = pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
 def test_cross_modal_attention_equals_its_formula_in_loops(batch, senses, width, seed) -> None:
-    torch.manual_seed(seed)
-    attention = CrossModalAttention(width)
+    attention = cross_modal(width, seed)
     h, w = random(batch, senses, width, seed=seed), attention.weight
     fused = torch.zeros(batch, width)
     for b in range(batch):
@@ -75,14 +81,14 @@ def test_a_tiny_example_comes_out_as_by_hand() -> None:
 
 def test_rows_of_the_weights_sum_to_one() -> None:
     h = 3 * random(B, 3, D)
-    for attention in (CrossModalAttention(D), CrossAttention(3, D, tokens=2)):
+    for attention in (cross_modal(), CrossAttention(3, D, tokens=2)):
         weights = attention.weights(h)
         assert weights.min() >= 0
         assert torch.allclose(weights.sum(-1), torch.tensor(1.0), atol=1e-5)
 
 
 def test_the_order_of_the_senses_moves_the_weights_and_not_the_result() -> None:
-    attention, h = CrossModalAttention(D), random(B, 3, D)
+    attention, h = cross_modal(), random(B, 3, D)
     order = [2, 0, 1]
     assert torch.allclose(attention(h[:, order]), attention(h), atol=1e-5)
     moved = attention.weights(h)[:, order][:, :, order]
@@ -90,21 +96,21 @@ def test_the_order_of_the_senses_moves_the_weights_and_not_the_result() -> None:
 
 
 def test_weights_that_are_handed_in_take_the_place_of_the_networks_own() -> None:
-    attention, h = CrossModalAttention(D), random(B, 2, D)
+    attention, h = cross_modal(), random(B, 2, D)
     assert torch.equal(attention(h, attention.weights(h)), attention(h))
     only_cross = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).expand(B, -1, -1)
     assert torch.allclose(attention(h, only_cross), 2 * h[:, 0] * h[:, 1], atol=1e-6)
 
 
 def test_products_of_turned_signs_are_the_same_products() -> None:
-    attention, h = CrossModalAttention(D), random(B, 2, D)
+    attention, h = cross_modal(), random(B, 2, D)
     assert torch.allclose(attention(-h), attention(h), atol=1e-5)
 
 
-def test_without_features_all_weights_are_equal() -> None:
-    assert torch.equal(
-        CrossModalAttention(D).weights(torch.zeros(B, 2, D)), torch.full((B, 2, 2), 0.5)
-    )
+@pytest.mark.parametrize("senses", [2, 3])
+def test_before_training_every_product_has_the_same_weight(senses: int) -> None:
+    weights = CrossModalAttention(D).weights(random(B, senses, D))
+    assert torch.allclose(weights, torch.tensor(1 / senses))
 
 
 def test_query_key_value_attention_equals_its_formula_written_out() -> None:

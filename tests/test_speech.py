@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import shutil
 import socket
 import tarfile
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 
 from mtl_tutorial.data import DataUnavailableError, load_speech, seen_and_heard
 from mtl_tutorial.data.digits import SPLITS
@@ -28,14 +26,11 @@ from mtl_tutorial.data.speech import (
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch) -> Path:
+def archive(fsdd_file, tmp_path, monkeypatch) -> Path:
     """A copy of the real archive, which a test may damage."""
-    source = Path(os.environ.get("MTL_TEST_DATA") or ROOT.parent / "shared" / "data")
-    if not (source / "fsdd.tar.gz").is_file():
-        pytest.skip(f"no fsdd.tar.gz in {source}; MTL_TEST_DATA can name its folder")
     path = tmp_path / "FSDD" / "fsdd.tar.gz"
     path.parent.mkdir()
-    shutil.copyfile(source / "fsdd.tar.gz", path)
+    shutil.copyfile(fsdd_file, path)
     monkeypatch.setenv("MTL_DATA_ROOT", str(tmp_path))
     return path
 

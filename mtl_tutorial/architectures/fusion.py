@@ -37,7 +37,8 @@ class CrossModalAttention(nn.Module):
     """Attention between senses that weighs the products of their features.
 
     α_mn = softmax_n(h_mᵀ W h_n), fused = Σ_m Σ_n α_mn h_m ⊙ h_n. There are no queries, keys or
-    values: what is weighed are elementwise products, a sense's with itself among them.
+    values: what is weighed are elementwise products, a sense's with itself among them. W starts at
+    zero, so that every product starts with the weight 1 / M.
 
     Args:
         features: D, the length of each h_m.
@@ -48,7 +49,7 @@ class CrossModalAttention(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.in_features = self.out_features = features
-        self.weight = nn.Parameter(torch.randn(features, features) / features)  # W
+        self.weight = nn.Parameter(torch.zeros(features, features))  # W
 
     def weights(self, h: Tensor) -> Tensor:
         """Give α, shape ``(B, M, M)``; each row sums to 1."""

@@ -159,10 +159,10 @@ def draw_fader(figure: Figure, reaction: Reaction) -> str:
     """Draw what the network sees and hears, its weights, and its answers."""
     setting, scene = reaction.setting, reaction.scene
     image, sound, matrix, answers = panels(figure, 1, 4)[0]
-    image.set_position([0.01, 0.19, 0.2, 0.57])
-    sound.set_position([0.3, 0.19, 0.2, 0.57])
-    matrix.set_position([0.59, 0.19, 0.17, 0.57])
-    answers.set_position([0.805, 0.19, 0.185, 0.57])
+    image.set_position([0.01, 0.2, 0.2, 0.62])
+    sound.set_position([0.3, 0.2, 0.2, 0.62])
+    matrix.set_position([0.59, 0.2, 0.17, 0.62])
+    answers.set_position([0.805, 0.2, 0.185, 0.62])
     seen = scene.truth["digit"]
     heard = scene.truth["sum"] - seen
     lost = setting.lost
@@ -285,7 +285,7 @@ class ModalityFader(View):
         row = {"width": "900px", "align_items": "center"}
         super().__init__(
             draw_fader,
-            size=(9, 3.2),
+            size=(9, 2.9),
             above=[
                 ipywidgets.HBox([self.image_noise, self.sound_noise], layout=row),
                 ipywidgets.HBox([self.lost, self.weights], layout=row),
