@@ -211,7 +211,8 @@ def describe_reaction(reaction: Reaction) -> str:
         how = "are all ½" if setting.weights == "half" else "have their columns swapped"
         parts.append(f"The weights {how}, whatever the network would choose.")
     elif setting.lost == "none":
-        parts.append(f"Against the clean scene, no weight moved by more than {reaction.moved:.2f}.")
+        most = f"more than {reaction.moved:.2f}" if reaction.moved >= 0.005 else "as much as 0.01"
+        parts.append(f"Against the clean scene, no weight moved by {most}.")
     else:
         parts.append(f"A fixed vector stands in for the {setting.lost}.")
     parts.append(_answers_in_words(reaction))
