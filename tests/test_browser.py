@@ -233,7 +233,7 @@ def test_senses_fade_are_lost_and_can_be_heard(lesson: RunLesson) -> None:
     view.slider("noise on the image").focus()
     _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
     assert "Image with noise 0.55" in after
-    _, after = view.sees_change(lambda: view.press("columns swapped"))
+    _, after = view.sees_change(lambda: view.press("swapped"))
     assert "columns swapped" in after
     view.sees_change(lambda: view.press("its own weights"))
     _, after = view.sees_change(lambda: view.press("no sound"))

@@ -9,6 +9,7 @@ import wave
 import pytest
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
 from mtl_tutorial.architectures import (
     Concatenation,
@@ -40,7 +41,10 @@ TASKS = (DIGIT, SPEAKER, MATCH, SUM)
 def network(fusion=None) -> FusionNetwork:
     with seeded(0):
         encoders = {"image": ConvEncoder(2), "sound": ConvEncoder(2, size=32)}
-        return FusionNetwork(encoders, fusion or CrossModalAttention(16), TASKS)
+        model = FusionNetwork(encoders, fusion or CrossModalAttention(16), TASKS)
+        if not fusion:
+            nn.init.normal_(model.fusion.weight, std=0.1)  # weights that depend on the scene
+        return model
 
 
 MODEL = network()
