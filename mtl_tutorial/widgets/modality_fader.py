@@ -288,8 +288,8 @@ class ModalityFader(View):
             draw_fader,
             size=(9, 2.9),
             above=[
-                ipywidgets.HBox([self.image_noise, self.sound_noise], layout=row),
                 ipywidgets.HBox([self.lost, self.weights], layout=row),
+                ipywidgets.HBox([self.image_noise, self.sound_noise], layout=row),
             ],
             below=[ipywidgets.HBox([self.button, self.audio], layout=row)],
         )
