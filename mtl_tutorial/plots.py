@@ -17,6 +17,8 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.data.sound import BANDS, FRAMES, HOP, RATE, mel
+from matplotlib.lines import Line2D
 
 # Okabe & Ito's colours, which people with any colour vision can tell apart.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -512,6 +514,190 @@ def draw_plane(
     axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
     axes.set_title(title)
     figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
+    return title
+
+
+def draw_image_on(axes: Axes, image: torch.Tensor | None, *, title: str) -> None:
+    """Draw one image, shape ``(1, H, W)``, as ink on paper; None is a sense that is lost."""
+    _draw_sense(axes, None if image is None else 1 - image[0].cpu().numpy(), "gray", (0, 1))
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title)
+
+
+def draw_spectrogram_on(
+    axes: Axes, spectrogram: torch.Tensor | None, *, title: str, labels: bool = True
+) -> None:
+    """Draw one log-mel spectrogram, shape ``(1, 32, 32)``, dark where it is loud.
+
+    Args:
+        spectrogram: None is a sense that is lost.
+        title: what is heard.
+        labels: whether the axes are labelled.
+    """
+    values = None if spectrogram is None else spectrogram[0].cpu().numpy()
+    _draw_sense(axes, values, "Greys", (-1, 1.2), origin="lower")
+    hertz = (200, 500, 1000, 2000, 3500)
+    rows = [mel(f) / mel(RATE / 2) * (BANDS + 1) - 1 for f in hertz]
+    seconds = (0, 0.3, 0.6)
+    columns = [t * RATE / HOP - 0.5 for t in seconds]
+    axes.set_yticks(rows, [f"{f:,}" for f in hertz] if labels else [""] * len(hertz))
+    axes.set_xticks(columns, seconds if labels else [""] * len(seconds))
+    if labels:
+        axes.set(xlabel="time, s", ylabel="pitch, Hz")
+    axes.set_title(title)
+
+
+def _draw_sense(
+    axes: Axes, values: np.ndarray | None, colours: str, ends: tuple[float, float], **how
+) -> None:
+    axes.grid(False)
+    if values is None:
+        values = np.full((FRAMES, FRAMES), 0.5)
+        colours, ends = "Greys", (0, 3)
+        middle = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.5, "lost", fontsize=14, **middle)
+    axes.imshow(values, cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto", **how)
+    height, width = values.shape
+    bottom, top = (-0.5, height - 0.5) if "origin" in how else (height - 0.5, -0.5)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(bottom, top))
+
+
+def draw_matrix_on(
+    axes: Axes, matrix: torch.Tensor, rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Draw a matrix of numbers from 0 to 1 as a heat map with its numbers.
+
+    Args:
+        matrix: shape ``(len(rows), len(columns))``.
+        rows, columns: their labels; empty ones leave the axis bare.
+    """
+    values = matrix.detach().cpu().numpy()
+    axes.grid(False)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
+    height, width = values.shape
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.set_xticks(range(width), columns or [""] * width)
+    axes.set_yticks(range(height), rows or [""] * height)
+    axes.tick_params(length=0)
+    for i, j in np.ndindex(height, width):
+        colour = "white" if values[i, j] > 0.6 else BLACK
+        middle = {"ha": "center", "va": "center", "color": colour}
+        axes.text(j, i, f"{values[i, j]:.2f}", fontweight="bold", **middle)
+
+
+def draw_senses(figure: Figure, batch: Batch, *, title: str) -> str:
+    """Draw scenes for two senses: the images above, the spectrograms below, with the answers."""
+    count = len(batch)
+    axes = panels(figure, 2, count)
+    for i in range(count):
+        seen, speaker, match, total = (
+            batch.targets[name][i].item() for name in ("digit", "speaker", "match", "sum")
+        )
+        draw_image_on(axes[0, i], batch.inputs["image"][i], title=f"sees {seen}")
+        words = f"hears {total - seen}"
+        draw_spectrogram_on(axes[1, i], batch.inputs["sound"][i], title=words, labels=i == 0)
+        lines = f"match {'yes' if match else 'no'}\nsum {total}\nspeaker {speaker}"
+        axes[1, i].text(0, -0.1, lines, transform=axes[1, i].transAxes, va="top", fontsize=10)
+        for row in axes[:, i]:
+            row.title.set_size(11)
+        axes[1, i].set(xlabel="", xticks=[])
+        axes[1, i].tick_params(length=0 if i else 3.5)
+    figure.subplots_adjust(0.085, 0.17, 0.99, 0.84, wspace=0.12, hspace=0.24)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_by_noise(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    networks: Mapping[str, str],
+    *,
+    title: str,
+) -> str:
+    """Draw each task's metric against the noise on each sense, a line a network.
+
+    Args:
+        frame: columns ``noisy`` (a sense), ``noise``, ``network``, ``seed``, ``task``, ``value``.
+        tasks: one column of panels each.
+        networks: their line styles.
+        title: what the picture shows.
+    """
+    senses = list(dict.fromkeys(frame["noisy"]))
+    for sense, row in zip(senses, panels(figure, len(senses), len(tasks)), strict=True):
+        for task, axes in zip(tasks, row, strict=True):
+            part = frame[(frame["noisy"] == sense) & (frame["task"] == task.name)]
+            colour = task_style(task.name)["color"]
+            for network, line in networks.items():
+                rows = part[part["network"] == network]
+                draw_band(axes, rows, "noise", color=colour, linestyle=line)
+            levels = sorted(set(part["noise"]))
+            axes.set(ylim=(0, 1), xlim=(levels[0], levels[-1]), yticks=[0, 0.5, 1])
+            axes.set_xticks(levels, [f"{level:g}" for level in levels])
+            axes.set_xlabel(f"noise on the {sense}")
+            if sense == senses[0]:
+                axes.set_title(task.name, color=colour)
+            if task is tasks[0]:
+                axes.set_ylabel("validation accuracy")
+            else:
+                axes.set_yticklabels([])
+    figure.subplots_adjust(0.075, 0.11, 0.98, 0.8, wspace=0.2, hspace=0.42)
+    for legend in list(figure.legends):
+        legend.remove()
+    lines = [Line2D([], [], color=BLACK, linestyle=line) for line in networks.values()]
+    figure.legend(
+        lines, networks, loc="upper right", bbox_to_anchor=(0.985, 0.955), ncols=len(networks)
+    )
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_attention(
+    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], senses: Sequence[str], title: str
+) -> str:
+    """Draw attention matrices as heat maps: a row of them a setting, a column a seed.
+
+    Args:
+        weights: by setting, one matrix a seed, shape ``(M, M)``.
+        senses: the names of rows and columns.
+        title: what the picture shows.
+    """
+    axes = panels(figure, len(weights), len(next(iter(weights.values()))))
+    last = list(weights)[-1]
+    for (setting, matrices), row in zip(weights.items(), axes, strict=True):
+        for seed, (matrix, place) in enumerate(zip(matrices, row, strict=True)):
+            asking = [f"{sense} asks" for sense in senses]
+            asked = senses if setting == last else []
+            draw_matrix_on(place, matrix, [] if seed else asking, asked)
+            place.set_title(f"network {seed + 1}" if setting == next(iter(weights)) else "")
+        row[-1].text(1.06, 0.5, setting, transform=row[-1].transAxes, va="center", fontsize=11)
+    figure.subplots_adjust(0.11, 0.08, 0.86, 0.81, wspace=0.12, hspace=0.14)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_similarity(
+    figure: Figure, matrices: Mapping[str, torch.Tensor], names: tuple[str, str], title: str
+) -> str:
+    """Draw matrices of cosines between two senses, side by side, red below 0 and blue above.
+
+    Args:
+        matrices: by the title of their panel, shape ``(10, 10)``.
+        names: what the rows and what the columns are.
+        title: what the picture shows.
+    """
+    row = panels(figure, 1, len(matrices))[0]
+    for axes, (words, matrix) in zip(row, matrices.items(), strict=True):
+        values = matrix.detach().cpu().numpy()
+        image = axes.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
+        axes.grid(False)
+        axes.set(xticks=range(10), yticks=range(10), xlabel=names[1])
+        axes.set_title(words)
+    row[0].set_ylabel(names[0])
+    figure.subplots_adjust(0.07, 0.13, 0.9, 0.8, wspace=0.12)
+    bar = figure.colorbar(image, ax=list(row), fraction=0.03, pad=0.03)
+    bar.set_label("mean cosine")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
 

@@ -51,6 +51,15 @@ def real_data_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def fsdd_file() -> Path:
+    """The archive of the Free Spoken Digit Dataset, looked for beside MNIST: leave it whole."""
+    source = Path(os.environ.get("MTL_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not (source / "fsdd.tar.gz").is_file():
+        pytest.skip(f"no fsdd.tar.gz in {source}; MTL_TEST_DATA can name its folder")
+    return source / "fsdd.tar.gz"
+
+
 @pytest.fixture
 def real_data(real_data_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of MNIST and FashionMNIST, as ``MTL_DATA_ROOT``; skips where there is none."""

@@ -254,6 +254,26 @@ def test_the_mixer_overrides_a_unit_and_brings_back_what_was_learned(lesson: Run
     assert "On scene 2" in view.sentence()
 
 
+@only("05_multimodal_fusion")
+def test_senses_fade_are_lost_and_can_be_heard(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.slider("noise on the image").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "Image with noise 0.55" in after
+    _, after = view.sees_change(lambda: view.press("swapped"))
+    assert "columns swapped" in after
+    view.sees_change(lambda: view.press("its own weights"))
+    _, after = view.sees_change(lambda: view.press("no sound"))
+    assert "sound lost" in after
+    view.sees_change(lambda: view.press("both senses"))
+    player = view.element.locator("audio")
+    ready = "audio => audio.duration"
+    wait_until(lambda: abs((player.evaluate(ready) or 0) - 0.64) < 0.05, "a sound to play")
+    address = player.get_attribute("src")
+    view.sees_change(lambda: view.press("Another scene"))
+    wait_until(lambda: player.get_attribute("src") != address, "another sound")
+
+
 def start(page: LessonPage) -> None:
     """Start the tuner, and wait until it has drawn what it trains."""
     view = page.view()

@@ -1,4 +1,4 @@
-"""Every lesson also runs in the full profile: MNIST and other numbers, the same cells.
+"""Every lesson also runs in the full profile: MNIST, speech and other numbers, the same cells.
 
 The runs are shortened: less data, fewer steps and seeds. The code is the lesson's own, without
 its asserts, whose margins are those of whole runs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,14 +35,19 @@ def shorten(source: Path, target: Path, count: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def few_digits(real_data_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a small part of MNIST."""
+def few_digits(
+    real_data_files: Path, fsdd_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A data folder with a small part of MNIST, and all spoken digits."""
     folder = tmp_path_factory.mktemp("few")
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for source in (real_data_files / "MNIST" / "raw").glob("*.gz"):
         count = TEST if source.name.startswith("t10k") else TRAIN + HELD_OUT
         shorten(source, raw / source.stem, count)
+    speech = folder / "FSDD" / "fsdd.tar.gz"
+    speech.parent.mkdir()
+    shutil.copyfile(fsdd_file, speech)
     return folder
 
 

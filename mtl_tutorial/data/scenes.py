@@ -11,7 +11,15 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from mtl_tutorial.data.digits import Digits, load_digits
-from mtl_tutorial.tasks import Batch, Task, accuracy, mean_iou, pixel_cross_entropy, pixel_iou
+from mtl_tutorial.tasks import (
+    Batch,
+    Inputs,
+    Task,
+    accuracy,
+    mean_iou,
+    pixel_cross_entropy,
+    pixel_iou,
+)
 
 INK = 0.3  # a pixel is ink where it is brighter than this share of the brightest
 LEAST_EXTENT = 8  # pixels; thin strokes fall between the samples of a smaller digit
@@ -53,6 +61,20 @@ class Scenes:
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         for index in order.to(self.digits.labels.device).split(batch_size):
             yield self.compose(index, generator)
+
+    def keep(self, count: int, generator: Generator) -> Scenes:
+        """Compose ``count`` scenes once, and give a source that draws from these."""
+        order = torch.randint(len(self), (count,), generator=generator, device=generator.device)
+        order = order.to(self.digits.labels.device)
+        parts = [self.compose(index, generator) for index in order.split(256)]
+        inputs = _joined([part.inputs for part in parts])
+        targets = _joined([part.targets for part in parts])
+
+        def compose(index: Tensor, generator: Generator) -> Batch:
+            return Batch(_chosen(inputs, index), _chosen(targets, index))
+
+        images, labels = self.digits.images[order], self.digits.labels[order]
+        return Scenes(self.tasks, Digits(images, labels, self.digits.split), compose)
 
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -233,6 +255,18 @@ def _source(split: str, digits: str | Digits, device: str) -> Digits:
             )
         return digits
     return load_digits(split, digits=digits, device=device)
+
+
+def _joined(parts: list) -> Inputs:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _chosen(values: Inputs, index: Tensor) -> Inputs:
+    if isinstance(values, Tensor):
+        return values[index]
+    return {name: value[index] for name, value in values.items()}
 
 
 def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:

@@ -1,0 +1,75 @@
+"""Contrastive alignment: one space for two senses, where what belongs together lies together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ContrastiveAlignment(nn.Module):
+    """Two encoders whose embeddings can be compared.
+
+    z_m = P_m f_m(x_m) / ‖P_m f_m(x_m)‖; logits = z_1 z_2ᵀ / τ, with log τ learned.
+
+    Args:
+        encoders: two, by modality; the first one's examples are the rows of the logits.
+        features: length of the embeddings.
+        temperature: τ at the start.
+
+    Raises:
+        ValueError: where there are not two encoders, or the temperature is not above 0.
+
+    Source: Radford et al. 2021, figure 3 (arXiv 2103.00020).
+    """
+
+    def __init__(
+        self, encoders: Mapping[str, nn.Module], features: int = 32, temperature: float = 0.07
+    ) -> None:
+        super().__init__()
+        if len(encoders) != 2:
+            raise ValueError(f"alignment needs two encoders, got {list(encoders)}")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be finite and above 0, got {temperature}")
+        self.encoders = nn.ModuleDict(encoders)
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.Linear(encoder.out_features, features, bias=False)
+                for name, encoder in encoders.items()
+            }
+        )
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
+
+    def embed(self, name: str, inputs: Tensor) -> Tensor:
+        """Give the embeddings of one sense's inputs, each of length 1, shape ``(B, features)``."""
+        return F.normalize(self.projections[name](self.encoders[name](inputs)), dim=1)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Give the logits of every pair, shape ``(B, B)``."""
+        rows, columns = (self.embed(name, inputs[name]) for name in self.encoders)
+        return rows @ columns.T / self.log_temperature.exp()
+
+
+def contrastive_loss(logits: Tensor) -> Tensor:
+    """Mean of two cross-entropies against the diagonal: each row finds its column, and back.
+
+    Args:
+        logits: shape ``(B, B)``; pair i is entry (i, i).
+
+    Source: Radford et al. 2021, figure 3 (arXiv 2103.00020).
+    """
+    pairs = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+
+
+def recall_at_1(logits: Tensor) -> Tensor:
+    """Share of rows whose largest entry is their own pair's.
+
+    Args:
+        logits: shape ``(..., B, B)``: similarity of B queries with B candidates.
+    """
+    pairs = torch.arange(logits.shape[-1], device=logits.device)
+    return (logits.argmax(dim=-1) == pairs).float().mean()

@@ -1,0 +1,100 @@
+"""Sound as pictures: recordings of one length, and their log-mel spectrograms."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RATE = 8_000  # samples a second
+BANDS, FRAMES = 32, 32  # height and width of a spectrogram
+WINDOW, HOP = 256, 160  # samples: 32 ms, every 20 ms
+SAMPLES = FRAMES * HOP  # of every recording: 0.64 s
+FLOOR = 1e-3  # of the power spectrum: what is softer counts as silence
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Spoken or dialled digits of one split, on one device, in order.
+
+    Args:
+        waves: shape ``(10, speakers, takes, SAMPLES)``, float32: ``waves[d, s, k]`` is the k-th
+            time that speaker ``s`` says digit ``d``. The mean square of what is heard is 1.
+        speakers: their names.
+        split: which one they are.
+    """
+
+    waves: Tensor
+    speakers: tuple[str, ...]
+    split: str
+
+
+def fit_length(wave: Tensor, samples: int = SAMPLES) -> Tensor:
+    """Give a wave the mean square 1 and a length: its middle, or silence on both sides.
+
+    Args:
+        wave: shape ``(L,)``, L at least 1; silence stays silence.
+
+    Returns:
+        Shape ``(samples,)``.
+    """
+    spare = samples - len(wave)
+    wave = F.pad(wave, (spare // 2, spare - spare // 2))  # negative padding crops
+    heard = min(samples, samples - spare)
+    return wave / wave.square().sum().div(heard).sqrt().clamp(min=1e-6)
+
+
+def mel(hertz: float) -> float:
+    """Pitch in mel: 2595 log10(1 + f / 700). Equal steps sound about equally far apart."""
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+@functools.cache
+def mel_filters(bands: int = BANDS, window: int = WINDOW, rate: int = RATE) -> Tensor:
+    """Triangular filters whose centres lie at equal distances in mel.
+
+    With f_0 = 0, f_{K+1} = rate / 2 and f_k equally far apart in mel between them, filter k has at
+    frequency f the weight max(0, min((f − f_{k−1}) / (f_k − f_{k−1}), (f_{k+1} − f) /
+    (f_{k+1} − f_k))): 1 at f_k, falling to 0 at its neighbours' centres. Between the first centre
+    and the last, the weights at each frequency add up to 1.
+
+    Returns:
+        Shape ``(bands, window // 2 + 1)``; column j stands for j · rate / window hertz.
+    """
+    edges = torch.linspace(0, mel(rate / 2), bands + 2, dtype=torch.float64)
+    hertz = 700 * (10 ** (edges / 2595) - 1)
+    below, centre, above = (hertz[i : bands + i, None] for i in range(3))
+    f = torch.arange(window // 2 + 1) * (rate / window)
+    rising, falling = (f - below) / (centre - below), (above - f) / (above - centre)
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def log_mel(waves: Tensor) -> Tensor:
+    """Turn waves into log-mel spectrograms, all at once.
+
+    P = |STFT|² / Σ_t w_t² with a Hann window w, so that white noise of variance 1 has P = 1;
+    S = (log10(mel filters · P + 0.001) + ½) / 2.5. Silence is −1, the loudest tones are about 1.
+
+    Args:
+        waves: shape ``(B, SAMPLES)``.
+
+    Returns:
+        Shape ``(B, 1, 32, 32)``: low pitch in the first row, time from left to right.
+    """
+    window = _hann(str(waves.device))
+    side = (WINDOW - HOP) // 2
+    spectrum = torch.stft(
+        F.pad(waves, (side, side)), WINDOW, HOP, window=window, center=False, return_complex=True
+    )
+    power = spectrum.real.square() + spectrum.imag.square()
+    filters = mel_filters().to(waves.device) / window.square().sum()
+    return ((filters @ power).add(FLOOR).log10()[:, None] + 0.5) / 2.5
+
+
+@functools.cache
+def _hann(device: str) -> Tensor:
+    return torch.hann_window(WINDOW, device=device)

@@ -1,0 +1,165 @@
+"""Exercises of lesson 05: attention between senses, what one sense can know, and recall."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_number,
+    as_numbers,
+    choice,
+)
+from mtl_tutorial.exercises.core import number as one_number
+
+# Exercise 1: one feature a sense, h = (1, 2), W = ln 3; scores ln 3 · [[1, 2], [2, 4]].
+NAMES = ("α_11", "α_12", "α_21", "α_22")
+ALPHA = (3 / 12, 9 / 12, 9 / 90, 81 / 90)
+E1, E2 = 1 / (1 + math.e), 1 / (1 + math.e**2)
+MISTAKEN_ALPHAS = (
+    (
+        (3 / 12, 9 / 90, 9 / 12, 81 / 90),
+        "Your columns sum to 1. The softmax runs over n, the second index: the rows sum to 1.",
+    ),
+    (
+        (1 / 3, 2 / 3, 1 / 3, 2 / 3),
+        "That divides the scores by their sum. A softmax takes their exponentials first.",
+    ),
+    (
+        (3 / 102, 9 / 102, 9 / 102, 81 / 102),
+        "All four of yours sum to 1. Each row has a softmax of its own.",
+    ),
+    (
+        (E1, 1 - E1, E2, 1 - E2),
+        "You left out W. The score is h_m · W · h_n, with W = ln 3.",
+    ),
+    (
+        tuple(math.log(3) * score for score in (1, 2, 2, 4)),
+        "Those are the scores. Turn each row into weights by a softmax.",
+    ),
+    ((3, 9, 9, 81), "Those are the exponentials of the scores. Divide each by the sum of its row."),
+)
+
+
+def _alpha_verdict(answer: Any) -> str | None:
+    given = as_numbers(answer, NAMES)
+
+    def near(other: tuple[float, ...]) -> bool:
+        return all(abs(a - b) <= 4e-3 for a, b in zip(given, other, strict=True))
+
+    if near(ALPHA):
+        return None
+    for mistake, hint in MISTAKEN_ALPHAS:
+        if near(mistake):
+            return hint
+    wrong = [n for n, a, b in zip(NAMES, given, ALPHA, strict=True) if abs(a - b) > 4e-3]
+    return f"Look at {wrong[0]} again: exp(score) over the sum of its row, with exp(ln 3 · k) = 3ᵏ."
+
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=_alpha_verdict,
+    praise="3¹ and 3² in the first row, 3² and 3⁴ in the second. The larger h_n draws the weight.",
+    hints=(
+        "The scores are ln 3 times 1, 2 in the first row and 2, 4 in the second.",
+        "exp(ln 3 · k) = 3ᵏ. First row: 3 / (3 + 9) and 9 / (3 + 9).",
+    ),
+    solution_code="answer = [3 / 12, 9 / 12, 9 / 90, 81 / 90]",
+)
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=one_number(
+        0.95 / 9,
+        tolerance=1e-3,
+        mistakes={
+            0.05: "Twice the digit is right in 5 scenes of 100. One of the other sums does better.",
+            0.95: "In 95 scenes of 100 the digits differ, but nine other digits share them.",
+            0.5: "Half was right where sounds match half of the time. Here they do in 5 of 100.",
+            0.1: "Ten digits would have 0.1 each if all were equally likely. They are not.",
+            1 / 19: "The network sees the image: only ten of the nineteen sums are left.",
+            0.095: "The other 0.95 are shared by nine digits, not ten.",
+            1: "The image alone does not tell what is heard.",
+        },
+        otherwise="Ten sums are possible. How likely is twice the digit, how likely each other?",
+    ),
+    praise="Each of nine other digits comes with probability 0.95 / 9, more than the 0.05 of a "
+    "match.",
+    hints=(
+        "The image gives one digit. What can the other be, and how likely is each?",
+        "The same digit: 0.05. Each of the nine others: (1 − 0.05) / 9. Take the largest.",
+    ),
+    solution_code="answer = max(0.05, (1 - 0.05) / 9)",
+)
+
+
+def _recall_sounds(logits):
+    return (logits.argmax(dim=0) == torch.arange(len(logits))).float().mean()
+
+
+def _recall_verdict(answer: Any) -> str | None:
+    function = as_function(answer)
+    logits = torch.tensor([[5.0, 6.0, 0.0, 7.0], [1.0, 4.0, 9.0, 2.0], [0, 0, 3, 0], [2, 1, 1, 6]])
+    given = function(logits.clone())
+    if given is None or given is ...:
+        raise AnswerError(f"Your function gives {given}; its last line has to return the share.")
+    if isinstance(given, torch.Tensor) and given.shape == (4,):
+        return "That is one value a sound. Recall is their mean, one number."
+    given = as_number(given)
+    # columns: 5 is the largest of its column, 6 is not the diagonal, 9 neither, 7 neither
+    if abs(given - 0.25) < 1e-4:
+        return _judge_more(function)
+    if abs(given - 0.5) < 1e-4:
+        return "Yours lets images ask. A sound is a column: it finds the largest entry of its own."
+    if abs(given - 1) < 1e-4:
+        return "Yours counts the sounds that found one. Divide by the number of sounds."
+    if abs(given) < 1e-4:
+        return "Yours finds none. The right image of sound j is in row j; take the largest entry."
+    return f"Here one sound of four finds its image, so recall is 0.25; yours gives {given:g}."
+
+
+def _judge_more(function: Any) -> str | None:
+    if abs(as_number(function(torch.eye(3))) - 1) > 1e-4:
+        return "Where every sound finds its image, recall is 1. Is your number of pairs fixed?"
+    return None
+
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=_recall_verdict,
+    praise="Each column asks, `argmax(dim=0)` answers, and the mean is a share.",
+    hints=(
+        "Sound j is column j. Which row holds the largest entry of each column?",
+        "`logits.argmax(dim=0)` gives that row. It should be `torch.arange(len(logits))`.",
+    ),
+    solution_code="import torch\n\n\n"
+    + inspect.getsource(_recall_sounds).replace("_recall_sounds", "recall_of_sounds")
+    + "\n\nanswer = recall_of_sounds",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=choice(
+        "c",
+        {
+            "a": "One weight is shared by all tasks, `speaker` among them, and `speaker` can't be "
+            "told from an image. Which products are summed?",
+            "b": "The second row is the sound asking. Which product does it weigh by 1?",
+            "d": "The lesson measured it: the weights were the same on clean and on noisy scenes.",
+            "e": "A weight that never moves can't tell one scene from another. It belongs to the "
+            "network, as its wiring does.",
+        },
+    ),
+    praise="Σ_m Σ_n α_mn h_m ⊙ h_n = h_1 ⊙ h_1 + h_2 ⊙ h_1. The sound enters through a product.",
+    hints=(
+        "Write the sum out: four products, each times its weight.",
+        "α_11 h_1 ⊙ h_1 + α_12 h_1 ⊙ h_2 + α_21 h_2 ⊙ h_1 + α_22 h_2 ⊙ h_2. Which are left?",
+    ),
+    solution_code='answer = "c"',
+)

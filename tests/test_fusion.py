@@ -1,0 +1,301 @@
+"""Fusions equal their formulas, written out; the network loses a sense only as it is told."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from mtl_tutorial.architectures import (
+    Concatenation,
+    ConvEncoder,
+    CrossAttention,
+    CrossModalAttention,
+    FusionNetwork,
+)
+from mtl_tutorial.data.seen_and_heard import MATCH, SUM
+
+B, D = 5, 8
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def inputs(count: int = B) -> dict[str, torch.Tensor]:
+    return {"image": random(count, 1, 28, 28), "sound": random(count, 1, 32, 32, seed=1)}
+
+
+def network(fusion: nn.Module | None = None, dropout: float = 0.0) -> FusionNetwork:
+    torch.manual_seed(0)
+    encoders = {"image": ConvEncoder(2), "sound": ConvEncoder(3, size=32)}
+    return FusionNetwork(encoders, fusion or Concatenation(2, D), (MATCH, SUM), dropout)
+
+
+def cross_modal(features: int = D, seed: int = 0) -> CrossModalAttention:
+    """Attention with a W that is not zero."""
+    attention = CrossModalAttention(features)
+    attention.weight.data = random(features, features, seed=seed) / 2
+    return attention
+
+
+FUSIONS = {
+    "concatenation": lambda: Concatenation(2, D),
+    "cross-modal": cross_modal,
+    "query-key-value": lambda: CrossAttention(2, D, tokens=4),
+}
+EVERY_FUSION = pytest.mark.parametrize("fusion", FUSIONS.values(), ids=FUSIONS)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 6), st.integers(0, 99))
+def test_cross_modal_attention_equals_its_formula_in_loops(batch, senses, width, seed) -> None:
+    attention = cross_modal(width, seed)
+    h, w = random(batch, senses, width, seed=seed), attention.weight
+    fused = torch.zeros(batch, width)
+    for b in range(batch):
+        for m in range(senses):
+            scores = [h[b, m] @ w @ h[b, n] for n in range(senses)]
+            total = sum(score.exp() for score in scores)
+            for n in range(senses):
+                alpha = scores[n].exp() / total
+                assert torch.allclose(attention.weights(h)[b, m, n], alpha, atol=1e-5)
+                fused[b] += alpha * h[b, m] * h[b, n]
+    assert torch.allclose(attention(h), fused, atol=1e-4)
+
+
+def test_a_tiny_example_comes_out_as_by_hand() -> None:
+    attention = CrossModalAttention(2)
+    attention.weight.data = torch.eye(2) * math.log(3)
+    h = torch.tensor([[[1.0, 0.0], [1.0, 1.0]]])
+    # scores / log 3: [[1, 1], [1, 2]]; so weights [1/2, 1/2] and [3, 9] / 12
+    assert torch.allclose(attention.weights(h), torch.tensor([[[0.5, 0.5], [0.25, 0.75]]]))
+    # 1/2 (1,0) + 1/2 (1,0) + 1/4 (1,0) + 3/4 (1,1)
+    assert torch.allclose(attention(h), torch.tensor([[2.0, 0.75]]))
+
+
+def test_rows_of_the_weights_sum_to_one() -> None:
+    h = 3 * random(B, 3, D)
+    for attention in (cross_modal(), CrossAttention(3, D, tokens=2)):
+        weights = attention.weights(h)
+        assert weights.min() >= 0
+        assert torch.allclose(weights.sum(-1), torch.tensor(1.0), atol=1e-5)
+
+
+def test_the_order_of_the_senses_moves_the_weights_and_not_the_result() -> None:
+    attention, h = cross_modal(), random(B, 3, D)
+    order = [2, 0, 1]
+    assert torch.allclose(attention(h[:, order]), attention(h), atol=1e-5)
+    moved = attention.weights(h)[:, order][:, :, order]
+    assert torch.allclose(attention.weights(h[:, order]), moved, atol=1e-6)
+
+
+def test_weights_that_are_handed_in_take_the_place_of_the_networks_own() -> None:
+    attention, h = cross_modal(), random(B, 2, D)
+    assert torch.equal(attention(h, attention.weights(h)), attention(h))
+    only_cross = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).expand(B, -1, -1)
+    assert torch.allclose(attention(h, only_cross), 2 * h[:, 0] * h[:, 1], atol=1e-6)
+
+
+def test_products_of_turned_signs_are_the_same_products() -> None:
+    attention, h = cross_modal(), random(B, 2, D)
+    assert torch.allclose(attention(-h), attention(h), atol=1e-5)
+
+
+@pytest.mark.parametrize("senses", [2, 3])
+def test_before_training_every_product_has_the_same_weight(senses: int) -> None:
+    weights = CrossModalAttention(D).weights(random(B, senses, D))
+    assert torch.allclose(weights, torch.tensor(1 / senses))
+
+
+def test_query_key_value_attention_equals_its_formula_written_out() -> None:
+    torch.manual_seed(0)
+    tokens, width = 4, 3
+    fusion, h = CrossAttention(2, tokens * width, tokens), random(B, 2, tokens * width)
+    rows = []
+    for m, attention in enumerate(fusion.attentions):
+        own, other = (h[:, i].reshape(B, tokens, width) for i in (m, 1 - m))
+        w_q, w_k, w_v = attention.in_proj_weight.chunk(3)
+        b_q, b_k, b_v = attention.in_proj_bias.chunk(3)
+        q, k, v = own @ w_q.T + b_q, other @ w_k.T + b_k, other @ w_v.T + b_v
+        weights = (q @ k.transpose(1, 2) / math.sqrt(width)).softmax(-1)
+        assert torch.allclose(fusion.weights(h)[:, m], weights, atol=1e-5)
+        z = own + attention.out_proj(weights @ v)
+        rows.append(z.flatten(1))
+    expected = fusion.join.layer(torch.cat(rows, 1)).relu()
+    assert torch.allclose(fusion(h), expected, atol=1e-5)
+
+
+def test_query_key_value_attention_equals_torchs_scaled_dot_product() -> None:
+    fusion, h = CrossAttention(2, 8, tokens=4), random(B, 2, 8)
+    attention = fusion.attentions[0]
+    own, other = (x.unflatten(1, (4, 2)) for x in h.unbind(1))
+    biases = attention.in_proj_bias.chunk(3)
+    q, k, v = (
+        F.linear(x, w, b)
+        for x, w, b in zip(
+            (own, other, other), attention.in_proj_weight.chunk(3), biases, strict=True
+        )
+    )
+    expected = attention.out_proj(F.scaled_dot_product_attention(q, k, v))
+    assert torch.allclose(fusion._ask(h)[0][0], expected, atol=1e-5)
+
+
+def test_with_three_senses_each_asks_the_tokens_of_both_others() -> None:
+    fusion, h = CrossAttention(3, 8, tokens=2), random(B, 3, 8)
+    assert fusion.weights(h).shape == (B, 3, 2, 4)
+    changed = h.clone()
+    changed[:, 2] += 1
+    assert (fusion._ask(changed)[0][0] != fusion._ask(h)[0][0]).any()
+
+
+def test_concatenation_is_one_layer_over_all_features() -> None:
+    fusion, h = Concatenation(2, D, 3), random(B, 2, D)
+    w = fusion.layer.weight
+    expected = h[:, 0] @ w[:, :D].T + h[:, 1] @ w[:, D:].T + fusion.layer.bias
+    assert torch.allclose(fusion(h), expected.clamp(min=0), atol=1e-5)
+
+
+@EVERY_FUSION
+def test_each_task_gets_a_prediction_of_its_width(fusion) -> None:
+    outputs = network(fusion())(inputs())
+    assert {name: tuple(y.shape) for name, y in outputs.items()} == {
+        "match": (B, 2),
+        "sum": (B, 19),
+    }
+
+
+@EVERY_FUSION
+def test_every_parameter_is_shared_or_belongs_to_one_task(fusion) -> None:
+    model = network(fusion())
+    parts = [*model.shared_parameters(), *model.task_parameters("match")]
+    parts += model.task_parameters("sum")
+    assert len(parts) == len(set(map(id, parts)))
+    assert set(map(id, parts)) == set(map(id, model.parameters()))
+
+
+@EVERY_FUSION
+def test_the_last_shared_layer_is_the_matrix_of_the_fusion(fusion) -> None:
+    model = network(fusion())
+    layer = model.last_shared_layer()
+    assert layer.weight.ndim == 2
+    assert any(layer is part for part in model.fusion.modules())
+
+
+def test_every_sense_comes_with_the_same_loudness_and_with_both_signs() -> None:
+    h = network().features({name: 100 * x for name, x in inputs().items()})
+    assert torch.allclose(h.mean(-1), torch.zeros(B, 2), atol=1e-5)
+    assert torch.allclose(h.square().mean(-1), torch.ones(B, 2), atol=1e-2)
+
+
+@EVERY_FUSION
+def test_both_senses_and_every_shared_parameter_reach_both_tasks(fusion) -> None:
+    for task in ("match", "sum"):
+        model = network(fusion())
+        model(inputs())[task].square().sum().backward()
+        without = [p for p in model.shared_parameters() if p.grad is None]
+        assert [id(p) for p in without] == [id(model.absent)]
+
+
+def test_a_modality_that_is_missing_without_a_word_is_named() -> None:
+    with pytest.raises(ValueError, match=r"modality 'sound' is missing.*\['image'\]; give None"):
+        network()({"image": inputs()["image"]})
+
+
+def test_one_sense_at_least_must_be_there() -> None:
+    with pytest.raises(ValueError, match=r"one of \['image', 'sound'\] must be there"):
+        network()({"image": None, "sound": None})
+
+
+def test_a_modality_without_an_encoder_is_left_alone() -> None:
+    model = FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), (MATCH,))
+    both = inputs()
+    assert torch.equal(model(both)["match"], model({**both, "sound": None})["match"])
+
+
+@EVERY_FUSION
+def test_a_lost_sense_is_its_vector_whatever_was_to_be_heard(fusion) -> None:
+    model = network(fusion()).eval()
+    model.absent.data = random(2, D, seed=7)
+    lost = model({**inputs(), "sound": None})
+    h = model.features(inputs()).clone()
+    h[:, 1] = model.absent[1]
+    expected = model.answers(model.fusion(h))
+    assert all(torch.allclose(lost[name], expected[name], atol=1e-5) for name in lost)
+
+
+def test_the_vector_of_a_lost_sense_is_zero_at_the_start() -> None:
+    assert network().absent.abs().sum() == 0
+    assert network().features({**inputs(), "image": None})[:, 0].abs().sum() == 0
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.05, 1), st.integers(0, 99))
+def test_modality_dropout_never_drops_both_and_drops_as_often_as_it_says(rate, seed) -> None:
+    model = network(dropout=rate).train()
+    model.absent.data.fill_(math.nan)
+    torch.manual_seed(seed)
+    lost = model._drop(torch.zeros(4000, 2, D)).isnan().all(-1)
+    assert not lost.all(1).any()
+    assert lost.any(1).float().mean().item() == pytest.approx(rate, abs=0.05)
+    assert lost.float().mean(0).tolist() == pytest.approx([rate / 2] * 2, abs=0.05)
+
+
+def test_modality_dropout_puts_the_learned_vector_in_place_and_leaves_the_rest() -> None:
+    model = network(dropout=0.6).train()
+    model.absent.data = random(2, D, seed=3)
+    h = random(500, 2, D)
+    dropped = model._drop(h)
+    lost = (dropped != h).any(-1)
+    assert 0 < lost.sum() < 500
+    assert torch.equal(dropped[~lost], h[~lost])
+    assert torch.equal(dropped[lost], model.absent.expand(500, -1, -1)[lost])
+
+
+def test_modality_dropout_does_nothing_in_evaluation_or_at_zero() -> None:
+    plain, dropping = network().train(), network(dropout=1.0).eval()
+    outputs = plain(inputs())
+    assert all(torch.equal(y, outputs[name]) for name, y in dropping(inputs()).items())
+
+
+def test_the_vector_of_a_lost_sense_learns_under_dropout_alone() -> None:
+    for dropout, learns in ((0.0, False), (1.0, True)):
+        model = network(dropout=dropout).train()
+        model(inputs(50))["match"].sum().backward()
+        assert (model.absent.grad is not None and model.absent.grad.abs().sum() > 0) == learns
+
+
+def test_modality_dropout_follows_the_seed() -> None:
+    model, h = network(dropout=0.5).train(), random(50, 2, D)
+    torch.manual_seed(5)
+    first = model._drop(h)
+    torch.manual_seed(5)
+    assert torch.equal(model._drop(h), first)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: CrossAttention(1, D), "two senses or more, got 1"),
+        (lambda: CrossAttention(2, D, tokens=3), "divide the 8 features, got 3"),
+        (lambda: network(dropout=1.5), "got 1.5 with 2"),
+        (lambda: network(dropout=-0.1), "got -0.1 with 2"),
+        (
+            lambda: FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), (MATCH,), 0.2),
+            "0 with one sense, got 0.2",
+        ),
+        (lambda: FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), ()), "got \\[\\]"),
+        (
+            lambda: FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), (SUM, SUM)),
+            "different names",
+        ),
+    ],
+)
+def test_what_can_not_be_built_is_refused(build, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()
