@@ -96,7 +96,7 @@ class MTAN(nn.Module):
                     seen = torch.cat([u, passed[name]], dim=1) if j else u
                     mask = self.attention[name][j](seen)
                 masks.append(mask)
-            passed = self.extractors[j]({name: masks[j] * p for name, masks in used.items()})
+                passed[name] = self.extractors[j](mask * p, name)
         return passed, used
 
     def _check(self, given: Masks) -> None:
@@ -142,13 +142,13 @@ class SharedExtractor(nn.Module):
         for norm in self.norms.values():
             norm.weight, norm.bias = first.weight, first.bias
 
-    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give f(x) by task name: ``(B, before, H, W)`` to ``(B, after, H/2, W/2)``."""
-        normed = {name: self.norms[name](self.convolution(x)) for name, x in features.items()}
-        return {name: F.max_pool2d(F.relu(x), 2) for name, x in normed.items()}
+    def forward(self, x: Tensor, name: str) -> Tensor:
+        """Give f(x) of task ``name``: ``(B, before, H, W)`` to ``(B, after, H/2, W/2)``."""
+        return F.max_pool2d(F.relu(self.norms[name](self.convolution(x))), 2)
 
 
 def mask_stack(before: int, after: int) -> nn.Sequential:
     """Two 1x1 convolutions with batch norm, a ReLU between, a sigmoid at the end."""
-    *first, _relu = conv_norm_relu(after, after, kernel=1)
-    return nn.Sequential(*conv_norm_relu(before, after, kernel=1), *first, nn.Sigmoid())
+    first = conv_norm_relu(before, after, kernel=1)
+    convolution, norm, _relu = conv_norm_relu(after, after, kernel=1)
+    return nn.Sequential(*first, convolution, norm, nn.Sigmoid())

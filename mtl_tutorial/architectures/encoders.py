@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -114,16 +114,15 @@ class VGGEncoder(nn.Module):
         self._check(images)
         return self.layers(images)
 
-    def stages(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Give u_j and p_j of every block, each of shape ``(B, C_j, size / 2^j, size / 2^j)``."""
+    def stages(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give u_j and p_j of one block after the other, each ``(B, C_j, H_j, W_j)``."""
         self._check(images)
-        stages, x = [], images
+        x = images
         for start in range(0, 7 * len(self.channels), 7):  # 7 layers a block
             u = self.layers[start : start + 3](x)
             p = self.layers[start + 3 : start + 6](u)
+            yield u, p
             x = self.layers[start + 6](p)
-            stages.append((u, p))
-        return stages
 
     def _check(self, images: Tensor) -> None:
         if images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
