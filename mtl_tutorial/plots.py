@@ -507,5 +507,5 @@ def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes.grid(visible=False)
     axes.set(xlabel="masks in use", ylabel="task")
     axes.set_title(title)
-    figure.subplots_adjust(0.1, 0.17, 0.99, 0.88)
+    figure.subplots_adjust(0.1, 0.22, 0.99, 0.88)
     return title

@@ -227,6 +227,22 @@ def test_the_single_task_trainer_trains_the_network_that_is_chosen(lesson: RunLe
     assert "box network" in view.sentence()
 
 
+@only("04_attention_fusion")
+def test_the_mask_viewer_shows_another_image_block_task_and_mask(lesson: RunLesson) -> None:
+    view = lesson.view()
+    _, after = view.sees_change(lambda: view.press("Next image"))
+    assert after.startswith("Image 2, block 1")
+    _, after = view.sees_change(lambda: view.press("block 3"))
+    assert "block 3, channel 1 of 16" in after
+    view.slider("channel").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "channel 2 of 16" in after
+    sentence = view.sentence()
+    view.press("flat")
+    wait_until(lambda: view.sentence() != sentence, "a sentence on flat masks")
+    assert "with flat masks" in view.sentence()
+
+
 def start(page: LessonPage) -> None:
     """Start the tuner, and wait until it has drawn what it trains."""
     view = page.view()
