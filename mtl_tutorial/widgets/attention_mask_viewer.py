@@ -226,8 +226,8 @@ class AttentionMaskViewer(View):
             above=[
                 ipywidgets.HBox([self.previous, self.next, self.image_number], layout=row),
                 ipywidgets.HBox([self.block, self.channel], layout=row),
-                ipywidgets.HBox([ipywidgets.Label("answer of"), self.task], layout=row),
-                ipywidgets.HBox([ipywidgets.Label("with masks"), self.source], layout=row),
+                ipywidgets.HBox([_label("answer of"), self.task], layout=row),
+                ipywidgets.HBox([_label("with masks"), self.source], layout=row),
             ],
         )
         for control in (self.image_number, self.channel, self.task, self.block, self.source):
@@ -257,6 +257,10 @@ class AttentionMaskViewer(View):
     def _show(self, choice: Choice) -> None:
         self.view = compute_masks(self._model, self._tasks, self._batch, choice)
         self.redraw(self.view, self._tasks)
+
+
+def _label(words: str) -> ipywidgets.Label:
+    return ipywidgets.Label(words, layout={"width": "80px"})
 
 
 def _button(words: str) -> ipywidgets.Button:
