@@ -11,14 +11,14 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator, PercentFormatter
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
-from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.data.sound import BANDS, FRAMES, HOP, RATE, mel
-from matplotlib.lines import Line2D
+from mtl_tutorial.tasks import Batch, Task
 
 # Okabe & Ito's colours, which people with any colour vision can tell apart.
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -28,6 +28,7 @@ TASK_STYLES = {
     "digit": (BLUE, "-"),
     "box": (VERMILION, "--"),
     "mask": (GREEN, "-."),
+    "twin": (SKY, ":"),
     "left": (PURPLE, "-"),
     "right": (ORANGE, "--"),
     "match": (BLACK, "--"),
@@ -514,6 +515,80 @@ def draw_plane(
     axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
     axes.set_title(title)
     figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
+    return title
+
+
+def draw_mask_differences(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
+    """Draw how much two masks differ in each block, for two tasks and for one task asked twice.
+
+    Args:
+        frame: columns ``seed``, ``block`` (from 1), ``pair`` (``"two tasks"`` or
+            ``"one task twice"``) and ``value`` (mean absolute difference, 0 to 1); the mean of a
+            pair's rows is taken for each seed.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    styles = {
+        "two tasks": {"color": VERMILION, "linestyle": "-", "marker": "o"},
+        "one task twice": {"color": BLACK, "linestyle": "--", "marker": "s"},
+    }
+    by_seed = frame.groupby(["pair", "block", "seed"], as_index=False)["value"].mean()
+    blocks = sorted(frame["block"].unique())
+    axes.set(xlim=(blocks[0] - 0.1, blocks[-1] + 0.1), ylim=(0, 1.3 * by_seed["value"].max()))
+    axes.set_xticks(blocks, [f"block {block}" for block in blocks])
+    axes.set(ylabel="mean difference of masks")
+    for pair, style in styles.items():
+        mean = draw_band(axes, by_seed[by_seed["pair"] == pair], "block", **style)
+        end = (blocks[-1], mean.iloc[-1])
+        _annotate(
+            axes,
+            end,
+            f"{pair}\n{mean.iloc[-1]:.2f}",
+            dx=14,
+            dy=0,
+            va="center",
+            color=style["color"],
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    axes.set_title(title)
+    figure.subplots_adjust(0.09, 0.12, 0.82, 0.88)
+    return title
+
+
+def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
+    """Draw what each task keeps of its metric with the masks of others, as a table of colours.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``masks`` (``"own"`` or words for what is used in their
+            place) and ``value`` (the metric). Rows and columns keep the order in which they come.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    rows, columns = (list(dict.fromkeys(frame[name])) for name in ("task", "masks"))
+    values = frame.groupby(["task", "masks"])["value"].agg(["mean", "min", "max"])
+    kept = np.array(
+        [
+            [values.loc[(r, c), "mean"] / values.loc[(r, "own"), "mean"] for c in columns]
+            for r in rows
+        ]
+    )
+    axes.imshow(kept, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            cell = values.loc[(row, column)]
+            style = {"ha": "center", "color": BLACK if kept[i, j] > 0.6 else "white"}
+            axes.text(j, i + 0.02, f"{cell['mean']:.2f}", va="bottom", fontweight="bold", **style)
+            spread = f"{cell['min']:.2f} to {cell['max']:.2f}"
+            axes.text(j, i + 0.08, spread, va="top", fontsize=9, **style)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(color=task_style(row)["color"], fontweight="bold")
+    axes.grid(visible=False)
+    axes.set(xlabel="masks in use", ylabel="task")
+    axes.set_title(title)
+    figure.subplots_adjust(0.1, 0.22, 0.99, 0.88)
     return title
 
 

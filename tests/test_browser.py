@@ -254,6 +254,22 @@ def test_the_mixer_overrides_a_unit_and_brings_back_what_was_learned(lesson: Run
     assert "On scene 2" in view.sentence()
 
 
+@only("04_attention_fusion")
+def test_the_mask_viewer_shows_another_image_block_task_and_mask(lesson: RunLesson) -> None:
+    view = lesson.view()
+    _, after = view.sees_change(lambda: view.press("Next image"))
+    assert after.startswith("Image 2, block 1")
+    _, after = view.sees_change(lambda: view.press("block 3"))
+    assert "block 3, channel 1 of 16" in after
+    view.slider("channel").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "channel 2 of 16" in after
+    sentence = view.sentence()
+    view.press("flat")
+    wait_until(lambda: view.sentence() != sentence, "a sentence on flat masks")
+    assert "with flat masks" in view.sentence()
+
+
 @only("05_multimodal_fusion")
 def test_senses_fade_are_lost_and_can_be_heard(lesson: RunLesson) -> None:
     view = lesson.view()

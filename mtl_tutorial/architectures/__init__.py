@@ -1,9 +1,30 @@
 """Networks that answer several tasks."""
 
-from mtl_tutorial.architectures.alignment import (ContrastiveAlignment, contrastive_loss, recall_at_1)
-from mtl_tutorial.architectures.cross_stitch import (CrossStitch, CrossStitchUnit)
-from mtl_tutorial.architectures.encoders import (ClassicEncoder, ConvEncoder)
-from mtl_tutorial.architectures.fusion import (Concatenation, CrossAttention, CrossModalAttention, FusionNetwork)
-from mtl_tutorial.architectures.hard_sharing import (HardSharing)
+from mtl_tutorial.architectures.alignment import ContrastiveAlignment, contrastive_loss, recall_at_1
+from mtl_tutorial.architectures.attention import MTAN
+from mtl_tutorial.architectures.cross_stitch import CrossStitch, CrossStitchUnit
+from mtl_tutorial.architectures.encoders import ClassicEncoder, ConvEncoder, VGGEncoder
+from mtl_tutorial.architectures.fusion import (
+    Concatenation,
+    CrossAttention,
+    CrossModalAttention,
+    FusionNetwork,
+)
+from mtl_tutorial.architectures.hard_sharing import HardSharing
 
-__all__ = ["ClassicEncoder", "Concatenation", "ContrastiveAlignment", "ConvEncoder", "CrossAttention", "CrossModalAttention", "CrossStitch", "CrossStitchUnit", "FusionNetwork", "HardSharing", "contrastive_loss", "recall_at_1"]
+__all__ = [
+    "MTAN",
+    "ClassicEncoder",
+    "Concatenation",
+    "ContrastiveAlignment",
+    "ConvEncoder",
+    "CrossAttention",
+    "CrossModalAttention",
+    "CrossStitch",
+    "CrossStitchUnit",
+    "FusionNetwork",
+    "HardSharing",
+    "VGGEncoder",
+    "contrastive_loss",
+    "recall_at_1",
+]

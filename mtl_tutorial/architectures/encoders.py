@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import torch
 from torch import Tensor, nn
 
 
@@ -65,6 +68,75 @@ class ClassicEncoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
         return self.layers(images)
+
+
+class VGGEncoder(nn.Module):
+    """Blocks of two 3x3 convolutions and a 2x2 max-pool, as in VGG.
+
+    In block j: u_j = ReLU(BN(conv(x_j))), p_j = ReLU(BN(conv(u_j))), x_{j+1} = pool(p_j). The
+    features are flatten(x) after the last block. Convolutions have no bias: BN adds one.
+
+    Args:
+        channels: C_j, those of both convolutions of each block.
+        size: side of the square image, in pixels; every pool halves it, rounded down.
+
+    Shapes: ``(B, 1, size, size)`` to ``(B, out_features)``.
+
+    Raises:
+        ValueError: where there is no block, a block has no channel, the image has too few pixels
+            for so many pools, or an image has another size than it was built for.
+
+    Source: Simonyan & Zisserman 2015 (arXiv 1409.1556), with batch norm.
+    """
+
+    def __init__(self, channels: Sequence[int] = (8, 16, 16), size: int = 28) -> None:
+        super().__init__()
+        self.channels, self.size = tuple(channels), size
+        if not self.channels or min(self.channels) < 1:
+            raise ValueError(
+                f"channels must be one or more numbers from 1 on, one a block, got {self.channels}"
+            )
+        side = size >> len(self.channels)
+        if side < 1:
+            raise ValueError(
+                f"an image of {size} pixels a side can't be halved {len(self.channels)} times; "
+                f"use fewer blocks or larger images"
+            )
+        self.out_features = self.channels[-1] * side * side
+        layers: list[nn.Module] = []
+        for before, after in zip((1, *self.channels), self.channels, strict=False):
+            layers += [*conv_norm_relu(before, after), *conv_norm_relu(after, after)]
+            layers.append(nn.MaxPool2d(2))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the features of each image."""
+        self._check(images)
+        return self.layers(images)
+
+    def stages(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give u_j and p_j of one block after the other, each ``(B, C_j, H_j, W_j)``."""
+        self._check(images)
+        x = images
+        for start in range(0, 7 * len(self.channels), 7):  # 7 layers a block
+            u = self.layers[start : start + 3](x)
+            p = self.layers[start + 3 : start + 6](u)
+            yield u, p
+            x = self.layers[start + 6](p)
+
+    def _check(self, images: Tensor) -> None:
+        if images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
+            raise ValueError(
+                f"this encoder needs images of shape (B, 1, {self.size}, {self.size}), "
+                f"got {tuple(images.shape)}; build it with the size of your images"
+            )
+
+
+def conv_norm_relu(before: int, after: int, kernel: int = 3) -> list[nn.Module]:
+    """A convolution that keeps the image's size, batch norm, ReLU."""
+    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+    convolution.to(memory_format=torch.channels_last)  # with few channels, faster on a CPU
+    return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
 
 def last_weighted_layer(network: nn.Module) -> nn.Module:

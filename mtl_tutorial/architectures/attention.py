@@ -1,0 +1,154 @@
+"""Multi-task attention: every task has masks of its own over the features of one shared trunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
+from mtl_tutorial.tasks import Task
+
+Masks = Mapping[str, Sequence[Tensor | None]]
+
+
+class MTAN(nn.Module):
+    """A shared trunk, and for each task and block a mask that says which features count.
+
+    In block j the trunk gives u_j after its first convolution and p_j after its second. Task i
+    attends to p_j:
+
+    - a_ij = σ(BN(1x1(ReLU(BN(1x1([u_j ; f_{j-1}(â_{i,j-1})])))))), in block 1 from u_1 alone;
+    - â_ij = a_ij ⊙ p_j;
+    - f_j = 2x2 max-pool(ReLU(BN(3x3(·)))), the same for all tasks;
+    - ŷ_i = g_φi(flatten(f_J(â_iJ))), with a linear head g_φi.
+
+    The trunk goes on with max-pool(p_j), whatever the masks. The 1x1 stacks and the heads belong
+    to a task; the trunk and the weights of the f_j are shared. In f_j each task is normalised by
+    batch statistics of its own: what a task learns does not depend on another's masks, and
+    evaluation uses the statistics of the same task that training used.
+
+    Args:
+        encoder: the trunk, with C_j channels in block j. It is used, not copied.
+        tasks: one set of masks and one head of width ``task.out_features`` for each.
+
+    Raises:
+        ValueError: where there is no task, two have one name, or an image has another size than
+            the encoder was built for.
+
+    Source: Liu, Johns & Davison 2019, section 3 (arXiv 1803.10704).
+    """
+
+    def __init__(self, encoder: VGGEncoder, tasks: Iterable[Task]) -> None:
+        super().__init__()
+        tasks = tuple(tasks)
+        names = [task.name for task in tasks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"tasks must be one or more with different names, got {names}")
+        self.encoder = encoder
+        channels = encoder.channels
+        self.attention = nn.ModuleDict(
+            {
+                name: nn.ModuleList(
+                    mask_stack(c if j == 0 else 2 * c, c) for j, c in enumerate(channels)
+                )
+                for name in names
+            }
+        )
+        self.extractors = nn.ModuleList(
+            SharedExtractor(before, after, names)
+            for before, after in zip(channels, (*channels[1:], channels[-1]), strict=True)
+        )
+        self.heads = nn.ModuleDict(
+            {task.name: nn.Linear(encoder.out_features, task.out_features) for task in tasks}
+        )
+
+    def forward(self, inputs: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
+        """Give the prediction of each task, shape ``(B, task.out_features)``, by its name.
+
+        Args:
+            inputs: images, shape ``(B, 1, size, size)``.
+            masks: used in place of a task's own, block by block; each broadcasts to the shape of
+                its p_j. A task left out, or None for a block, keeps the network's own.
+
+        Raises:
+            ValueError: where masks are for an unknown task, or are not one a block.
+        """
+        features, _ = self._attend(inputs, masks or {})
+        return {name: head(features[name].flatten(1)) for name, head in self.heads.items()}
+
+    def masks(self, inputs: Tensor) -> dict[str, list[Tensor]]:
+        """Give each task's masks a_ij, one a block, ``(B, C_j, H_j, W_j)``, from 0 to 1."""
+        return self._attend(inputs, {})[1]
+
+    def _attend(
+        self, inputs: Tensor, given: Masks
+    ) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
+        self._check(given)
+        used: dict[str, list[Tensor]] = {name: [] for name in self.heads}
+        passed: dict[str, Tensor] = {}
+        for j, (u, p) in enumerate(self.encoder.stages(inputs)):
+            for name, masks in used.items():
+                mask = given[name][j] if name in given else None
+                if mask is None:
+                    seen = torch.cat([u, passed[name]], dim=1) if j else u
+                    mask = self.attention[name][j](seen)
+                masks.append(mask)
+                passed[name] = self.extractors[j](mask * p, name)
+        return passed, used
+
+    def _check(self, given: Masks) -> None:
+        for name, masks in given.items():
+            if name not in self.heads:
+                raise ValueError(
+                    f"masks are given for {name!r}, but the tasks are {list(self.heads)}"
+                )
+            if len(masks) != len(self.extractors):
+                raise ValueError(
+                    f"task {name!r} needs one mask a block, {len(self.extractors)} in all, "
+                    f"got {len(masks)}; give None for a block that keeps its own"
+                )
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """The parameters that all tasks use: those of the trunk and of the f_j."""
+        return [*self.encoder.parameters(), *self.extractors.parameters()]
+
+    def task_parameters(self, name: str) -> list[nn.Parameter]:
+        """The parameters that only task ``name`` uses: those of its masks and its head."""
+        return [*self.attention[name].parameters(), *self.heads[name].parameters()]
+
+    def last_shared_layer(self) -> nn.Module:
+        """The convolution of the last f_j; every task's features pass through it."""
+        return self.extractors[-1].convolution
+
+
+class SharedExtractor(nn.Module):
+    """f: 2x2 max-pool(ReLU(BN(3x3(x)))), with one set of weights for all tasks.
+
+    Each task has batch statistics of its own; the scale and shift of BN are shared.
+
+    Args:
+        before: channels of x.
+        after: channels of f(x).
+        names: of the tasks.
+    """
+
+    def __init__(self, before: int, after: int, names: Sequence[str]) -> None:
+        super().__init__()
+        self.convolution, first, _relu = conv_norm_relu(before, after)
+        self.norms = nn.ModuleDict({name: nn.BatchNorm2d(after) for name in names})
+        for norm in self.norms.values():
+            norm.weight, norm.bias = first.weight, first.bias
+
+    def forward(self, x: Tensor, name: str) -> Tensor:
+        """Give f(x) of task ``name``: ``(B, before, H, W)`` to ``(B, after, H/2, W/2)``."""
+        return F.max_pool2d(F.relu(self.norms[name](self.convolution(x))), 2)
+
+
+def mask_stack(before: int, after: int) -> nn.Sequential:
+    """Two 1x1 convolutions with batch norm, a ReLU between, a sigmoid at the end."""
+    first = conv_norm_relu(before, after, kernel=1)
+    convolution, norm, _relu = conv_norm_relu(after, after, kernel=1)
+    return nn.Sequential(*first, convolution, norm, nn.Sigmoid())

@@ -1,0 +1,158 @@
+"""Exercises of lesson 04: what a mask can do, what it costs, and what a difference proves."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_numbers,
+    choice,
+    number,
+)
+
+# Exercise 1: p = (4, 0, 2), mask logits (0, 5, -100).
+MASKED = {"place 1": 2.0, "place 2": 0.0, "place 3": 0.0}
+
+
+def _masked_verdict(answer: Any) -> str | None:
+    given = as_numbers(answer, list(MASKED))
+    if all(abs(a - b) <= 1e-2 for a, b in zip(given, MASKED.values(), strict=True)):
+        return None
+    if abs(given[0] - 4) <= 1e-2:
+        return "σ(0) is one half, not 1: a logit of 0 opens the mask half."
+    if abs(given[0]) <= 1e-2:
+        return "σ(0) is one half. A logit of 0 does not close the mask; a very negative one does."
+    if abs(given[1]) > 1e-2:
+        return "Place 2 has p = 0. What does a mask make of nothing?"
+    if abs(sum(given) - 1) <= 1e-2:
+        return "Masks are no softmax: they need not sum to 1. Each place has a σ of its own."
+    if abs(given[2]) > 1e-2:
+        return "σ(−100) is nearly 0: place 3 is closed."
+    return "Multiply place by place: σ(logit) · p."
+
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=_masked_verdict,
+    praise="Half of 4, all of nothing, nothing of 2. A mask scales what is there.",
+    hints=(
+        "σ(0) = 1/2, σ(5) is nearly 1, σ(−100) is nearly 0.",
+        "The first place: σ(0) · 4 = 2.",
+    ),
+    solution_code="answer = [0.5 * 4, 1.0 * 0, 0.0 * 2]",
+)
+
+CHANNELS = 16
+STACK = 2 * CHANNELS * CHANNELS + CHANNELS * CHANNELS + 2 * 2 * CHANNELS
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=number(
+        STACK,
+        tolerance=0.5,
+        mistakes={
+            STACK - CHANNELS * CHANNELS: "From block 2 on the mask sees two inputs: u, and what "
+            "came from the block before. The first 1×1 convolution has 32 channels to read.",
+            STACK - 4 * CHANNELS: "The convolutions are right. Each batch norm adds a scale and a "
+            "shift for every channel.",
+            9 * (STACK - 4 * CHANNELS) + 4 * CHANNELS: "That is for 3×3 kernels. A mask looks at "
+            "one place at a time: its kernels are 1×1.",
+            3 * STACK: "That is for all three tasks. The question is about one.",
+            STACK
+            + 2 * CHANNELS: "These convolutions have no bias: the shift of batch norm is one.",
+        },
+        otherwise="Two 1×1 convolutions, 32 → 16 and 16 → 16, and two batch norms of 16 channels.",
+    ),
+    praise="832 numbers: a mask is small. Computing it at every place is what costs.",
+    hints=(
+        "A 1×1 convolution from a to b channels has a · b weights, and no bias here.",
+        "32 · 16 + 16 · 16 for the convolutions, 2 · 16 for each of two batch norms.",
+    ),
+    solution_code="answer = 32 * 16 + 16 * 16 + 2 * (2 * 16)",
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=choice(
+        "b",
+        {
+            "a": "It may be so, but the pictures do not show it: two masks of one task differ too. "
+            "What do you compare with?",
+            "c": "A mean of one half says that features are halved on average. It does not say "
+            "whether places and images are told apart.",
+            "d": "Channels of two networks have no common order: channel 3 of one is not channel 3 "
+            "of the other. Compare inside one network.",
+            "e": "The loss says how well a task is solved. It does not say what its masks do.",
+        },
+    ),
+    praise="A difference means something against the difference of two masks that should agree.",
+    hints=(
+        "How much do masks differ when nothing but their first weights differs?",
+        "In the lesson, which pair of masks had the same task, trunk, scenes and steps?",
+    ),
+    solution_code='answer = "b"',
+)
+
+
+def _attend_verdict(answer: Any) -> str | None:
+    function = as_function(answer)
+    generator = torch.Generator().manual_seed(0)
+    logits = {n: torch.randn(2, 3, 4, 4, generator=generator) for n in ("digit", "box", "mask")}
+    features = torch.rand(2, 3, 4, 4, generator=generator) + 0.5
+    given = function(features, logits)
+    if given is None or given is ...:
+        raise AnswerError(f"Your function gives {given}; its last line has to return the dict.")
+    if not isinstance(given, dict):
+        return f"Give a dict of features by task name; yours is a {type(given).__name__}."
+    if set(given) != set(logits):
+        missing = sorted(set(logits) - set(given))
+        return f"There are logits for {sorted(logits)}; yours gives nothing for {missing}."
+    wrong = {
+        "Those are the masks alone. Multiply the features by them.": lambda z: z.sigmoid(),
+        "The logits are no masks yet. Send them through σ first.": lambda z: z * features,
+        "Multiply by the mask, do not add it.": lambda z: features + z.sigmoid(),
+        "A softmax over channels makes them compete. Each number has a σ of its own.": lambda z: (
+            z.softmax(1) * features
+        ),
+        "A softmax over places makes them compete. Each number has a σ of its own.": lambda z: (
+            z.flatten(2).softmax(2).view_as(z) * features
+        ),
+        "Those are the features as they were: no task's mask acts on them.": lambda z: features,
+    }
+    for name, z in logits.items():
+        if not isinstance(given[name], torch.Tensor):
+            return f"What {name!r} gets must be a tensor."
+        for hint, mistake in wrong.items():
+            if _same(given[name], mistake(z)):
+                return hint
+        if not _same(given[name], z.sigmoid() * features):
+            return f"What {name!r} gets is not its own σ(logits) times the features."
+    return None
+
+
+def _same(given: torch.Tensor, right: torch.Tensor) -> bool:
+    return given.shape == right.shape and torch.allclose(given, right)
+
+
+def _attend(features, logits):
+    return {name: torch.sigmoid(z) * features for name, z in logits.items()}
+
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=_attend_verdict,
+    praise="One set of features, one mask a task: â_i = σ(z_i) ⊙ p.",
+    hints=(
+        "`logits` is a dict: `logits.items()` gives each task's name and logits.",
+        "`torch.sigmoid(z) * features` multiplies place by place and channel by channel.",
+    ),
+    solution_code="import torch\n\n\n"
+    + inspect.getsource(_attend).replace("_attend", "attend")
+    + "\n\nanswer = attend",
+)
