@@ -567,12 +567,8 @@ def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes = panels(figure)[0, 0]
     rows, columns = (list(dict.fromkeys(frame[name])) for name in ("task", "masks"))
     values = frame.groupby(["task", "masks"])["value"].agg(["mean", "min", "max"])
-    kept = np.array(
-        [
-            [values.loc[(r, c), "mean"] / values.loc[(r, "own"), "mean"] for c in columns]
-            for r in rows
-        ]
-    )
+    means = values["mean"].unstack("masks").loc[rows, columns]
+    kept = means.div(means["own"], axis=0).fillna(1.0).to_numpy()  # 0 of 0 is all of it
     axes.imshow(kept, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):

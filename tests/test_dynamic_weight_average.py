@@ -59,7 +59,12 @@ def test_the_gradient_is_that_of_the_weighted_sum():
 
 @pytest.mark.parametrize(
     ("steps", "temperature", "named"),
-    [(0, 2, "steps_per_epoch"), (5, 0, "temperature"), (5, math.nan, "temperature")],
+    [
+        (0, 2, "steps_per_epoch"),
+        (2.5, 2, "steps_per_epoch"),
+        (5, 0, "temperature"),
+        (5, math.nan, "temperature"),
+    ],
 )
 def test_an_argument_out_of_range_is_refused(steps, temperature, named):
     with pytest.raises(ValueError, match=f"{named} must be"):
@@ -76,3 +81,16 @@ def test_other_tasks_than_before_are_refused():
     balancer.backward(constant(a=1, b=1), None)
     with pytest.raises(ValueError, match="use a new one"):
         balancer.backward(constant(a=1), None)
+
+
+def test_an_epoch_whose_mean_loss_is_infinite_is_refused_by_name():
+    with pytest.raises(ValueError, match="of task 'b' is inf"):
+        DynamicWeightAverage(1).backward(constant(a=1, b=float("inf")), None)
+
+
+def test_a_long_epoch_of_half_precision_losses_keeps_its_mean():
+    balancer = DynamicWeightAverage(600)
+    anchor = torch.zeros((), requires_grad=True, dtype=torch.bfloat16)
+    for _ in range(600):
+        balancer.backward({"a": anchor + 1, "b": anchor + 1}, None)
+    assert balancer.state_dict()["means"] == [[1.0, 1.0]]

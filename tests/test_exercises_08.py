@@ -69,7 +69,7 @@ WRONG = [
     ("q4", counts_every_entry, "every pair twice"),
     ("q4", counts_agreement, "do not conflict"),
     ("q4", gives_the_number, "number of pairs"),
-    ("q4", counts_pairs_twice, "counted twice above"),
+    ("q4", counts_pairs_twice, "counts each pair twice"),
     ("q4", counts_tasks, "share of tasks"),
     ("q4", gives_nothing, "return"),
     ("q4", gives_a_half, "For each pair"),

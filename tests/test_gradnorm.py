@@ -221,3 +221,13 @@ def test_a_frozen_last_layer_is_refused():
         parameter.requires_grad_(False)
     with pytest.raises(ValueError, match="no weight that is trained"):
         GradNorm().backward(losses, model)
+
+
+def test_a_loss_that_turns_negative_is_refused_by_name():
+    balancer = GradNorm()
+    model, losses = model_and_losses()
+    balancer.backward(losses, model)
+    model, losses = model_and_losses()
+    losses["box"] = losses["box"] - 5
+    with pytest.raises(ValueError, match=r"losses ≥ 0; that of task 'box' is -"):
+        balancer.backward(losses, model)

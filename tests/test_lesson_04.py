@@ -83,3 +83,10 @@ def test_swaps_show_the_mean_the_range_and_what_is_kept() -> None:
     ]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["own", "flat"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["digit", "box"]
+
+
+def test_a_task_that_scores_nothing_has_nothing_to_lose() -> None:
+    rows = [(0, "box", masks, 0.0) for masks in ("own", "flat")]
+    figure = Figure(figsize=(9, 3.6))
+    draw_swaps(figure, pd.DataFrame(rows, columns=["seed", "task", "masks", "value"]), title="t")
+    assert figure.axes[0].images[0].get_array().tolist() == [[1, 1]]

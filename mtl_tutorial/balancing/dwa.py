@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtl_tutorial.balancing.base import check_finite
+
 
 def dwa_weights(
     last: Sequence[float], before: Sequence[float], *, temperature: float = 2.0
@@ -43,8 +45,10 @@ class DynamicWeightAverage:
     """
 
     def __init__(self, steps_per_epoch: int, temperature: float = 2.0) -> None:
-        if steps_per_epoch < 1:
-            raise ValueError(f"steps_per_epoch must be at least 1, got {steps_per_epoch}")
+        if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+            raise ValueError(
+                f"steps_per_epoch must be a whole number from 1 on, got {steps_per_epoch}"
+            )
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be finite and > 0, got {temperature}")
         self.steps_per_epoch, self.temperature = steps_per_epoch, temperature
@@ -73,8 +77,8 @@ class DynamicWeightAverage:
             )
         used = {name: self._weights[name] for name in losses}
         sum(used[name] * loss for name, loss in losses.items()).backward()
-        now = torch.stack([losses[name].detach() for name in self._weights])
-        self._sum = now if self._sum is None else self._sum + now
+        now = torch.stack([losses[name].detach().float() for name in self._weights])
+        self._sum = now if self._sum is None else self._sum.to(now.device) + now
         self._steps += 1
         if self._steps == self.steps_per_epoch:
             self._end_epoch()
@@ -82,14 +86,15 @@ class DynamicWeightAverage:
 
     def _end_epoch(self) -> None:
         means = (self._sum / self._steps).tolist()
-        self._means = [*self._means[-1:], means]
-        self._sum, self._steps = None, 0
+        check_finite(means, self._weights, "mean loss over an epoch")
         for name, mean in zip(self._weights, means, strict=True):
             if not mean > 0:
                 raise ValueError(
                     f"the dynamic weight average divides by each epoch's mean loss, and that of "
                     f"task {name!r} is {mean}; it needs losses above 0"
                 )
+        self._means = [*self._means[-1:], means]
+        self._sum, self._steps = None, 0
         if len(self._means) == 2:
             before, last = self._means
             weights = dwa_weights(last, before, temperature=self.temperature)

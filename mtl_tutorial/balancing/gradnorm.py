@@ -114,7 +114,8 @@ class GradNorm:
 
         Raises:
             ValueError: where there are fewer than two tasks, other tasks than before, a first loss
-                that is not above 0, or a loss that does not reach the last shared layer.
+                that is not above 0, a loss below 0, or one that does not reach the last shared
+                layer.
         """
         check_several(losses)
         gradient_norms = layer_gradient_norms(losses, model)
@@ -130,6 +131,12 @@ class GradNorm:
                 f"GradNorm began with the tasks {list(self._initial)} and now got {list(losses)}; "
                 f"use a new one for other tasks"
             )
+        for name, loss in zip(losses, current, strict=True):
+            if loss < 0:
+                raise ValueError(
+                    f"GradNorm compares each loss with its first, so it needs losses ≥ 0; that of "
+                    f"task {name!r} is {loss:.3g}"
+                )
         used = {name: self._weights[name] for name in losses}
         sum(used[name] * loss for name, loss in losses.items()).backward()
         self.last_step = gradnorm_step(

@@ -17,7 +17,8 @@ def mgda(jacobian: Tensor) -> Tensor:
     """Give the shortest vector in the convex hull of the task gradients.
 
     Σ_i a_i g_i with a = argmin ‖Σ_i a_i g_i‖² over a_i ≥ 0, Σ a_i = 1. Where it is not zero, going
-    against it lowers every loss; where it is, the point is Pareto stationary.
+    against it lowers every loss; where it is, the point is Pareto stationary. From three tasks on
+    it is found up to the tolerance of `mgda_weights`, and what is said holds up to it.
 
     Args:
         jacobian: task gradients, one a row, shape ``(T, P)``.

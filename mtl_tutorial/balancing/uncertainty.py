@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -82,21 +83,21 @@ class UncertaintyWeights:
     def state_dict(self) -> dict[str, Any]:
         """The s_i and their optimizer's state, to be saved."""
         return {
+            "tasks": list(self._scale),
             "log_variances": self._log_variances.detach().clone(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave.
 
         Raises:
-            ValueError: where it is for another number of tasks.
+            ValueError: where it is for other tasks, or in another order.
         """
-        if state["log_variances"].shape != self._log_variances.shape:
+        if state["tasks"] != list(self._scale):
             raise ValueError(
-                f"the state is for {len(state['log_variances'])} tasks, but there are "
-                f"{len(self._scale)} ({', '.join(self._scale)})"
+                f"the state is for the tasks {state['tasks']}, but these are {list(self._scale)}"
             )
         with torch.no_grad():
             self._log_variances.copy_(state["log_variances"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))

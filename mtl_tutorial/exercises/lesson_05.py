@@ -77,7 +77,7 @@ q2 = Exercise(
     name="Exercise 2",
     verdict=one_number(
         0.95 / 9,
-        tolerance=1e-3,
+        tolerance=5e-3,
         mistakes={
             0.05: "Twice the digit is right in 5 scenes of 100. One of the other sums does better.",
             0.95: "In 95 scenes of 100 the digits differ, but nine other digits share them.",

@@ -33,21 +33,19 @@ def _rates_verdict(answer: Any) -> str | None:
     return "First L / L(0) for each task, then divide by the mean of the three."
 
 
-WEIGHTS = (2 * 0.6 / 1.7, 2 * 1.1 / 1.7)  # both G are off: 4 > 3.75 and 1 < 1.25
+WEIGHTS = (2 * 1.3 / 2.1, 2 * 0.8 / 2.1)  # G = (3, 2), targets 3.75 and 1.25
 WEIGHT_MISTAKES = (
-    ((0.6, 1.1), "These are right before the last step: scale them so that they sum to 2."),
+    ((1.3, 0.8), "These are right before the last step: scale them so that they sum to 2."),
     (
-        (2 * 1.4 / 2.3, 2 * 0.9 / 2.3),
-        "Both signs are turned: a descent step goes against the derivative.",
+        (2 * 0.7 / 1.9, 2 * 1.2 / 1.9),
+        "Both moved the wrong way. The targets are 3.75 and 1.25: task 1 lags and is below its "
+        "target, so its weight rises.",
     ),
     ((1.0, 1.0), "A G that is off its target moves its weight, however near it is."),
+    ((1.1, 0.9), "The derivative is the sign times the norm ‖∇ L_i‖, not the sign alone."),
     (
-        (2 * 0.9 / 2, 2 * 1.1 / 2),
-        "The derivative is the sign times the norm ‖∇ L_i‖, not the sign alone.",
-    ),
-    (
-        (2 * 1.4 / 2.5, 2 * 1.1 / 2.5),
-        "Task 1 lags, but it is above its target all the same: G = 4, target 2.5 · 1.5 = 3.75.",
+        (2 * 1.3 / 2.5, 2 * 1.2 / 2.5),
+        "Task 2 is above its target: G = 2, target 2.5 · 0.5 = 1.25.",
     ),
 )
 
@@ -128,7 +126,7 @@ def _targets_verdict(answer: Any) -> str | None:
 def _agree(given: list[torch.Tensor], function) -> bool:
     right = [function(*case) for case in CASES]
     return all(
-        value.shape == other.shape and torch.allclose(value, other, atol=1e-5)
+        value.shape == other.shape and torch.allclose(value.to(other), other, atol=1e-5)
         for value, other in zip(given, right, strict=True)
     )
 
@@ -147,13 +145,13 @@ answer = [value / (sum(progress) / 3) for value in progress]
 q2 = Exercise(
     name="Exercise 2",
     verdict=_weights_verdict,
-    praise="Task 1 lags, but it is so loud that even its higher target is below its G.",
+    praise="Task 1 is the louder one, and its weight rises all the same: it lags.",
     hints=(
-        "G = (4, 1), so the mean is 2.5 and the targets are 3.75 and 1.25.",
-        "1 − 0.1 · 4 and 1 + 0.1 · 1; then scale both so that they sum to 2.",
+        "G = (3, 2), so the mean is 2.5 and the targets are 3.75 and 1.25.",
+        "1 + 0.1 · 3 and 1 − 0.1 · 2; then scale both so that they sum to 2.",
     ),
     solution_code="""
-first, second = 1 - 0.1 * 4, 1 + 0.1 * 1
+first, second = 1 + 0.1 * 3, 1 - 0.1 * 2
 answer = [2 * first / (first + second), 2 * second / (first + second)]
 """,
 )

@@ -94,7 +94,7 @@ SHARE_MISTAKES = (
     ),
     (
         lambda g: ((g @ g.T) < 0).sum() / (len(g) * (len(g) - 1) / 2),
-        "Each pair is counted twice above, and once below.",
+        "Your numerator counts each pair twice, your denominator once.",
     ),
     (
         lambda g: ((g @ g.T) < 0).any(1).float().mean(),

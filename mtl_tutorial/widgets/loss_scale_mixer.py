@@ -110,7 +110,7 @@ def describe_units(snapshot: Snapshot, factors: Mapping[str, float]) -> tuple[st
     ends = ", ".join(f"{method}: {shares[method][first]:.0%}" for method in METHODS)
     sentence = f"Units: {units}. Share of {first}: {ends}."
     if max(moved.values()) < 0.02:
-        return "Three methods, three opinions on who has the say", f"{sentence} Now turn a unit."
+        return "Three methods, and who has the say with each", f"{sentence} Now turn a unit."
     kept = [method for method, change in moved.items() if change < 0.001]
     title = (
         "Another unit, another vote; only one method keeps its own"
