@@ -82,7 +82,7 @@ WRONG = [
     ("q4", competes, "over channels"),
     ("q4", competes_over_places, "over places"),
     ("q4", forgets_the_masks, "as they were"),
-    ("q4", knows_one_task, "nothing for ['box', 'mask']"),
+    ("q4", knows_one_task, "differs in ['box', 'depth', 'mask']"),
     ("q4", uses_one_mask, "is not its own"),
     ("q4", gives_a_list, "Give a dict"),
     ("q4", gives_nothing, "return"),

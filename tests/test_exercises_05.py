@@ -102,3 +102,11 @@ def test_the_packages_recall_of_the_turned_matrix_is_right(capsys) -> None:
 @pytest.mark.parametrize("answer", [0.1056, torch.tensor(0.10556)])
 def test_the_share_may_be_rounded_and_of_any_type(answer, capsys) -> None:
     assert "Correct." in told(q2, answer, capsys)
+
+
+def test_the_largest_size_is_not_the_largest_similarity(capsys) -> None:
+    def by_size(logits):
+        pairs = torch.arange(len(logits))
+        return (logits.abs().argmax(dim=0) == pairs).float().mean()
+
+    assert "may be negative" in told(q3, by_size, capsys)

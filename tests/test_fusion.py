@@ -180,11 +180,37 @@ def test_every_parameter_is_shared_or_belongs_to_one_task(fusion) -> None:
 
 
 @EVERY_FUSION
-def test_the_last_shared_layer_is_the_matrix_of_the_fusion(fusion) -> None:
+def test_the_last_shared_layer_is_the_last_that_features_pass_through(fusion) -> None:
     model = network(fusion())
     layer = model.last_shared_layer()
-    assert layer.weight.ndim == 2
-    assert any(layer is part for part in model.fusion.modules())
+    if isinstance(model.fusion, CrossModalAttention):  # its matrix makes weights, not features
+        assert [id(p) for p in layer] == [id(p[0]) for p in model.projections.values()]
+    else:
+        assert layer.weight.ndim == 2
+        assert any(layer is part for part in model.fusion.modules())
+
+
+def test_a_sense_that_is_left_alone_is_never_dropped() -> None:
+    model = network(dropout=0.9).train()
+    given = {**inputs(), "sound": None}
+    with torch.no_grad():
+        model.absent.fill_(7.0)
+        h = model.features(given)
+    assert not (h[:, 0] == 7).all(dim=1).any()
+    assert (h[:, 1] == 7).all()
+
+
+def test_senses_with_different_numbers_of_examples_are_refused() -> None:
+    given = inputs()
+    given["sound"] = given["sound"][:-1]
+    with pytest.raises(ValueError, match="must have as many examples"):
+        network().features(given)
+
+
+@pytest.mark.parametrize("choice", [{"tokens": 0}, {"tokens": 3}, {"heads": 0}, {"heads": 3}])
+def test_tokens_and_heads_that_do_not_divide_are_refused(choice) -> None:
+    with pytest.raises(ValueError, match="must divide the"):
+        CrossAttention(2, 16, **choice)
 
 
 def test_every_sense_comes_with_the_same_loudness_and_with_both_signs() -> None:

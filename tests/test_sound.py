@@ -126,3 +126,9 @@ def test_a_long_recording_keeps_its_middle_and_a_short_one_lies_in_the_middle() 
 
 def test_silence_stays_silence() -> None:
     assert fit_length(torch.zeros(10)).abs().sum() == 0
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 100), ()])
+def test_a_recording_of_another_shape_is_refused(shape) -> None:
+    with pytest.raises(ValueError, match=r"a recording must have shape \(L,\)"):
+        fit_length(torch.zeros(shape))

@@ -10,6 +10,7 @@ import tarfile
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,9 +76,9 @@ def test_the_samples_of_a_wav_file_are_fractions_of_the_loudest() -> None:
         (wav(rate=44100), "has 44100 samples a second, and must have 8000"),
         (wav(channels=2), "has 2 channels, and must have one"),
         (wav(width=1), "has 8 bits a sample, and must have 16"),
-        (b"ID3 this is no sound", "is not a WAV file"),
-        (b"", "is not a WAV file"),
-        (wav()[:20], "is not a WAV file"),
+        (b"ID3 this is no sound", "is not a PCM WAV file"),
+        (b"", "is not a PCM WAV file"),
+        (wav()[:20], "is not a PCM WAV file"),
     ],
 )
 def test_a_bad_wav_file_is_named_with_its_fault_in_one_sentence(content, fault) -> None:
@@ -177,3 +178,10 @@ def test_a_folder_that_cannot_be_made_is_told_like_a_missing_file(tmp_path, monk
 def test_an_unknown_split_is_refused_before_any_file_is_looked_for() -> None:
     with pytest.raises(ValueError, match="split must be"):
         load_speech("trial")
+
+
+def test_a_recording_that_ends_too_early_is_named() -> None:
+    whole = wav(np.arange(100, dtype="<i2").tobytes())
+    for cut in (1, 2, 51):
+        with pytest.raises(ValueError, match=r"7_theo_1.wav .*(too early|PCM WAV)"):
+            read_wav(whole[:-cut], "7_theo_1.wav")

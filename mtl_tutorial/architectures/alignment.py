@@ -61,6 +61,8 @@ def contrastive_loss(logits: Tensor) -> Tensor:
 
     Source: Radford et al. 2021, figure 3 (arXiv 2103.00020).
     """
+    if logits.ndim != 2 or logits.shape[0] != logits.shape[1]:
+        raise ValueError(f"logits must be square, one row a pair, got {tuple(logits.shape)}")
     pairs = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
 

@@ -26,9 +26,8 @@ class MTAN(nn.Module):
     - ŷ_i = g_φi(flatten(f_J(â_iJ))), with a linear head g_φi.
 
     The trunk goes on with max-pool(p_j), whatever the masks. The 1x1 stacks and the heads belong
-    to a task; the trunk and the weights of the f_j are shared. In f_j each task is normalised by
-    batch statistics of its own: what a task learns does not depend on another's masks, and
-    evaluation uses the statistics of the same task that training used.
+    to a task; the trunk and the weights of the f_j are shared. f_j keeps running statistics for
+    each task: training is not changed by that, and evaluation uses those of the same task.
 
     Args:
         encoder: the trunk, with C_j channels in block j. It is used, not copied.

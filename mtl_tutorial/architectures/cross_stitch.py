@@ -196,7 +196,7 @@ class CrossStitch(nn.Module):
         return {name: self.encoders[name].layers[start:stop](x) for name, x in streams.items()}
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that every task uses: all units, and all encoders up to the last unit."""
+        """All units, and all encoders up to the last unit; in the last, row i serves task i."""
         return [p for part in (*self._shared_layers(), self.units) for p in part.parameters()]
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:

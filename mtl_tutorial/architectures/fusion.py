@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +65,10 @@ class CrossAttention(nn.Module):
     """Query-key-value attention: the tokens of each sense ask those of all other senses.
 
     Each h_m is read as ``tokens`` rows of d = D / tokens numbers, X_m. With Q = X_m W_Q, and
-    K = X W_K, V = X W_V of the other senses' tokens X, each in every head,
-    Z_m = X_m + softmax(Q Kᵀ / √d) V; then fused = ReLU(W [Z_1; …; Z_M] + b).
+    K = X W_K, V = X W_V of the other senses' tokens X, Z_m = X_m + softmax(Q Kᵀ / √d) V W_O; then
+    fused = ReLU(W [Z_1; …; Z_M] + b). Each product with a W has a bias. With several heads, each
+    has its own W_Q, W_K, W_V to d / heads numbers, √(d / heads) in place of √d, and its own rows
+    of W_O.
 
     Args:
         modalities: M, two or more.
@@ -78,7 +80,7 @@ class CrossAttention(nn.Module):
     Shapes: ``(B, M, D)`` to ``(B, out_features)``.
 
     Raises:
-        ValueError: where there is one sense, or the tokens do not divide the features.
+        ValueError: where there is one sense, or tokens or heads do not divide what they share.
 
     Source: Vaswani et al. 2017, equation 1 (arXiv 1706.03762); between senses as in Tsai et al.
     2019 (arXiv 1906.00295).
@@ -95,8 +97,12 @@ class CrossAttention(nn.Module):
         super().__init__()
         if modalities < 2:
             raise ValueError(f"cross-attention needs two senses or more, got {modalities}")
-        if features % tokens:
+        if tokens < 1 or features % tokens:
             raise ValueError(f"tokens must divide the {features} features, got {tokens}")
+        if heads < 1 or (features // tokens) % heads:
+            raise ValueError(
+                f"heads must divide the {features // tokens} numbers of a token, got {heads}"
+            )
         self.tokens = tokens
         self.attentions = nn.ModuleList(
             nn.MultiheadAttention(features // tokens, heads, batch_first=True)
@@ -138,7 +144,7 @@ class FusionNetwork(nn.Module):
         fusion: ``(B, M, D)`` to ``(B, fusion.out_features)``, with D its ``in_features``.
         tasks: one head of width ``task.out_features`` for each.
         modality_dropout: in training mode, the probability that an example loses one of its
-            senses, each as often as the others. It never loses two.
+            senses, each as often as the others. It never loses its last one.
 
     Raises:
         ValueError: where there is no task, two have one name, or the probability is out of range;
@@ -206,15 +212,23 @@ class FusionNetwork(nn.Module):
             raise ValueError(f"one of {sorted(self.encoders)} must be there, got None for each")
         count = len(next(iter(h.values())))
         absent = dict(zip(self.encoders, self.absent, strict=True))
+        if counts := {name: len(x) for name, x in h.items() if len(x) != count}:
+            raise ValueError(
+                f"every modality must have as many examples, got {count} of {next(iter(h))!r} and "
+                f"{counts}"
+            )
         rows = [h.get(name, absent[name].expand(count, -1)) for name in self.encoders]
-        return self._drop(torch.stack(rows, dim=1))
+        present = [m for m, name in enumerate(self.encoders) if name in h]
+        return self._drop(torch.stack(rows, dim=1), present)
 
-    def _drop(self, h: Tensor) -> Tensor:
-        if not self.training or not self.modality_dropout:
+    def _drop(self, h: Tensor, present: Sequence[int] | None = None) -> Tensor:
+        present = range(h.shape[1]) if present is None else present
+        if not self.training or not self.modality_dropout or len(present) < 2:
             return h
         batch, modalities, _features = h.shape
         loses = torch.rand(batch, device=h.device) < self.modality_dropout
-        which = torch.randint(modalities, (batch,), device=h.device)
+        choice = torch.randint(len(present), (batch,), device=h.device)
+        which = torch.tensor(list(present), device=h.device)[choice]
         lost = F.one_hot(which, modalities).bool() & loses[:, None]
         return torch.where(lost[:, :, None], self.absent, h)
 
@@ -236,5 +250,11 @@ class FusionNetwork(nn.Module):
         return list(self.heads[name].parameters())
 
     def last_shared_layer(self) -> nn.Module:
-        """The last layer of the fusion, else of the projections, that has a weight matrix."""
-        return last_weighted_layer(nn.ModuleList([self.projections, self.fusion]))
+        """The last layer of the fusion that features pass through, else those before the fusion.
+
+        The matrix of `CrossModalAttention` weighs features and does not transform them: there the
+        linear layers of the projections are the last.
+        """
+        if isinstance(self.fusion, CrossModalAttention):
+            return nn.ModuleList(projection[0] for projection in self.projections.values())
+        return last_weighted_layer(self.fusion)

@@ -41,7 +41,14 @@ def fit_length(wave: Tensor, samples: int = SAMPLES) -> Tensor:
 
     Returns:
         Shape ``(samples,)``.
+
+    Raises:
+        ValueError: for another shape.
     """
+    if wave.ndim != 1 or not len(wave):
+        raise ValueError(
+            f"a recording must have shape (L,) with L at least 1, got {tuple(wave.shape)}"
+        )
     spare = samples - len(wave)
     wave = F.pad(wave, (spare // 2, spare - spare // 2))  # negative padding crops
     heard = min(samples, samples - spare)

@@ -84,9 +84,11 @@ def read_wav(content: bytes, name: str) -> Tensor:
         with wave.open(io.BytesIO(content)) as file:
             channels, width, rate, frames, *_ = file.getparams()
             samples = np.frombuffer(file.readframes(frames), np.uint8)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:
         reason = str(error) or "it ends too early"
-        raise ValueError(f"{name} is not a WAV file ({reason}); save it as 16-bit WAV") from None
+        raise ValueError(
+            f"{name} is not a PCM WAV file ({reason}); save it as 16-bit WAV"
+        ) from None
     for what, is_so, wanted in (
         (f"has {channels} channels", channels == 1, "one; mix it to mono"),
         (f"has {8 * width} bits a sample", width == 2, "16; convert it"),
@@ -95,6 +97,11 @@ def read_wav(content: bytes, name: str) -> Tensor:
     ):
         if not is_so:
             raise ValueError(f"{name} {what}, and must have {wanted}")
+    if len(samples) != 2 * frames:
+        raise ValueError(
+            f"{name} ends too early: it says that it has {frames} samples, and holds "
+            f"{len(samples) // 2}; get it again"
+        )
     return torch.from_numpy(samples.view("<i2").astype(np.float32) / 32768)
 
 

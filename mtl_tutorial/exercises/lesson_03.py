@@ -171,7 +171,7 @@ q5 = Exercise(
             "c": "A better rate for the units makes cross-stitch better or worse. It does not "
             "tell what its second encoder is worth.",
             "d": "More seeds make an unfair comparison precise. What differs besides the units?",
-            "e": "Numbers close to 0.5 say what the units are, not what they are good for.",
+            "e": "A table of α says what the units are, not what they are good for.",
         },
     ),
     praise="The same encoders without exchange: what is left is what the units add.",

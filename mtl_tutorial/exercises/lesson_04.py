@@ -103,16 +103,17 @@ q3 = Exercise(
 def _attend_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     generator = torch.Generator().manual_seed(0)
-    logits = {n: torch.randn(2, 3, 4, 4, generator=generator) for n in ("digit", "box", "mask")}
+    names = ("digit", "box", "mask", "depth")
+    logits = {n: torch.randn(2, 3, 4, 4, generator=generator) for n in names}
     features = torch.rand(2, 3, 4, 4, generator=generator) + 0.5
-    given = function(features, logits)
+    given = function(features.clone(), {n: z.clone() for n, z in logits.items()})
     if given is None or given is ...:
         raise AnswerError(f"Your function gives {given}; its last line has to return the dict.")
     if not isinstance(given, dict):
         return f"Give a dict of features by task name; yours is a {type(given).__name__}."
     if set(given) != set(logits):
-        missing = sorted(set(logits) - set(given))
-        return f"There are logits for {sorted(logits)}; yours gives nothing for {missing}."
+        differ = sorted(set(logits) ^ set(given))
+        return f"There are logits for {sorted(logits)}; yours differs in {differ}. Loop over them."
     wrong = {
         "Those are the masks alone. Multiply the features by them.": lambda z: z.sigmoid(),
         "The logits are no masks yet. Send them through σ first.": lambda z: z * features,

@@ -73,22 +73,29 @@ q1 = Exercise(
     solution_code="answer = [3 / 12, 9 / 12, 9 / 90, 81 / 90]",
 )
 
+_sum_verdict = one_number(
+    0.95 / 9,
+    tolerance=1e-3,
+    mistakes={
+        0.05: "Twice the digit is right in 5 scenes of 100. One of the other sums does better.",
+        0.95: "In 95 scenes of 100 the digits differ, but nine other digits share them.",
+        0.5: "Half was right where sounds match half of the time. Here they do in 5 of 100.",
+        0.1: "Ten digits would have 0.1 each if all were equally likely. They are not.",
+        1 / 19: "The network sees the image: only ten of the nineteen sums are left.",
+        0.095: "The other 0.95 are shared by nine digits, not ten.",
+        1: "The image alone does not tell what is heard.",
+    },
+    otherwise="Ten sums are possible. How likely is twice the digit, how likely each other?",
+)
+
+
+def _rounded_sum_verdict(answer: Any) -> str | None:
+    return None if as_number(answer) == 0.11 else _sum_verdict(answer)  # two decimals are enough
+
+
 q2 = Exercise(
     name="Exercise 2",
-    verdict=one_number(
-        0.95 / 9,
-        tolerance=5e-3,
-        mistakes={
-            0.05: "Twice the digit is right in 5 scenes of 100. One of the other sums does better.",
-            0.95: "In 95 scenes of 100 the digits differ, but nine other digits share them.",
-            0.5: "Half was right where sounds match half of the time. Here they do in 5 of 100.",
-            0.1: "Ten digits would have 0.1 each if all were equally likely. They are not.",
-            1 / 19: "The network sees the image: only ten of the nineteen sums are left.",
-            0.095: "The other 0.95 are shared by nine digits, not ten.",
-            1: "The image alone does not tell what is heard.",
-        },
-        otherwise="Ten sums are possible. How likely is twice the digit, how likely each other?",
-    ),
+    verdict=_rounded_sum_verdict,
     praise="Each of nine other digits comes with probability 0.95 / 9, more than the 0.05 of a "
     "match.",
     hints=(
@@ -127,6 +134,8 @@ def _recall_verdict(answer: Any) -> str | None:
 def _judge_more(function: Any) -> str | None:
     if abs(as_number(function(torch.eye(3))) - 1) > 1e-4:
         return "Where every sound finds its image, recall is 1. Is your number of pairs fixed?"
+    if abs(as_number(function(torch.tensor([[0.1, -0.9], [-0.9, 0.1]]))) - 1) > 1e-4:
+        return "A similarity may be negative, and then it is smaller than every positive one."
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import wave
 from dataclasses import dataclass, replace
 
@@ -211,7 +212,8 @@ def describe_reaction(reaction: Reaction) -> str:
         how = "are all ½" if setting.weights == "half" else "have their columns swapped"
         parts.append(f"The weights {how}, whatever the network would choose.")
     elif setting.lost == "none":
-        most = f"more than {reaction.moved:.2f}" if reaction.moved >= 0.005 else "as much as 0.01"
+        moved = math.ceil(100 * reaction.moved) / 100  # rounded up
+        most = f"more than {moved:.2f}" if reaction.moved >= 0.005 else "as much as 0.01"
         parts.append(f"Against the clean scene, no weight moved by {most}.")
     else:
         parts.append(f"A fixed vector stands in for the {setting.lost}.")
