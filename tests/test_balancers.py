@@ -8,7 +8,16 @@ from torch import nn
 from torch.nn import functional as F
 from torchjd import aggregation
 
-from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing
+from mtl_tutorial.architectures import (
+    MTAN,
+    ClassicEncoder,
+    ConvEncoder,
+    CrossModalAttention,
+    CrossStitch,
+    FusionNetwork,
+    HardSharing,
+    VGGEncoder,
+)
 from mtl_tutorial.balancing import (
     MGDA,
     DynamicWeightAverage,
@@ -307,3 +316,31 @@ def test_what_is_no_aggregator_is_refused(thing):
 def test_a_class_in_place_of_an_aggregator_is_told_about_its_brackets():
     with pytest.raises(ValueError, match="add brackets"):
         FromTorchJD(aggregation.MGDA)
+
+
+ARCHITECTURES = {
+    "CrossStitch": lambda tasks: CrossStitch([ConvEncoder(2) for _ in tasks], tasks),
+    "MTAN": lambda tasks: MTAN(VGGEncoder((2, 3)), tasks),
+    "FusionNetwork": lambda tasks: FusionNetwork(
+        {"image": ConvEncoder(2), "sound": ConvEncoder(2)}, CrossModalAttention(8), tasks
+    ),
+}
+
+
+@every_balancer
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_every_architecture_is_balanced(make, architecture):
+    tasks = several(3)
+    with seeded(0) as generator:
+        model = architecture(tasks)
+        digits = SCENES.draw(8, generator)
+    inputs = digits.inputs
+    if isinstance(model, FusionNetwork):
+        inputs = {"image": inputs, "sound": inputs.flip(0)}
+    target = digits.targets["digit"]
+    losses = task_losses(model(inputs), {task.name: target for task in tasks}, tasks)
+    make(tasks).backward(losses, model)
+    named = {id(p): name for name, p in model.named_parameters()}
+    without = [named[id(p)] for p in model.parameters() if p.grad is None]
+    assert without in ([], ["absent"])  # no sense is absent here
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
