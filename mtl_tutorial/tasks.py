@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +66,19 @@ class Task:
         """The metric's label in pictures and tables."""
         name = getattr(self.metric, "__name__", "metric")
         return {"mean_iou": "mean IoU", "pixel_iou": "pixel IoU"}.get(name, name.replace("_", " "))
+
+
+def unique_names(tasks: Sequence[Task], *, least: int = 1) -> list[str]:
+    """Give the tasks' names.
+
+    Raises:
+        ValueError: where there are fewer tasks than ``least``, or two have one name.
+    """
+    names = [task.name for task in tasks]
+    if len(names) < least or len(set(names)) < len(names):
+        count = {1: "one", 2: "two"}[least]
+        raise ValueError(f"tasks must be {count} or more with different names, got {names}")
+    return names
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
-from mtl_tutorial.tasks import Task
+from mtl_tutorial.tasks import Task, unique_names
 
 Masks = Mapping[str, Sequence[Tensor | None]]
 
@@ -43,9 +43,7 @@ class MTAN(nn.Module):
     def __init__(self, encoder: VGGEncoder, tasks: Iterable[Task]) -> None:
         super().__init__()
         tasks = tuple(tasks)
-        names = [task.name for task in tasks]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"tasks must be one or more with different names, got {names}")
+        names = unique_names(tasks)
         self.encoder = encoder
         channels = encoder.channels
         self.attention = nn.ModuleDict(

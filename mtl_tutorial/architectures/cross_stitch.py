@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtl_tutorial.architectures.encoders import last_weighted_layer
 from mtl_tutorial.architectures.hard_sharing import HardSharing
 from mtl_tutorial.profiles import check_choice
-from mtl_tutorial.tasks import Task
+from mtl_tutorial.tasks import Task, unique_names
 
 MIXINGS = {  # the indices of α, and those of the features that it takes and gives
     "scalar": "ij,jb...->ib...",
@@ -132,9 +132,7 @@ class CrossStitch(nn.Module):
     ) -> None:
         super().__init__()
         encoders, tasks = tuple(encoders), tuple(tasks)
-        names = [task.name for task in tasks]
-        if len(set(names)) < len(names) or len(names) < 2:
-            raise ValueError(f"tasks must be two or more with different names, got {names}")
+        names = unique_names(tasks, least=2)
         _check_alike(encoders, names)
         layers = encoders[0].layers
         if after is None:

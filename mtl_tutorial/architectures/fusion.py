@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import last_weighted_layer
-from mtl_tutorial.tasks import Task
+from mtl_tutorial.tasks import Task, unique_names
 
 
 class Concatenation(nn.Module):
@@ -162,9 +162,7 @@ class FusionNetwork(nn.Module):
     ) -> None:
         super().__init__()
         tasks = tuple(tasks)
-        names = [task.name for task in tasks]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"tasks must be one or more with different names, got {names}")
+        unique_names(tasks)
         if not 0 <= modality_dropout <= (len(encoders) > 1):
             raise ValueError(
                 f"modality_dropout must be a probability from 0 to 1, and 0 with one sense, "

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from mtl_tutorial.architectures.encoders import last_weighted_layer
-from mtl_tutorial.tasks import Task
+from mtl_tutorial.tasks import Task, unique_names
 
 
 class HardSharing(nn.Module):
@@ -28,9 +28,7 @@ class HardSharing(nn.Module):
     def __init__(self, encoder: nn.Module, tasks: Iterable[Task]) -> None:
         super().__init__()
         tasks = tuple(tasks)
-        names = [task.name for task in tasks]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"tasks must be one or more with different names, got {names}")
+        unique_names(tasks)
         self.encoder = encoder
         self.heads = nn.ModuleDict(
             {task.name: nn.Linear(encoder.out_features, task.out_features) for task in tasks}

@@ -193,6 +193,32 @@ def number(
     return verdict
 
 
+def numbers(
+    right: Mapping[str, float],
+    *,
+    tolerance: float = 5e-3,
+    mistakes: Sequence[tuple[Sequence[float], str]],
+    otherwise: str,
+) -> Verdict:
+    """Make the verdict for several numbers.
+
+    Args:
+        right: the right ones, by what each is.
+        tolerance: greatest distance of each that counts as equal.
+        mistakes: wrong numbers that can be foreseen, each with its hint.
+        otherwise: the hint for all others.
+    """
+
+    def verdict(answer: Any) -> str | None:
+        given = as_numbers(answer, list(right))
+        for values, hint in ((tuple(right.values()), None), *mistakes):
+            if all(abs(a - b) <= tolerance for a, b in zip(given, values, strict=True)):
+                return hint
+        return otherwise
+
+    return verdict
+
+
 def choice(right: str, wrong: Mapping[str, str]) -> Verdict:
     """Make the verdict for one of several words or letters; case and spaces around do not count.
 

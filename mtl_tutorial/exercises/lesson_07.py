@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mtl_tutorial.exercises.core import AnswerError, Exercise, as_function, as_numbers, choice
+from mtl_tutorial.exercises.core import AnswerError, Exercise, as_function, choice, numbers
 
 TASKS = ["task 1", "task 2", "task 3"]
 RATES = (0.75, 1.5, 0.75)  # progress 1/2, 1, 1/2 with mean 2/3
@@ -21,17 +21,6 @@ RATE_MISTAKES = (
     ),
     ((0.25, 0.5, 0.25), "That is divided by the sum. Divide by the mean, so that 1 is average."),
 )
-
-
-def _rates_verdict(answer: Any) -> str | None:
-    given = as_numbers(answer, TASKS)
-    if _close(given, RATES):
-        return None
-    for mistake, hint in RATE_MISTAKES:
-        if _close(given, mistake):
-            return hint
-    return "First L / L(0) for each task, then divide by the mean of the three."
-
 
 WEIGHTS = (2 * 1.3 / 2.1, 2 * 0.8 / 2.1)  # G = (3, 2), targets 3.75 and 1.25
 WEIGHT_MISTAKES = (
@@ -48,21 +37,6 @@ WEIGHT_MISTAKES = (
         "Task 2 is above its target: G = 2, target 2.5 · 0.5 = 1.25.",
     ),
 )
-
-
-def _weights_verdict(answer: Any) -> str | None:
-    given = as_numbers(answer, TASKS[:2])
-    if _close(given, WEIGHTS):
-        return None
-    for mistake, hint in WEIGHT_MISTAKES:
-        if _close(given, mistake):
-            return hint
-    return "Targets: 2.5 · 1.5 and 2.5 · 0.5. Then w − 0.1 · sign(G − target) · norm, and scale."
-
-
-def _close(given, right) -> bool:
-    return all(abs(a - b) <= 5e-3 for a, b in zip(given, right, strict=True))
-
 
 CASES = (
     (torch.tensor([4.0, 1.0, 1.0]), torch.tensor([1.0, 4.0, 0.3]), torch.tensor([2.0, 5, 1]), 1.5),
@@ -133,7 +107,11 @@ def _agree(given: list[torch.Tensor], function) -> bool:
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_rates_verdict,
+    verdict=numbers(
+        dict(zip(TASKS, RATES, strict=True)),
+        mistakes=RATE_MISTAKES,
+        otherwise="First L / L(0) for each task, then divide by the mean of the three.",
+    ),
     praise="The second task has not moved: it lags, with r above 1. The mean of the r is 1.",
     hints=("Progress is L / L(0): 1/2, 1, 1/2.", "Divide by the mean of the three, 2/3."),
     solution_code="""
@@ -144,7 +122,12 @@ answer = [value / (sum(progress) / 3) for value in progress]
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_weights_verdict,
+    verdict=numbers(
+        dict(zip(TASKS[:2], WEIGHTS, strict=True)),
+        mistakes=WEIGHT_MISTAKES,
+        otherwise="Targets: 2.5 · 1.5 and 2.5 · 0.5. Then w − 0.1 · sign(G − target) · norm, and "
+        "scale.",
+    ),
     praise="Task 1 is the louder one, and its weight rises all the same: it lags.",
     hints=(
         "G = (3, 2), so the mean is 2.5 and the targets are 3.75 and 1.25.",

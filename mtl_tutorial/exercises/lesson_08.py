@@ -12,8 +12,8 @@ from mtl_tutorial.exercises.core import (
     Exercise,
     as_function,
     as_number,
-    as_numbers,
     choice,
+    numbers,
 )
 
 # Exercise 1: g_1 = (4, 1), g_2 = (−1, 1); g_1·g_2 = −3, squared lengths 17 and 2.
@@ -30,16 +30,6 @@ DIRECTION_MISTAKES = (
     ((0.0, 1.0), "That is MGDA's direction: the shortest vector between the two."),
 )
 
-
-def _direction_verdict(answer: Any) -> str | None:
-    return _numbers_verdict(
-        as_numbers(answer, ["first", "second"]),
-        DIRECTION,
-        DIRECTION_MISTAKES,
-        "v_1 = g_1 + (3/2) g_2 and v_2 = g_2 + (3/17) g_1; then add.",
-    )
-
-
 WEIGHTS = (1.25, 2.0)
 WEIGHT_MISTAKES = (
     ((2.0, 1.25), "The other way round: the task with the larger K_ii gets the smaller weight."),
@@ -49,22 +39,6 @@ WEIGHT_MISTAKES = (
     ((1.5, 2.0), "K_11 is a squared length already; no root is taken."),
     ((0.625, 1.0), "PCGrad sums. It does not take the mean."),
 )
-
-
-def _weights_verdict(answer: Any) -> str | None:
-    return _numbers_verdict(
-        as_numbers(answer, ["first", "second"]),
-        WEIGHTS,
-        WEIGHT_MISTAKES,
-        "The weights are 1 − K_12 / K_11 and 1 − K_12 / K_22.",
-    )
-
-
-def _numbers_verdict(given, right, mistakes, otherwise: str) -> str | None:
-    for values, hint in ((right, None), *mistakes):
-        if all(abs(a - b) <= 5e-3 for a, b in zip(given, values, strict=True)):
-            return hint
-    return otherwise
 
 
 def _conflict_share(gradients):
@@ -117,7 +91,11 @@ def _share_verdict(answer: Any) -> str | None:
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_direction_verdict,
+    verdict=numbers(
+        dict(zip(("first", "second"), DIRECTION, strict=True)),
+        mistakes=DIRECTION_MISTAKES,
+        otherwise="v_1 = g_1 + (3/2) g_2 and v_2 = g_2 + (3/17) g_1; then add.",
+    ),
     praise="Both tasks agree with it: the dot products are 12.5 and 1.47.",
     hints=(
         "The dot product is −3, the squared lengths are 17 and 2.",
@@ -136,7 +114,11 @@ answer = (v1 + v2).tolist()
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_weights_verdict,
+    verdict=numbers(
+        dict(zip(("first", "second"), WEIGHTS, strict=True)),
+        mistakes=WEIGHT_MISTAKES,
+        otherwise="The weights are 1 − K_12 / K_11 and 1 − K_12 / K_22.",
+    ),
     praise="The second gradient is half as long, and gets the larger weight.",
     hints=("1 − K_12 / K_11 for the first one.", "1 + 1/4 and 1 + 1/1."),
     solution_code="answer = [1 + 1 / 4, 1 + 1 / 1]",
