@@ -26,7 +26,11 @@ ANATOMY = (
     ("a question before its answer", "markdown", r"before you run the next cell"),
     ("the idea with its formula", "markdown", r"\$\$"),
     ("an assert that it equals the package's version", "code", r"assert .*(\bequal\(| == )"),
-    ("a widget", "code", r"(Sampler|Trainer|Tuner|Mixer|Viewer|Fader|Stepper|Compass|Race)\("),
+    (
+        "a widget",
+        "code",
+        r"(Sampler|Trainer|Tuner|Mixer|Viewer|Fader|Stepper|Compass|Race|Lab|Explorer|Recorder)\(",
+    ),
     ("an experiment over the seeds", "code", r"seed=profile\.seeds"),
     ("exercises", "markdown", r"^## exercises"),
     ("what to remember", "markdown", r"^## what to remember"),

@@ -1,4 +1,4 @@
-"""Grids of training runs, over seeds and settings."""
+"""Training runs in memory, and grids of them."""
 
 from __future__ import annotations
 
