@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torchjd import aggregation
 from torchjd.autojac import jac_to_grad, mtl_backward
 
-from mtl_tutorial.architectures import HardSharing
+from mtl_tutorial.architectures import HardSharing, LeNet
 from mtl_tutorial.balancing import (
     MGDA,
     DynamicWeightAverage,
@@ -40,23 +40,6 @@ from mtl_tutorial.experiments import seeded
 from mtl_tutorial.tasks import Task, accuracy, task_losses
 
 Backward = Callable[[dict[str, Tensor], HardSharing, Tensor], object]
-
-
-class LeNet(nn.Module):
-    """Convolutions 1 → 10 → 20 (5x5), each with 2x2 max-pool and ReLU; linear 320 → 50, ReLU."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out_features = 50
-        self.layers = nn.Sequential(
-            *(nn.Conv2d(1, 10, 5), nn.MaxPool2d(2), nn.ReLU()),
-            *(nn.Conv2d(10, 20, 5), nn.MaxPool2d(2), nn.ReLU()),
-            *(nn.Flatten(), nn.Linear(320, 50), nn.ReLU()),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Give the features of each image."""
-        return self.layers(images)
 
 
 def ours(balancer) -> Backward:

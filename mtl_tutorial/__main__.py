@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from mtl_tutorial import __version__
 from mtl_tutorial.commands import UsageError
 
+# Said here, and not looked up, so that --help needs no torch.
+DATA = "two_digits (default), two_fashion, located_digits, seen_and_heard"
+ARCHITECTURE = "single_task, hard_sharing (default), cross_stitch, mtan"
+BALANCER = (
+    "equal (default), uncertainty, dwa, gradnorm, gradient_norm_weights, pcgrad, mgda, cagrad, "
+    "imtl_g, upgrad, nash_mtl; all of them: all; or fixed weights, such as left=0.5,right=1.5"
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code (0 done, 1 failed, 2 asked for the impossible)."""
@@ -54,6 +62,45 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--force", action="store_true", help="all, out of date or not")
     build.set_defaults(run=_build)
+
+    train = commands.add_parser(
+        "train",
+        help="run a grid of trainings, here or on a cluster",
+        description="Run a grid of trainings and print its table. What is in the results folder "
+        "already is not run again; stopped at any time, the same command goes on.",
+    )
+    many = {"nargs": "+", "metavar": "NAME"}
+    train.add_argument("--data", default=["two_digits"], help=DATA, **many)
+    train.add_argument(
+        "--architecture", dest="architectures", default=["hard_sharing"], help=ARCHITECTURE, **many
+    )
+    train.add_argument("--balancer", dest="balancers", default=["equal"], help=BALANCER, **many)
+    train.add_argument(
+        "--learning-rate",
+        dest="learning_rates",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="RATE",
+        help="the data set's own if left out",
+    )
+    train.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="SEED")
+    train.add_argument(
+        "--search-seeds",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="SEED",
+        help="choose rates and weights by validation on these seeds first, one for each method",
+    )
+    train.add_argument("--profile", default="quick", help="quick (default) or full")
+    train.add_argument("--epochs", type=int, help="those of the profile if left out")
+    train.add_argument("--device", default="cpu", help="cpu (default), cuda, ...")
+    train.add_argument("--workers", type=int, default=1, help="processes at a time (default 1)")
+    train.add_argument("--backend", default="local", help="local (default) or dask")
+    train.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
+    train.add_argument("--results", metavar="FOLDER", help="runs/PROFILE if left out")
+    train.set_defaults(run=_train)
     return parser
 
 
@@ -79,6 +126,12 @@ def _build(names: list[str], force: bool) -> int:
     from mtl_tutorial.commands.build import build
 
     return build(names, force=force)
+
+
+def _train(**arguments) -> int:
+    from mtl_tutorial.commands.train import train
+
+    return train(**arguments)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mtl_tutorial.balancing import Balancer, task_gradients
 from mtl_tutorial.tasks import Batch, Task, task_losses
@@ -203,6 +205,44 @@ def gradient_geometry(
     return GradientGeometry(weighted, (units @ units.T).cpu())
 
 
+def layer_cosines(
+    model: nn.Module, tasks: Iterable[Task], batch: Batch
+) -> dict[str, dict[str, float]]:
+    """Measure where in the shared part of a network two tasks pull apart.
+
+    For each weight matrix or kernel W that is shared, cos(∇_W L_i, ∇_W L_j); 0 where one of the
+    two is zero. The gradients are those of evaluation mode, as in `gradient_geometry`.
+
+    Returns:
+        By ``"i, j"``, the names of two tasks, the cosines by the name of W; under ``"all"``, that
+        of all shared parameters together.
+
+    Raises:
+        ValueError: as `gradient_geometry`.
+    """
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    shared = model.shared_parameters()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    jacobian = task_gradients(losses, shared)
+    columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
+    parts = {
+        names[id(parameter)].removesuffix(".weight"): part
+        for parameter, part in zip(shared, columns, strict=True)
+        if parameter.ndim > 1
+    } | {"all": jacobian}
+    pairs = list(itertools.combinations(range(len(losses)), 2))
+    values = [
+        F.cosine_similarity(part[i], part[j], dim=0) for i, j in pairs for part in parts.values()
+    ]
+    rows = torch.stack(values).view(len(pairs), len(parts)).tolist()
+    labels = list(losses)
+    return {
+        f"{labels[i]}, {labels[j]}": dict(zip(parts, row, strict=True))
+        for (i, j), row in zip(pairs, rows, strict=True)
+    }
+
+
 class History:
     """The records of a training run, and scores taken on the way."""
 
@@ -251,19 +291,33 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
     Raises:
         OSError: where the folder can't be written.
     """
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     content = io.BytesIO()  # torch.save to a file hides the reason why it can't be written
     torch.save({name: part.state_dict() for name, part in parts.items()}, content)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content.getbuffer())
-        os.replace(draft, path)
+        write_whole(path, content.getbuffer())
     except OSError as error:
         raise OSError(
-            f"checkpoint folder {path.parent} can't be written ({error.strerror}); "
+            f"checkpoint folder {Path(path).parent} can't be written ({error.strerror}); "
             f"the run goes on in memory, save it to another folder"
         ) from error
+
+
+def write_whole(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: a reader, or a process that is killed, sees no half of it.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        content: all that it will hold.
+
+    Raises:
+        OSError: where it can't be written; a file that was there is as it was.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        os.replace(draft, path)
     finally:
         try:
             draft.unlink(missing_ok=True)

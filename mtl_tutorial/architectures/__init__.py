@@ -3,7 +3,12 @@
 from mtl_tutorial.architectures.alignment import ContrastiveAlignment, contrastive_loss, recall_at_1
 from mtl_tutorial.architectures.attention import MTAN
 from mtl_tutorial.architectures.cross_stitch import CrossStitch, CrossStitchUnit
-from mtl_tutorial.architectures.encoders import ClassicEncoder, ConvEncoder, VGGEncoder
+from mtl_tutorial.architectures.encoders import (
+    ClassicEncoder,
+    ConvEncoder,
+    LeNet,
+    VGGEncoder,
+)
 from mtl_tutorial.architectures.fusion import (
     Concatenation,
     CrossAttention,
@@ -24,6 +29,7 @@ __all__ = [
     "CrossStitchUnit",
     "FusionNetwork",
     "HardSharing",
+    "LeNet",
     "VGGEncoder",
     "contrastive_loss",
     "recall_at_1",

@@ -70,6 +70,36 @@ class ClassicEncoder(nn.Module):
         return self.layers(images)
 
 
+class LeNet(nn.Module):
+    """The small network of the two-digit experiments in the literature, 22,000 parameters.
+
+    Convolutions 1 → 10 → 20 (5x5, no padding), a 2x2 max-pool and a ReLU after each, linear
+    320 → 50, ReLU.
+
+    Shapes: ``(B, 1, 28, 28)`` to ``(B, 50)``.
+
+    Source: LeCun et al. 1998; in this form Sener & Koltun 2018 (arXiv 1810.04650), without their
+    dropout and with one linear layer a head instead of two.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out_features = 50
+        convolutions = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
+        for convolution in convolutions:  # with few channels, a quarter faster on a CPU
+            convolution.to(memory_format=torch.channels_last)
+        first, second = convolutions
+        self.layers = nn.Sequential(
+            *(first, nn.MaxPool2d(2), nn.ReLU()),
+            *(second, nn.MaxPool2d(2), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(320, 50), nn.ReLU()),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the features of each image."""
+        return self.layers(images)
+
+
 class VGGEncoder(nn.Module):
     """Blocks of two 3x3 convolutions and a 2x2 max-pool, as in VGG.
 

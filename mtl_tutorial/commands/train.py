@@ -1,0 +1,73 @@
+"""Runs a grid of trainings, and prints its table."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.data import DataUnavailableError
+from mtl_tutorial.experiments.catalogue import BALANCERS
+from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
+from mtl_tutorial.experiments.protocol import make_protocol, settings
+from mtl_tutorial.experiments.summary import as_text, best_settings, final_settings, to_frame
+
+
+def train(
+    *,
+    data: Sequence[str],
+    architectures: Sequence[str],
+    balancers: Sequence[str],
+    learning_rates: Sequence[float],
+    seeds: Sequence[int],
+    search_seeds: Sequence[int],
+    profile: str,
+    epochs: int | None,
+    device: str,
+    workers: int,
+    backend: str,
+    scheduler: str | None,
+    results: str | None,
+) -> int:
+    """Run what is not in the results folder yet; print the table. Give the exit code.
+
+    With search seeds, each method's learning rate (and the weights, of fixed ones) is chosen on
+    these seeds by validation, in the folder ``search`` beside the results; only the chosen
+    settings run over ``seeds``.
+
+    Raises:
+        UsageError: for a grid that can't be run.
+    """
+    warnings.showwarning = _say
+    torch.set_num_threads(1)  # the same numbers on any machine; see load_profile
+    try:
+        protocol = make_protocol(profile, epochs=epochs)
+        folder = Path(results) if results else Path("runs") / protocol.profile
+        names = [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
+        where = dict(device=device, workers=workers, backend=backend, scheduler=scheduler)
+        if search_seeds:
+            if shared := set(seeds) & set(search_seeds):
+                raise ValueError(
+                    f"seed {min(shared)} is to be searched with and tested with; a search needs "
+                    f"seeds of its own"
+                )
+            trials = settings(data, architectures, names, learning_rates, search_seeds)
+            found = run_grid(trials, protocol, folder / "search", **where)
+            runs = final_settings(best_settings(found), seeds)
+        else:
+            runs = settings(data, architectures, names, learning_rates, seeds)
+        print(as_text(to_frame(run_grid(runs, protocol, folder, **where))))
+    except (ValueError, OSError, DataUnavailableError) as error:
+        raise UsageError(str(error)) from error
+    except RunFailedError as error:
+        print(f"mtl_tutorial: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"mtl_tutorial: {message}", file=sys.stderr)

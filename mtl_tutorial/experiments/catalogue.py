@@ -1,0 +1,252 @@
+"""What a run is made of: data sets, architectures and balancers by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mtl_tutorial.architectures import (
+    MTAN,
+    Concatenation,
+    ConvEncoder,
+    CrossStitch,
+    FusionNetwork,
+    HardSharing,
+    LeNet,
+    VGGEncoder,
+)
+from mtl_tutorial.balancing import (
+    MGDA,
+    Balancer,
+    DynamicWeightAverage,
+    FixedWeights,
+    FromTorchJD,
+    GradientNormWeights,
+    GradNorm,
+    PCGrad,
+    UncertaintyWeights,
+)
+from mtl_tutorial.data import Scenes, located_digits, seen_and_heard, two_digits
+from mtl_tutorial.profiles import check_choice
+from mtl_tutorial.tasks import Task
+
+STITCH_RATE = 100  # times the networks' rate, for cross-stitch units trained with SGD
+
+
+class SingleTaskNetworks(nn.Module):
+    """A whole network for each task: nothing is shared.
+
+    Args:
+        networks: by task name; each answers this task alone.
+    """
+
+    def __init__(self, networks: dict[str, HardSharing]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleDict(networks)
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Give the prediction of each task by its name."""
+        return {name: network(inputs)[name] for name, network in self.networks.items()}
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """None."""
+        return []
+
+    def task_parameters(self, name: str) -> list[nn.Parameter]:
+        """All parameters of the task's own network."""
+        return list(self.networks[name].parameters())
+
+
+Tasks = Sequence[Task]
+Encoders = Callable[[], nn.Module]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Where scenes come from, and how networks are trained on them.
+
+    Args:
+        scenes: ``scenes(split, digits=..., sound=..., device=...)``.
+        digits: the source of digits in the full profile; the quick one takes the embedded ones.
+        networks: by the name of an architecture, from the tasks to a network.
+        optimizer: ``"sgd"`` (momentum 0.9) or ``"adam"``.
+        learning_rate: where a run names none.
+    """
+
+    scenes: Callable[..., Scenes]
+    digits: str
+    networks: dict[str, Callable[[Tasks], nn.Module]]
+    optimizer: str
+    learning_rate: float
+
+
+def _networks(encoder: Encoders) -> dict[str, Callable[[Tasks], nn.Module]]:
+    """The architectures for images, with an encoder for those that can have any."""
+    return {
+        "hard_sharing": lambda tasks: HardSharing(encoder(), tasks),
+        "cross_stitch": lambda tasks: CrossStitch([encoder() for _ in tasks], tasks),
+        "mtan": lambda tasks: MTAN(VGGEncoder(), tasks),
+        "single_task": lambda tasks: SingleTaskNetworks(
+            {task.name: HardSharing(encoder(), [task]) for task in tasks}
+        ),
+    }
+
+
+def _fusion(tasks: Tasks) -> FusionNetwork:
+    encoders = {"image": ConvEncoder(8, 32), "sound": ConvEncoder(8, 32, size=32)}
+    return FusionNetwork(encoders, Concatenation(2, 32), tasks)
+
+
+def _without_sound(make: Callable[..., Scenes]) -> Callable[..., Scenes]:
+    return lambda split, *, digits, sound, device: make(split, digits=digits, device=device)
+
+
+DATA_SETS = {
+    "two_digits": DataSet(_without_sound(two_digits), "mnist", _networks(LeNet), "sgd", 0.05),
+    "two_fashion": DataSet(_without_sound(two_digits), "fashion", _networks(LeNet), "sgd", 0.05),
+    "located_digits": DataSet(
+        _without_sound(located_digits), "mnist", _networks(ConvEncoder), "adam", 2e-3
+    ),
+    "seen_and_heard": DataSet(
+        seen_and_heard,
+        "mnist",
+        {
+            "hard_sharing": _fusion,
+            "single_task": lambda tasks: SingleTaskNetworks(
+                {task.name: _fusion([task]) for task in tasks}
+            ),
+        },
+        "adam",
+        2e-3,
+    ),
+}
+ARCHITECTURES = ("single_task", "hard_sharing", "cross_stitch", "mtan")
+
+
+def _torchjd(name: str, **options) -> Balancer:
+    from torchjd import aggregation  # slow to import
+
+    return FromTorchJD(getattr(aggregation, name)(**options))
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a balancer can be made from."""
+
+    tasks: tuple[Task, ...]
+    steps_per_epoch: int
+    generator: Generator
+
+
+BALANCERS: dict[str, Callable[[Making], Balancer]] = {
+    "equal": lambda making: FixedWeights(),
+    "uncertainty": lambda making: UncertaintyWeights(making.tasks),
+    "dwa": lambda making: DynamicWeightAverage(making.steps_per_epoch),
+    "gradnorm": lambda making: GradNorm(),
+    "gradient_norm_weights": lambda making: GradientNormWeights(),
+    "pcgrad": lambda making: PCGrad(making.generator),
+    "mgda": lambda making: MGDA(),
+    "cagrad": lambda making: _torchjd("CAGrad", c=0.5),
+    "imtl_g": lambda making: _torchjd("IMTLG"),
+    "upgrad": lambda making: _torchjd("UPGrad"),
+    "nash_mtl": lambda making: _torchjd("NashMTL", n_tasks=len(making.tasks)),
+}
+
+
+def parse_weights(balancer: str) -> dict[str, float] | None:
+    """Read fixed weights, written ``"left=0.5,right=1.5"``; None for the name of a balancer.
+
+    Raises:
+        ValueError: where a weight is no number.
+    """
+    if "=" not in balancer:
+        return None
+    weights = {}
+    for part in balancer.split(","):
+        name, _, value = part.partition("=")
+        try:
+            weights[name.strip()] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"fixed weights are written like 'left=0.5,right=1.5', got {balancer!r}"
+            ) from None
+    return weights
+
+
+def method_of(balancer: str) -> str:
+    """The method that a balancer belongs to: its name, or ``"fixed"`` for chosen weights."""
+    return "fixed" if "=" in balancer else balancer
+
+
+def make_balancer(name: str, making: Making) -> Balancer:
+    """Make a balancer from its name, or from fixed weights as in `parse_weights`.
+
+    Raises:
+        ValueError: for an unknown name, weights that are not those of the tasks, or a balancer
+            whose library is not installed.
+    """
+    if (weights := parse_weights(name)) is not None:
+        tasks = [task.name for task in making.tasks]
+        if sorted(weights) != sorted(tasks):
+            raise ValueError(
+                f"fixed weights must name each of the tasks {', '.join(tasks)} once, got {name!r}"
+            )
+        return FixedWeights(weights)
+    try:
+        return BALANCERS[check_choice("balancer", name, BALANCERS)](making)
+    except ImportError as error:
+        raise ValueError(
+            f"balancer {name!r} needs a library that is not here: "
+            f"python -m pip install 'mtl_tutorial[zoo]' ({error})"
+        ) from error
+
+
+def make_network(data: str, architecture: str, tasks: Tasks) -> nn.Module:
+    """Make a network for a data set, from the names of both.
+
+    Raises:
+        ValueError: for an unknown name, or an architecture that is not for these inputs.
+    """
+    check_choice("architecture", architecture, ARCHITECTURES)
+    networks = DATA_SETS[check_choice("data set", data, DATA_SETS)].networks
+    if architecture not in networks:
+        raise ValueError(
+            f"architecture {architecture!r} can't take the inputs of data set {data!r}; "
+            f"use one of {', '.join(networks)}"
+        )
+    return networks[architecture](tasks)
+
+
+def make_optimizer(data: str, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    """Make the data set's optimizer.
+
+    Cross-stitch units learn at 100 times the rate with SGD, as in Misra et al. 2016, and at the
+    same rate with Adam.
+    """
+    units = list(model.units.parameters()) if isinstance(model, CrossStitch) else []
+    others = [p for p in model.parameters() if all(p is not unit for unit in units)]
+    if DATA_SETS[data].optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    groups = [{"params": others}]
+    if units:
+        groups.append({"params": units, "lr": STITCH_RATE * learning_rate})
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9)
+
+
+@functools.lru_cache(maxsize=2)  # the runs of a process are mostly on one data set
+def load_scenes(data: str, digits: str, sound: str, device: str) -> dict[str, Scenes]:
+    """Give the scenes of a data set by split; loaded once in a process.
+
+    Raises:
+        ValueError: for an unknown name or device.
+        DataUnavailableError: where the files can't be had.
+    """
+    scenes = DATA_SETS[check_choice("data set", data, DATA_SETS)].scenes
+    return {
+        split: scenes(split, digits=digits, sound=sound, device=device)
+        for split in ("train", "validation", "test")
+    }

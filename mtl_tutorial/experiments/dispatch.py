@@ -1,0 +1,170 @@
+"""Runs a grid: here, in several processes, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from tqdm.auto import tqdm
+
+from mtl_tutorial.experiments.execute import execute
+from mtl_tutorial.experiments.protocol import Protocol, Setting
+from mtl_tutorial.experiments.store import ResultsFolder
+from mtl_tutorial.profiles import check_choice, resolve_device
+
+BACKENDS = ("local", "dask")
+PATIENCE = 10  # seconds in which a scheduler has to answer
+
+
+class RunFailedError(RuntimeError):
+    """Some runs of a grid failed; the results of the others are kept."""
+
+
+def run_grid(
+    settings: Sequence[Setting],
+    protocol: Protocol,
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    workers: int = 1,
+    backend: str = "local",
+    scheduler: str | None = None,
+) -> list[dict[str, Any]]:
+    """Give the results of all runs; those that are not in the folder yet are run first.
+
+    A result is written as soon as its run has ended. An unfinished run leaves a checkpoint from
+    its last epoch, from which the next call goes on.
+
+    Args:
+        settings: the runs.
+        protocol: what they have in common.
+        folder: for results and checkpoints. Workers on other machines resume runs only where
+            they see the same folder.
+        device: where each run computes.
+        workers: processes at a time; with more than one, each has one thread. With Dask, the
+            cluster decides.
+        backend: ``"local"`` or ``"dask"``.
+        scheduler: address of the Dask scheduler.
+
+    Returns:
+        Results in the order of the settings; see `execute`.
+
+    Raises:
+        ValueError: for a folder that is in use or belongs to another grid, a device or backend
+            that is not there, or a scheduler that can't be reached.
+        RunFailedError: naming the first run that failed, after all the others have ended.
+        OSError: where results can't be written.
+    """
+    resolve_device(device)
+    check_choice("backend", backend, BACKENDS)
+    if workers < 1:
+        raise ValueError(f"workers must be a whole number from 1 on, got {workers}")
+    if (backend == "dask") != (scheduler is not None):
+        raise ValueError("the backend 'dask' and the address of a scheduler go together")
+    with ResultsFolder(folder, protocol).opened() as store:
+        results = {setting: store.finished(setting) for setting in settings}
+        left = [setting for setting, result in results.items() if result is None]
+        failures: dict[Setting, str] = {}
+        total = len(results) * protocol.epochs
+        with tqdm(total=total, unit="epoch", desc=f"{len(results)} runs") as bar:
+            bar.update((len(results) - len(left)) * protocol.epochs)
+            for setting, result, failure in _outcomes(
+                left, store, device, workers, backend, scheduler, bar
+            ):
+                if failure:
+                    failures[setting] = failure
+                else:
+                    results[setting] = result
+                    store.write(setting, result)
+        if failures:
+            setting, text = next(iter(failures.items()))
+            raise RunFailedError(
+                f"{len(failures)} of {len(settings)} runs failed, the first of them {setting}; "
+                f"all others are kept. Its error:\n{text}"
+            )
+        return [results[setting] for setting in settings]
+
+
+Outcome = tuple[Setting, dict[str, Any] | None, str]
+
+
+def _outcomes(
+    left: list[Setting],
+    store: ResultsFolder,
+    device: str,
+    workers: int,
+    backend: str,
+    scheduler: str | None,
+    bar: tqdm,
+) -> Iterator[Outcome]:
+    """Run what is left, and give each outcome as soon as it is there."""
+    jobs = [(setting, store.protocol, device, store.checkpoint_path(setting)) for setting in left]
+    if backend == "local" and min(workers, len(jobs)) <= 1:
+        for job in jobs:
+            yield attempt(*job, on_epoch=_counter(bar))
+        return
+    with _parallel(backend, workers, scheduler) as parallel:
+        for outcome in parallel(joblib.delayed(attempt)(*job, threads=1) for job in jobs):
+            bar.update(store.protocol.epochs)
+            yield outcome
+
+
+def _counter(bar: tqdm):
+    done = 0
+
+    def count(epoch: int) -> None:
+        nonlocal done
+        bar.update(epoch - done)
+        done = epoch
+
+    return count
+
+
+@contextlib.contextmanager
+def _parallel(backend: str, workers: int, scheduler: str | None) -> Iterator[joblib.Parallel]:
+    if backend == "local":
+        yield joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
+        return
+    with _client(scheduler), joblib.parallel_config(backend="dask"):
+        yield joblib.Parallel(return_as="generator_unordered", batch_size=1)
+
+
+def _client(scheduler: str):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ValueError(
+            "the backend 'dask' needs Dask: python -m pip install 'mtl_tutorial[cluster]'"
+        ) from error
+    try:
+        return Client(scheduler, timeout=PATIENCE)
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"the Dask scheduler at {scheduler} can't be reached within {PATIENCE} s "
+            f"({type(error).__name__}); start one with 'dask scheduler', and give its address, "
+            f"such as tcp://127.0.0.1:8786"
+        ) from error
+
+
+def attempt(
+    setting: Setting,
+    protocol: Protocol,
+    device: str,
+    checkpoint: Path,
+    *,
+    threads: int | None = None,
+    on_epoch=None,
+) -> Outcome:
+    """Execute a run; give its setting, and its result or the text of its error."""
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        result = execute(setting, protocol, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
+    except Exception:  # one run that fails must not end the others
+        return setting, None, traceback.format_exc(limit=-3)
+    return setting, result, ""

@@ -1,0 +1,371 @@
+"""One run, from its setting to its result; stopped at any epoch, it goes on to the same numbers."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtl_tutorial import __version__
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.catalogue import (
+    Making,
+    SingleTaskNetworks,
+    load_scenes,
+    make_balancer,
+    make_network,
+    make_optimizer,
+)
+from mtl_tutorial.experiments.protocol import Protocol, Setting
+from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.store import FORMAT, rounded, set_aside
+from mtl_tutorial.profiles import resolve_device
+from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.training import (
+    NonFiniteLossError,
+    Score,
+    evaluate,
+    fit,
+    gradient_geometry,
+    layer_cosines,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+LIBRARIES = ("torch", "torchvision", "torchjd")
+LOOK_AT = 256  # validation scenes on which gradients are measured after an epoch
+PART = 1000  # scenes that are scored at once
+Report = Callable[[int], None]
+
+
+def execute(
+    setting: Setting,
+    protocol: Protocol,
+    *,
+    device: str = "cpu",
+    checkpoint: str | Path | None = None,
+    on_epoch: Report | None = None,
+) -> dict[str, Any]:
+    """Train and test one network.
+
+    Args:
+        device: where scenes and network live.
+        checkpoint: a file that is written after every epoch. Where it is there already, the run
+            goes on from it, to the numbers of a run that was never stopped. One that is damaged
+            is set aside, and the run starts anew.
+        on_epoch: is told the number of every epoch that is done, from 1.
+
+    Returns:
+        ``setting`` and ``protocol``; ``provenance``; ``curves``, a list over epochs by quantity
+        and task; ``best_epoch`` and ``test``, by task, the scores of the best validation epoch's
+        network; ``diverged``, None or why the run ended early (then ``test`` is None). Numbers
+        have five digits.
+
+    Raises:
+        ValueError: for a setting that can't be run.
+        DataUnavailableError: where the digits can't be had.
+    """
+    place = resolve_device(device)
+    scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place))
+    with seeded(setting.seed), torch.random.fork_rng(_cuda_devices(place)):
+        run = _Run(setting, protocol, scenes, place)
+        if checkpoint is not None and Path(checkpoint).exists():
+            run = run.resumed(Path(checkpoint))
+        try:
+            while run.state.epoch < protocol.epochs:
+                run.train_epoch()
+                if checkpoint is not None:
+                    run.save(Path(checkpoint))
+                if on_epoch is not None:
+                    on_epoch(run.state.epoch)
+        except NonFiniteLossError as error:
+            run.state.diverged = f"epoch {run.state.epoch + 1}: {str(error).partition(';')[0]}"
+        return run.result()
+
+
+def _cuda_devices(place: torch.device) -> list[int]:
+    return [place.index or 0] if place.type == "cuda" else []
+
+
+@dataclass
+class _State:
+    """What a run has reached; all of it but the network, its optimizer and its balancer."""
+
+    generators: dict[str, torch.Generator]
+    place: torch.device
+    epoch: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    diverged: str | None = None
+    curves: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        randomness = {name: g.get_state() for name, g in self.generators.items()}
+        randomness["torch"] = torch.get_rng_state()
+        if self.place.type == "cuda":
+            randomness["cuda"] = torch.cuda.get_rng_state(self.place)
+        return {
+            "epoch": self.epoch,
+            "seconds": [self.seconds, self.cpu_seconds],
+            "curves": json.dumps(self.curves),
+            "best": self.best,
+            "randomness": randomness,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, (self.seconds, self.cpu_seconds) = state["epoch"], state["seconds"]
+        self.curves, self.best = json.loads(state["curves"]), state["best"]
+        randomness = dict(state["randomness"])
+        torch.set_rng_state(randomness.pop("torch"))
+        if (cuda := randomness.pop("cuda", None)) is not None:
+            torch.cuda.set_rng_state(cuda, self.place)
+        for name, generator in self.generators.items():
+            generator.set_state(randomness[name])
+
+
+class _Run:
+    """A network in training, and what it trains and is measured on."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        protocol: Protocol,
+        scenes: dict[str, Scenes],
+        place: torch.device,
+    ) -> None:
+        self.setting, self.protocol, self.scenes, self.place = setting, protocol, scenes, place
+        self.tasks: tuple[Task, ...] = scenes["train"].tasks
+        self.steps = math.ceil(len(scenes["train"]) / protocol.batch_size)
+        generators = {
+            "scenes": torch.Generator(place).manual_seed(setting.seed),
+            "balancer": torch.Generator().manual_seed(setting.seed),
+        }
+        self.state = _State(generators, place)
+        self.model = make_network(setting.data, setting.architecture, self.tasks).to(place)
+        self.optimizer = make_optimizer(setting.data, self.model, setting.learning_rate)
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.balancer = make_balancer(
+            setting.balancer, Making(self.tasks, self.steps, generators["balancer"])
+        )
+        fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
+        self.validation = scenes["validation"].draw(protocol.held_out, fresh)
+
+    def parts(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "balancer": self.balancer,
+            "progress": self.state,
+        }
+
+    def resumed(self, checkpoint: Path) -> _Run:
+        """This run as its checkpoint left it; a new one where the checkpoint is damaged."""
+        try:
+            load_checkpoint(checkpoint, **self.parts())
+        except ValueError as error:
+            set_aside(checkpoint, str(error))
+            torch.manual_seed(self.setting.seed)
+            return _Run(self.setting, self.protocol, self.scenes, self.place)
+        return self
+
+    def save(self, checkpoint: Path) -> None:
+        try:
+            save_checkpoint(checkpoint, **self.parts())
+        except OSError as error:
+            warnings.warn(str(error), stacklevel=2)
+
+    def train_epoch(self) -> None:
+        state = self.state
+        factor = self.protocol.rate_factor(state.epoch)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = factor * rate
+        batches = self.scenes["train"].epoch(self.protocol.batch_size, state.generators["scenes"])
+        names = [task.name for task in self.tasks]
+        losses: Tensor | float = 0.0
+        weights = dict.fromkeys(names, 0.0)
+        start, cpu_start = time.perf_counter(), time.process_time()
+        for record in fit(
+            self.model, self.tasks, batches, self.balancer, self.optimizer, self.steps
+        ):
+            losses = losses + torch.stack([record.losses[name] for name in names])
+            for name in names:
+                weights[name] += record.weights[name]
+        means = (losses / self.steps).tolist()  # also waits for a GPU
+        state.seconds += time.perf_counter() - start
+        state.cpu_seconds += time.process_time() - cpu_start
+        self._measure(
+            dict(zip(names, means, strict=True)),
+            {name: weight / self.steps for name, weight in weights.items()},
+        )
+        state.epoch += 1
+
+    def _measure(self, losses: dict[str, float], weights: dict[str, float]) -> None:
+        scores = score(self.model, self.tasks, self.validation)
+        curves = self.state.curves
+        for name, values in (
+            ("training loss", losses),
+            ("weight", weights),
+            ("validation loss", {task: s.loss for task, s in scores.items()}),
+            ("validation metric", {task: s.metric for task, s in scores.items()}),
+        ):
+            for task, value in values.items():
+                curves.setdefault(name, {}).setdefault(task, []).append(value)
+        if self.model.shared_parameters():
+            few = parts_of(self.validation, LOOK_AT)[0]
+            for task, norm in gradient_geometry(self.model, self.tasks, few).norms.items():
+                curves.setdefault("gradient norm", {}).setdefault(task, []).append(norm)
+            cosines = curves.setdefault("cosine", {})
+            for pair, by_layer in layer_cosines(self.model, self.tasks, few).items():
+                for layer, cosine in by_layer.items():
+                    cosines.setdefault(pair, {}).setdefault(layer, []).append(cosine)
+        self._keep_best({task: s.metric for task, s in scores.items()})
+
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        """Keep the network of the best epoch; with a network a task, of each task's best."""
+        alone = isinstance(self.model, SingleTaskNetworks)
+        groups = [[name] for name in metrics] if alone else [list(metrics)]
+        for names in groups:
+            value = sum(metrics[name] for name in names) / len(names)
+            best = self.state.best.get(",".join(names))
+            if best is None or value > best["value"]:
+                network = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
+                self.state.best[",".join(names)] = {
+                    "value": value,
+                    "epoch": self.state.epoch + 1,
+                    "network": network,
+                }
+
+    def result(self) -> dict[str, Any]:
+        state = self.state
+        test, epochs = None, {}
+        if state.diverged is None:
+            fresh = torch.Generator(self.place).manual_seed(1)
+            scenes = self.scenes["test"]
+            held_out = scenes.draw(max(len(scenes), self.protocol.held_out), fresh)
+            test = {}
+            for group, best in state.best.items():
+                self.model.load_state_dict(best["network"])
+                names = group.split(",")
+                chosen = [task for task in self.tasks if task.name in names]
+                for name, found in score(self.model, chosen, held_out).items():
+                    test[name], epochs[name] = found._asdict(), best["epoch"]
+        return rounded(
+            {
+                "format": FORMAT,
+                "setting": asdict(self.setting),
+                "protocol": asdict(self.protocol),
+                "provenance": provenance(self.place)
+                | {
+                    "training_seconds": state.seconds,
+                    "cpu_seconds": state.cpu_seconds,
+                    "peak_memory_mb": peak_memory(self.place),
+                    "parameters": sum(p.numel() for p in self.model.parameters()),
+                },
+                "curves": state.curves,
+                "best_epoch": epochs,
+                "test": test,
+                "diverged": state.diverged,
+            }
+        ) | {"setting": asdict(self.setting)}  # its learning rate in full
+
+
+def parts_of(batch: Batch, size: int) -> list[Batch]:
+    """Split a batch into smaller ones."""
+    inputs = batch.inputs
+    split = {name: target.split(size) for name, target in batch.targets.items()}
+    if isinstance(inputs, Tensor):
+        pieces = inputs.split(size)
+    else:
+        by_name = {name: x.split(size) for name, x in inputs.items()}
+        pieces = [
+            dict(zip(by_name, part, strict=True)) for part in zip(*by_name.values(), strict=True)
+        ]
+    return [
+        Batch(piece, {name: parts[i] for name, parts in split.items()})
+        for i, piece in enumerate(pieces)
+    ]
+
+
+def score(model: nn.Module, tasks: tuple[Task, ...] | list[Task], batch: Batch) -> dict[str, Score]:
+    """Score a model as `evaluate`, on parts of a batch, so that little memory is needed."""
+    found = [(len(part), evaluate(model, tasks, part)) for part in parts_of(batch, PART)]
+    return {
+        task.name: Score(
+            *(
+                sum(count * scores[task.name][i] for count, scores in found) / len(batch)
+                for i in range(2)
+            )
+        )
+        for task in tasks
+    }
+
+
+def provenance(place: torch.device) -> dict[str, Any]:
+    """Say what made a result: versions, the commit where there is one, the device, the day."""
+    name = platform.machine()
+    if place.type == "cuda":
+        name = torch.cuda.get_device_name(place)
+    return {
+        "mtl_tutorial": __version__,
+        "python": platform.python_version(),
+        **{library: _version(library) for library in LIBRARIES},
+        "commit": _commit(),
+        "device": f"{place.type} ({name})",
+        "threads": torch.get_num_threads(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+
+
+@functools.cache
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+@functools.cache
+def _commit() -> str | None:
+    """The commit of the checkout that the package lies in, with a plus where it has changes."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    try:
+        changed = "+" if git("status", "--porcelain", "--untracked-files=no", ".") else ""
+        return git("rev-parse", "--short=12", "HEAD") + changed
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def peak_memory(place: torch.device) -> float | None:
+    """Most memory used so far, in MB: of tensors on a GPU; on the CPU of the whole process."""
+    if place.type == "cuda":
+        return torch.cuda.max_memory_allocated(place) / 1e6
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,0 +1,183 @@
+"""A folder of results: one small file a run, whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from mtl_tutorial.experiments.protocol import Protocol, Setting
+from mtl_tutorial.training import write_whole
+
+FORMAT = 1
+GRID = "grid.json"
+NEEDED = ("format", "setting", "protocol", "provenance", "curves", "test")
+
+
+class ResultsFolder:
+    """Results of the runs of one protocol, and checkpoints of those that are not finished.
+
+    ``grid.json`` holds the protocol, ``NAME.json`` the result of a run, ``checkpoints/NAME.pt``
+    where an unfinished one stands. A file that is damaged is renamed to ``….damaged``.
+
+    Args:
+        folder: is made where it is missing.
+        protocol: that of the runs.
+    """
+
+    def __init__(self, folder: str | Path, protocol: Protocol) -> None:
+        self.folder, self.protocol = Path(folder), protocol
+
+    @contextmanager
+    def opened(self) -> Iterator[ResultsFolder]:
+        """Hold the folder for this process, so that no other one writes into it.
+
+        Raises:
+            ValueError: where another process holds it, or it has runs of another protocol.
+            OSError: where it can't be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.folder / ".lock")
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ValueError(
+                f"results folder {self.folder} is in use by another process; wait until it has "
+                f"ended, or name another folder"
+            ) from None
+        except OSError as error:
+            raise OSError(
+                f"results folder {self.folder} can't be written ({error.strerror}); "
+                f"name another folder"
+            ) from error
+        try:
+            self._claim()
+            yield self
+        finally:
+            lock.release()
+
+    def _claim(self) -> None:
+        own = {"format": FORMAT, **asdict(self.protocol)}
+        path = self.folder / GRID
+        if not path.exists():
+            write_whole(path, _as_json(own))
+            return
+        try:
+            there = dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError:
+            set_aside(path)
+            write_whole(path, _as_json(own))
+            return
+        if different := [name for name in own if there.get(name) != own[name]]:
+            name = different[0]
+            raise ValueError(
+                f"results folder {self.folder} belongs to another grid: its {name} is "
+                f"{there.get(name)!r}, and this one's is {own[name]!r}; name another folder"
+            )
+
+    def result_path(self, setting: Setting) -> Path:
+        """The file of a run's result."""
+        return self.folder / f"{setting}.json"
+
+    def checkpoint_path(self, setting: Setting) -> Path:
+        """The file of an unfinished run's checkpoint."""
+        return self.folder / "checkpoints" / f"{setting}.pt"
+
+    def finished(self, setting: Setting) -> dict[str, Any] | None:
+        """Give a run's result, where it has one; a damaged one is set aside."""
+        path = self.result_path(setting)
+        if not path.exists():
+            return None
+        try:
+            result = read_result(path)
+            if result["setting"] != asdict(setting):
+                raise ValueError("it is of another run")
+        except ValueError as error:
+            set_aside(path, str(error))
+            return None
+        return result
+
+    def write(self, setting: Setting, result: dict[str, Any]) -> None:
+        """Keep a run's result, and drop its checkpoint.
+
+        Raises:
+            OSError: where it can't be written; the checkpoint is kept.
+        """
+        path = self.result_path(setting)
+        try:
+            write_whole(path, _as_json(result))
+        except OSError as error:
+            raise OSError(
+                f"result {path} can't be written ({error.strerror}); its checkpoint is kept: make "
+                f"room and run the same command again"
+            ) from error
+        self.checkpoint_path(setting).unlink(missing_ok=True)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read the result of a run.
+
+    Raises:
+        ValueError: where the file is damaged.
+    """
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except ValueError as error:  # also for bytes that are no text
+        raise ValueError(f"it can't be read: {error}") from error
+    if not isinstance(result, dict) or (missing := [n for n in NEEDED if n not in result]):
+        raise ValueError(f"it has no {missing[0]!r}" if isinstance(result, dict) else "no object")
+    if result["format"] != FORMAT:
+        raise ValueError(f"its format is {result['format']!r}, and not {FORMAT}")
+    return result
+
+
+def read_results(folder: str | Path) -> list[dict[str, Any]]:
+    """Read all results in a folder, in the order of their names.
+
+    Raises:
+        ValueError: where there are none, or one is damaged.
+    """
+    paths = sorted(path for path in Path(folder).glob("*.json") if path.name != GRID)
+    if not paths:
+        raise ValueError(f"there are no results in {folder}; run 'python -m mtl_tutorial train'")
+    results = []
+    for path in paths:
+        try:
+            results.append(read_result(path))
+        except ValueError as error:
+            raise ValueError(f"result {path} is damaged ({error}); delete it") from error
+    return results
+
+
+def set_aside(path: Path, reason: str = "it can't be read") -> Path:
+    """Rename a damaged file, so that what it was to hold is made again; warn, naming it."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    warnings.warn(f"{path} is damaged ({reason}); set aside as {aside.name}", stacklevel=2)
+    return aside
+
+
+def rounded(value: Any) -> Any:
+    """Give a result with floats of five significant digits; NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    return value
+
+
+def _as_json(value: dict) -> bytes:
+    return (json.dumps(value, indent=None, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
