@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,16 +23,13 @@ def train(
     data: Sequence[str],
     architectures: Sequence[str],
     balancers: Sequence[str],
-    learning_rates: Sequence[float],
-    seeds: Sequence[int],
-    search_seeds: Sequence[int],
-    profile: str,
-    epochs: int | None,
-    device: str,
-    workers: int,
-    backend: str,
-    scheduler: str | None,
-    results: str | None,
+    learning_rates: Sequence[float] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    search_seeds: Sequence[int] = (),
+    profile: str = "quick",
+    epochs: int | None = None,
+    results: str | None = None,
+    **where: Any,
 ) -> int:
     """Run what is not in the results folder yet; print the table. Give the exit code.
 
@@ -39,28 +37,34 @@ def train(
     these seeds by validation, in the folder ``search`` beside the results; only the chosen
     settings run over ``seeds``.
 
+    Args:
+        balancers: names, fixed weights, or ``"all"``.
+        results: the folder; left out, ``runs/PROFILE``.
+        where: ``device``, ``workers``, ``backend``, ``scheduler``, as for `run_grid`.
+
     Raises:
         UsageError: for a grid that can't be run.
     """
-    warnings.showwarning = _say
     torch.set_num_threads(1)  # the same numbers on any machine; see load_profile
+    names = [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
     try:
-        protocol = make_protocol(profile, epochs=epochs)
-        folder = Path(results) if results else Path("runs") / protocol.profile
-        names = [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
-        where = dict(device=device, workers=workers, backend=backend, scheduler=scheduler)
-        if search_seeds:
-            if shared := set(seeds) & set(search_seeds):
-                raise ValueError(
-                    f"seed {min(shared)} is to be searched with and tested with; a search needs "
-                    f"seeds of its own"
-                )
-            trials = settings(data, architectures, names, learning_rates, search_seeds)
-            found = run_grid(trials, protocol, folder / "search", **where)
-            runs = final_settings(best_settings(found), seeds)
-        else:
-            runs = settings(data, architectures, names, learning_rates, seeds)
-        print(as_text(to_frame(run_grid(runs, protocol, folder, **where))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = _say
+            protocol = make_protocol(profile, epochs=epochs)
+            folder = Path(results) if results else Path("runs") / protocol.profile
+            axes = data, architectures, names
+            runs = settings(*axes, learning_rates, seeds)
+            if search_seeds:
+                if shared := set(seeds) & set(search_seeds):
+                    raise ValueError(
+                        f"seed {min(shared)} can't be searched and tested with; "
+                        f"a search needs seeds of its own"
+                    )
+                trials = settings(*axes, learning_rates, search_seeds)
+                found = run_grid(trials, protocol, folder / "search", **where)
+                runs = final_settings(best_settings(found), seeds)
+            print(as_text(to_frame(run_grid(runs, protocol, folder, **where))))
     except (ValueError, OSError, DataUnavailableError) as error:
         raise UsageError(str(error)) from error
     except RunFailedError as error:

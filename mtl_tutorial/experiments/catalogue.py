@@ -71,6 +71,7 @@ class DataSet:
 
     Args:
         scenes: ``scenes(split, digits=..., sound=..., device=...)``.
+        tasks: their names.
         digits: the source of digits in the full profile; the quick one takes the embedded ones.
         networks: by the name of an architecture, from the tasks to a network.
         optimizer: ``"sgd"`` (momentum 0.9) or ``"adam"``.
@@ -78,6 +79,7 @@ class DataSet:
     """
 
     scenes: Callable[..., Scenes]
+    tasks: tuple[str, ...]
     digits: str
     networks: dict[str, Callable[[Tasks], nn.Module]]
     optimizer: str
@@ -105,14 +107,25 @@ def _without_sound(make: Callable[..., Scenes]) -> Callable[..., Scenes]:
     return lambda split, *, digits, sound, device: make(split, digits=digits, device=device)
 
 
+BY_SIDE = ("left", "right")
 DATA_SETS = {
-    "two_digits": DataSet(_without_sound(two_digits), "mnist", _networks(LeNet), "sgd", 0.05),
-    "two_fashion": DataSet(_without_sound(two_digits), "fashion", _networks(LeNet), "sgd", 0.05),
+    "two_digits": DataSet(
+        _without_sound(two_digits), BY_SIDE, "mnist", _networks(LeNet), "sgd", 0.05
+    ),
+    "two_fashion": DataSet(
+        _without_sound(two_digits), BY_SIDE, "fashion", _networks(LeNet), "sgd", 0.05
+    ),
     "located_digits": DataSet(
-        _without_sound(located_digits), "mnist", _networks(ConvEncoder), "adam", 2e-3
+        _without_sound(located_digits),
+        ("digit", "box", "mask"),
+        "mnist",
+        _networks(ConvEncoder),
+        "adam",
+        2e-3,
     ),
     "seen_and_heard": DataSet(
         seen_and_heard,
+        ("digit", "speaker", "match", "sum"),
         "mnist",
         {
             "hard_sharing": _fusion,
@@ -157,24 +170,22 @@ BALANCERS: dict[str, Callable[[Making], Balancer]] = {
 }
 
 
-def parse_weights(balancer: str) -> dict[str, float] | None:
+def fixed_weights(balancer: str, tasks: Sequence[str]) -> FixedWeights | None:
     """Read fixed weights, written ``"left=0.5,right=1.5"``; None for the name of a balancer.
 
     Raises:
-        ValueError: where a weight is no number.
+        ValueError: where a weight is no number, is negative or not finite, or the weights are not
+            those of the tasks.
     """
     if "=" not in balancer:
         return None
-    weights = {}
-    for part in balancer.split(","):
-        name, _, value = part.partition("=")
-        try:
-            weights[name.strip()] = float(value)
-        except ValueError:
-            raise ValueError(
-                f"fixed weights are written like 'left=0.5,right=1.5', got {balancer!r}"
-            ) from None
-    return weights
+    pairs = [part.partition("=")[::2] for part in balancer.split(",")]
+    if sorted(name for name, _ in pairs) != sorted(tasks):
+        raise ValueError(
+            f"fixed weights must name each of the tasks {', '.join(tasks)} once, such as "
+            f"{','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
+        )
+    return FixedWeights(dict(pairs))
 
 
 def method_of(balancer: str) -> str:
@@ -183,19 +194,15 @@ def method_of(balancer: str) -> str:
 
 
 def make_balancer(name: str, making: Making) -> Balancer:
-    """Make a balancer from its name, or from fixed weights as in `parse_weights`.
+    """Make a balancer from its name, or from fixed weights as in `fixed_weights`.
 
     Raises:
         ValueError: for an unknown name, weights that are not those of the tasks, or a balancer
             whose library is not installed.
     """
-    if (weights := parse_weights(name)) is not None:
-        tasks = [task.name for task in making.tasks]
-        if sorted(weights) != sorted(tasks):
-            raise ValueError(
-                f"fixed weights must name each of the tasks {', '.join(tasks)} once, got {name!r}"
-            )
-        return FixedWeights(weights)
+    tasks = [task.name for task in making.tasks]
+    if (fixed := fixed_weights(name, tasks)) is not None:
+        return fixed
     try:
         return BALANCERS[check_choice("balancer", name, BALANCERS)](making)
     except ImportError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +70,24 @@ def run_grid(
         results = {setting: store.finished(setting) for setting in settings}
         left = [setting for setting, result in results.items() if result is None]
         failures: dict[Setting, str] = {}
-        total = len(results) * protocol.epochs
-        with tqdm(total=total, unit="epoch", desc=f"{len(results)} runs") as bar:
+        with (
+            _parallel(min(workers, len(left)), backend, scheduler if left else None) as parallel,
+            tqdm(total=len(results) * protocol.epochs, unit="epoch") as bar,
+        ):
             bar.update((len(results) - len(left)) * protocol.epochs)
-            for setting, result, failure in _outcomes(
-                left, store, device, workers, backend, scheduler, bar
-            ):
+            for setting, result, failure in _outcomes(left, store, device, parallel, bar):
                 if failure:
                     failures[setting] = failure
                 else:
                     results[setting] = result
                     store.write(setting, result)
-        if failures:
-            setting, text = next(iter(failures.items()))
-            raise RunFailedError(
-                f"{len(failures)} of {len(settings)} runs failed, the first of them {setting}; "
-                f"all others are kept. Its error:\n{text}"
-            )
-        return [results[setting] for setting in settings]
+    if failures:
+        setting, text = next(iter(failures.items()))
+        raise RunFailedError(
+            f"{len(failures)} of {len(settings)} runs failed, the first of them {setting}; "
+            f"all others are kept. Its error:\n{text}"
+        )
+    return [results[setting] for setting in settings]
 
 
 Outcome = tuple[Setting, dict[str, Any] | None, str]
@@ -97,24 +97,21 @@ def _outcomes(
     left: list[Setting],
     store: ResultsFolder,
     device: str,
-    workers: int,
-    backend: str,
-    scheduler: str | None,
+    parallel: joblib.Parallel | None,
     bar: tqdm,
 ) -> Iterator[Outcome]:
     """Run what is left, and give each outcome as soon as it is there."""
     jobs = [(setting, store.protocol, device, store.checkpoint_path(setting)) for setting in left]
-    if backend == "local" and min(workers, len(jobs)) <= 1:
+    if parallel is None:
         for job in jobs:
             yield attempt(*job, on_epoch=_counter(bar))
         return
-    with _parallel(backend, workers, scheduler) as parallel:
-        for outcome in parallel(joblib.delayed(attempt)(*job, threads=1) for job in jobs):
-            bar.update(store.protocol.epochs)
-            yield outcome
+    for outcome in parallel(joblib.delayed(attempt)(*job, threads=1) for job in jobs):
+        bar.update(store.protocol.epochs)
+        yield outcome
 
 
-def _counter(bar: tqdm):
+def _counter(bar: tqdm) -> Callable[[int], None]:
     done = 0
 
     def count(epoch: int) -> None:
@@ -126,12 +123,18 @@ def _counter(bar: tqdm):
 
 
 @contextlib.contextmanager
-def _parallel(backend: str, workers: int, scheduler: str | None) -> Iterator[joblib.Parallel]:
-    if backend == "local":
-        yield joblib.Parallel(workers, return_as="generator_unordered", batch_size=1)
-        return
-    with _client(scheduler), joblib.parallel_config(backend="dask"):
-        yield joblib.Parallel(return_as="generator_unordered", batch_size=1)
+def _parallel(
+    workers: int, backend: str, scheduler: str | None
+) -> Iterator[joblib.Parallel | None]:
+    """Give what runs jobs at the same time; None where this process does them all."""
+    options = {"return_as": "generator_unordered", "batch_size": 1}
+    if scheduler is not None:
+        with _client(scheduler), joblib.parallel_config(backend="dask"):
+            yield joblib.Parallel(**options)
+    elif backend == "local" and workers > 1:
+        yield joblib.Parallel(workers, **options)
+    else:
+        yield None
 
 
 def _client(scheduler: str):
@@ -158,7 +161,7 @@ def attempt(
     checkpoint: Path,
     *,
     threads: int | None = None,
-    on_epoch=None,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Execute a run; give its setting, and its result or the text of its error."""
     if threads:

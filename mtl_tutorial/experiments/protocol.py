@@ -11,9 +11,9 @@ from mtl_tutorial.experiments.catalogue import (
     ARCHITECTURES,
     BALANCERS,
     DATA_SETS,
+    fixed_weights,
     make_network,
     method_of,
-    parse_weights,
 )
 from mtl_tutorial.profiles import check_choice
 
@@ -88,7 +88,7 @@ class Setting:
     def __post_init__(self) -> None:
         check_choice("data set", self.data, DATA_SETS)
         check_choice("architecture", self.architecture, ARCHITECTURES)
-        if parse_weights(self.balancer) is None:
+        if fixed_weights(self.balancer, DATA_SETS[self.data].tasks) is None:
             check_choice("balancer", self.balancer, BALANCERS)
         if self.architecture not in DATA_SETS[self.data].networks:
             make_network(self.data, self.architecture, ())  # says why not

@@ -1,0 +1,222 @@
+"""Grids: what is finished is not run again, whoever runs it, and whatever is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import joblib
+import pytest
+from test_execute import numbers
+from test_lab import wait_until
+
+from mtl_tutorial.__main__ import main
+from mtl_tutorial.experiments import dispatch
+from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
+from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
+
+PROTOCOL = Protocol("quick", epochs=2, batch_size=256, held_out=64)
+RUNS = settings(["two_digits"], ["hard_sharing"], ["equal", "pcgrad"], [0.05], [0, 1])
+TRAIN = [sys.executable, "-m", "mtl_tutorial", "train"]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> list[dict]:
+    """The results of the grid, run one after the other."""
+    return list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path_factory.mktemp("one"))))
+
+
+def test_results_come_in_the_order_of_the_settings(expected) -> None:
+    assert [Setting(**result["setting"]) for result in expected] == RUNS
+
+
+def test_workers_give_the_same_numbers(expected, tmp_path) -> None:
+    found = run_grid(RUNS, PROTOCOL, tmp_path, workers=2)
+    assert list(map(numbers, found)) == expected
+    assert {path.name for path in tmp_path.glob("*.json")} == {
+        "grid.json",
+        *(f"{run}.json" for run in RUNS),
+    }
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_what_is_finished_is_not_run_again(expected, tmp_path, monkeypatch) -> None:
+    run_grid(RUNS[:2], PROTOCOL, tmp_path)
+    ran = []
+    original = dispatch.attempt
+
+    def remember(setting, *arguments, **options):
+        ran.append(setting)
+        return original(setting, *arguments, **options)
+
+    monkeypatch.setattr(dispatch, "attempt", remember)
+    assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+    assert ran == RUNS[2:]
+    assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+    assert ran == RUNS[2:]
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_kept(expected, tmp_path, monkeypatch) -> None:
+    original = dispatch.execute
+
+    def breaks_once(setting, *arguments, **options):
+        if setting == RUNS[1]:
+            raise ZeroDivisionError("a wheel came off")
+        return original(setting, *arguments, **options)
+
+    monkeypatch.setattr(dispatch, "execute", breaks_once)
+    with pytest.raises(RunFailedError) as caught:
+        run_grid(RUNS, PROTOCOL, tmp_path)
+    assert f"1 of 4 runs failed, the first of them {RUNS[1]}" in str(caught.value)
+    assert "a wheel came off" in str(caught.value)
+    monkeypatch.setattr(dispatch, "execute", original)
+    assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"workers": 0}, "workers must be a whole number from 1 on, got 0"),
+        ({"backend": "daks"}, "did you mean 'dask'"),
+        ({"backend": "dask"}, "the address of a scheduler go together"),
+        ({"scheduler": "tcp://127.0.0.1:1"}, "the address of a scheduler go together"),
+        ({"device": "abacus"}, "device must be a name that torch knows"),
+    ],
+)
+def test_a_place_that_is_not_there_is_refused_before_anything_is_written(
+    options, sentence, tmp_path
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        run_grid(RUNS, PROTOCOL, tmp_path / "results", **options)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
+def test_a_scheduler_that_can_not_be_reached_is_named(address, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(dispatch, "PATIENCE", 1)
+    with pytest.raises(ValueError) as caught:
+        run_grid(RUNS, PROTOCOL, tmp_path, backend="dask", scheduler=address)
+    assert f"the Dask scheduler at {address} can't be reached" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_numbers(tmp_path) -> None:
+    distributed = pytest.importorskip("distributed")
+    protocol = make_protocol("quick", epochs=4)
+    alone = run_grid(RUNS, protocol, tmp_path / "alone")
+    checkpoints = tmp_path / "cluster" / "checkpoints"
+    with distributed.LocalCluster(
+        n_workers=3, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).pid
+        killed = threading.Event()
+
+        def kill() -> None:
+            wait_until(lambda: checkpoints.is_dir() and any(checkpoints.iterdir()), "a checkpoint")
+            os.kill(victim, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+            killed.set()
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        found = run_grid(
+            RUNS,
+            protocol,
+            tmp_path / "cluster",
+            backend="dask",
+            scheduler=cluster.scheduler_address,
+        )
+        killer.join()
+    assert killed.is_set()
+    assert list(map(numbers, found)) == list(map(numbers, alone))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(workers, tmp_path) -> None:
+    seeds, epochs = ["0", "1", "2"], "6"
+    command = [*TRAIN, "--epochs", epochs, "--seeds", *seeds, "--workers", str(workers)]
+    folder = tmp_path / "killed"
+    child = subprocess.Popen(
+        [*command, "--results", str(folder)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(list(folder.glob("two_*.json"))) >= 1, "a first result", 300)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    kept = {path: path.read_bytes() for path in folder.glob("two_*.json")}
+    protocol = make_protocol("quick", epochs=6)
+    grid = settings(["two_digits"], ["hard_sharing"], ["equal"], seeds=range(3))
+    assert len(kept) < len(grid), "it was not killed on the way"
+    found = run_grid(grid, protocol, folder)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert list(map(numbers, found)) == list(
+        map(numbers, run_grid(grid, protocol, tmp_path / "whole"))
+    )
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+
+
+def train(*arguments: str) -> int:
+    return main(["train", *arguments])
+
+
+def test_the_command_prints_a_table_with_intervals(tmp_path, capsys) -> None:
+    folder = str(tmp_path / "results")
+    arguments = ("--epochs", "1", "--balancer", "equal", "mgda", "--seeds", "0", "1")
+    assert train(*arguments, "--results", folder) == 0
+    out = capsys.readouterr().out
+    assert "| hard_sharing | equal |" in out
+    assert "| hard_sharing | mgda |" in out
+    assert out.count("±") == 4
+    assert train(*arguments, "--results", folder) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_a_search_runs_only_what_it_chose_over_the_seeds(tmp_path, capsys) -> None:
+    folder = tmp_path / "results"
+    rates, weights = ["0.01", "0.1"], ["left=1,right=3", "left=3,right=1"]
+    code = train(
+        *("--epochs", "1", "--seeds", "0", "--search-seeds", "7", "--results", str(folder)),
+        *("--balancer", "equal", *weights, "--learning-rate", *rates),
+    )
+    assert code == 0
+    assert len(list((folder / "search").glob("two_*seed7.json"))) == 6
+    assert len(list(folder.glob("two_*seed0.json"))) == 2
+    assert "| hard_sharing | fixed |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", "two_digit"], "did you mean 'two_digits'"),
+        (["--architecture", "mtam"], "did you mean 'mtan'"),
+        (["--balancer", "pcgard"], "did you mean 'pcgrad'"),
+        (["--profile", "fulll"], "did you mean 'full'"),
+        (["--seeds", "1", "2", "--search-seeds", "2"], "seed 2 can't be searched and tested with"),
+        (["--workers", "0"], "workers must be"),
+        (["--device", "cuda:77"], "device 'cuda:77' was asked for"),
+    ],
+)
+def test_the_command_refuses_what_can_not_be_in_one_sentence(
+    arguments, sentence, tmp_path, capsys
+) -> None:
+    assert train(*arguments, "--results", str(tmp_path / "results")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mtl_tutorial: ")
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from mtl_tutorial.__main__ import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,184 @@
+"""A folder of results: whole files, one owner, and what happens to damaged ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting
+from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded
+
+PROTOCOL = PROTOCOLS["quick"]
+RUN = Setting("two_digits", "hard_sharing", "pcgrad", 0.05, 3)
+RESULT = {
+    "format": 1,
+    "setting": {
+        "data": "two_digits",
+        "architecture": "hard_sharing",
+        "balancer": "pcgrad",
+        "learning_rate": 0.05,
+        "seed": 3,
+    },
+    "protocol": {},
+    "provenance": {},
+    "curves": {},
+    "test": None,
+}
+
+
+def test_a_result_that_was_written_is_finished(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path / "new", PROTOCOL).opened() as store:
+        assert store.finished(RUN) is None
+        store.write(RUN, RESULT)
+        assert store.finished(RUN) == RESULT
+        assert store.finished(replace(RUN, seed=4)) is None
+    assert read_results(tmp_path / "new") == [RESULT]
+
+
+def test_a_result_takes_the_place_of_its_checkpoint(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        checkpoint = store.checkpoint_path(RUN)
+        checkpoint.parent.mkdir()
+        checkpoint.write_text("half-way")
+        store.write(RUN, RESULT)
+        assert not checkpoint.exists()
+
+
+def test_a_folder_of_another_grid_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened():
+        pass
+    before = (tmp_path / "grid.json").read_bytes()
+    other = ResultsFolder(tmp_path, replace(PROTOCOL, epochs=7))
+    with pytest.raises(ValueError) as caught, other.opened():
+        pass
+    assert "belongs to another grid: its epochs is 20, and this one's is 7" in str(caught.value)
+    assert (tmp_path / "grid.json").read_bytes() == before
+    with ResultsFolder(tmp_path, PROTOCOL).opened():
+        pass
+
+
+HOLD = """
+import sys
+from mtl_tutorial.experiments.protocol import PROTOCOLS
+from mtl_tutorial.experiments.store import ResultsFolder
+with ResultsFolder(sys.argv[1], PROTOCOLS["quick"]).opened():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_that_another_process_holds_is_refused_until_that_ends(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ValueError) as caught, ResultsFolder(tmp_path, PROTOCOL).opened():
+            pass
+        assert "is in use by another process" in str(caught.value)
+    finally:
+        holder.kill()
+        holder.communicate()
+    with ResultsFolder(tmp_path, PROTOCOL).opened():  # one that was killed holds nothing
+        pass
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "can't be read"),
+        (b'{"format": 1', "can't be read"),
+        (b"\xff\xfe", "can't be read"),
+        (b"[1]", "no object"),
+        (b'{"format": 1}', "has no 'setting'"),
+        (json.dumps(RESULT | {"format": 9}).encode(), "its format is 9, and not 1"),
+        (json.dumps(RESULT).replace("null", "NaN").encode(), "NaN is no number"),
+        (json.dumps(RESULT).replace('"seed": 3', '"seed": 4').encode(), "it is of another run"),
+    ],
+)
+def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        path = store.result_path(RUN)
+        path.write_bytes(content)
+        with pytest.warns(UserWarning) as warned:
+            assert store.finished(RUN) is None
+        (said,) = [str(warning.message) for warning in warned]
+        assert path.name in said and reason in said
+        assert not path.exists()
+        assert path.with_name(f"{path.name}.damaged").read_bytes() == content
+        store.write(RUN, RESULT)
+    assert read_results(tmp_path) == [RESULT]
+
+
+def test_a_damaged_description_of_the_grid_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text("{")
+    with (
+        pytest.warns(UserWarning, match="set aside as grid.json.damaged"),
+        ResultsFolder(tmp_path, PROTOCOL).opened(),
+    ):
+        assert json.loads((tmp_path / "grid.json").read_text())["epochs"] == 20
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError) as caught:
+        with ResultsFolder(tmp_path / "file" / "results", PROTOCOL).opened():
+            pass
+    assert "can't be written" in str(caught.value)
+    assert "name another folder" in str(caught.value)
+
+
+LIMITED = """
+import json, resource, sys
+from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting
+from mtl_tutorial.experiments.store import ResultsFolder
+result = json.loads(sys.argv[2])
+run = Setting(**result["setting"])
+with ResultsFolder(sys.argv[1], PROTOCOLS["quick"]).opened() as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    try:
+        store.write(run, result)
+    except OSError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of file size are POSIX's")
+def test_a_full_disk_leaves_no_half_of_a_result_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    checkpoint = ResultsFolder(tmp_path, PROTOCOL).checkpoint_path(RUN)
+    checkpoint.parent.mkdir()
+    checkpoint.write_text("half-way")
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path), json.dumps(RESULT)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "can't be written (File too large); its checkpoint is kept: make room" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"grid.json", ".lock", "checkpoints"}
+    assert checkpoint.read_text() == "half-way"
+
+
+def test_no_results_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there are no results in .*; run 'python -m"):
+        read_results(tmp_path)
+
+
+def test_a_damaged_result_among_others_is_named_when_all_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match=r"x\.json is damaged .*; delete it"):
+        read_results(tmp_path)
+
+
+def test_numbers_are_kept_to_five_digits_and_what_is_no_number_is_nothing() -> None:
+    given = {"a": [1.23456789, 123456.789, 2], "b": (float("nan"), float("-inf")), "c": "x"}
+    assert rounded(given) == {"a": [1.2346, 123460.0, 2], "b": [None, None], "c": "x"}

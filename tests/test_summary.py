@@ -1,0 +1,175 @@
+"""Means, intervals and comparisons of results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from mtl_tutorial.experiments.protocol import Setting
+from mtl_tutorial.experiments.summary import (
+    as_text,
+    best_settings,
+    comparisons,
+    final_settings,
+    holm,
+    interval,
+    means,
+    to_frame,
+    validation_score,
+)
+
+
+def result(balancer="equal", seed=0, *, rate=0.1, architecture="hard_sharing", curves, test=None):
+    """A result as `execute` gives it."""
+    return {
+        "setting": {
+            "data": "two_digits",
+            "architecture": architecture,
+            "balancer": balancer,
+            "learning_rate": rate,
+            "seed": seed,
+        },
+        "curves": {"validation metric": dict(zip(("left", "right"), curves, strict=True))},
+        "test": test and {t: {"loss": 1.0, "metric": m} for t, m in test.items()},
+        "diverged": None if test else "epoch 1",
+        "provenance": {
+            "device": "cpu (x)",
+            "training_seconds": 9.0,
+            "cpu_seconds": 2.0,
+            "peak_memory_mb": 5.0,
+        },
+    }
+
+
+FLAT = ([0.5], [0.5])
+
+
+def test_the_validation_score_is_that_of_the_best_common_epoch() -> None:
+    curves = ([0.1, 0.9, 0.4], [0.8, 0.2, 0.6])
+    tested = {"left": 0.5, "right": 0.5}
+    assert validation_score(result(curves=curves, test=tested)) == pytest.approx(0.55)
+    alone = result(curves=curves, test=tested, architecture="single_task")
+    assert validation_score(alone) == pytest.approx(0.85)
+    assert validation_score(result(curves=curves)) == -np.inf
+
+
+def test_a_search_picks_one_setting_a_method_by_its_mean_over_seeds() -> None:
+    scores = {
+        ("equal", 0.1): (0.5, 0.7),
+        ("equal", 0.2): (0.9, 0.2),
+        ("pcgrad", 0.1): (0.1, 0.1),
+        ("left=1,right=2", 0.1): (0.3, 0.3),
+        ("left=2,right=1", 0.2): (0.4, 0.4),
+    }
+    results = [
+        result(balancer, seed, rate=rate, curves=([value], [value]), test={"left": 1, "right": 1})
+        for (balancer, rate), values in scores.items()
+        for seed, value in enumerate(values, start=100)
+    ]
+    best = best_settings(results)
+    assert [(s.balancer, s.learning_rate) for s in best] == [
+        ("equal", 0.1),
+        ("pcgrad", 0.1),
+        ("left=2,right=1", 0.2),
+    ]
+    assert [s.seed for s in final_settings(best[:1], [7, 8])] == [7, 8]
+    assert final_settings(best[:1], [7])[0] == Setting(
+        "two_digits", "hard_sharing", "equal", 0.1, 7
+    )
+
+
+def test_a_setting_that_diverged_is_not_picked() -> None:
+    good = result(rate=0.1, curves=FLAT, test={"left": 0.2, "right": 0.2})
+    assert best_settings([result(rate=9.0, curves=FLAT), good])[0].learning_rate == 0.1
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=9))
+def test_the_interval_is_students(values) -> None:
+    mean, low, high = interval(values)
+    assert mean == pytest.approx(np.mean(values), abs=1e-9)
+    if np.std(values) > 1e-6:
+        expected = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        assert (low, high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_an_interval_checked_by_hand() -> None:
+    # n = 4, x̄ = 2, s = √(10/3), t = 3.1824
+    assert interval([0, 1, 3, 4]) == pytest.approx((2, -0.9052, 4.9052), abs=1e-4)
+
+
+def test_one_value_has_no_interval() -> None:
+    mean, low, high = interval([3.0])
+    assert mean == 3.0
+    assert np.isnan(low) and np.isnan(high)
+
+
+def test_holms_correction_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]).tolist() == pytest.approx([1.0, 1.0])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holms_correction_keeps_the_order_and_lies_between_nothing_and_bonferroni(p) -> None:
+    adjusted = holm(p)
+    assert (adjusted >= np.array(p) - 1e-12).all()
+    assert (adjusted <= np.minimum(1, len(p) * np.array(p)) + 1e-12).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= -1e-12).all()
+
+
+def test_holms_correction_leaves_out_what_is_no_number() -> None:
+    found = holm([0.02, np.nan, 0.5])
+    assert found[[0, 2]].tolist() == pytest.approx([0.04, 0.5])
+    assert np.isnan(found[1])
+
+
+def table(left: dict[str, list[float]]) -> pd.DataFrame:
+    """Results of methods over seeds; right is always 0.5."""
+    return to_frame(
+        result(name, seed, curves=FLAT, test={"left": value, "right": 0.5 + seed / 100})
+        for name, values in left.items()
+        for seed, value in enumerate(values)
+    )
+
+
+def test_a_comparison_is_paired_by_seed() -> None:
+    equal, pcgrad = [0.1, 0.5, 0.9], [0.12, 0.53, 0.92]
+    found = comparisons(table({"equal": equal, "pcgrad": pcgrad})).set_index("task")
+    assert found.loc["left", "difference"] == pytest.approx(np.mean([0.02, 0.03, 0.02]))
+    assert found.loc["left", "p"] == pytest.approx(stats.ttest_rel(pcgrad, equal).pvalue)
+    assert np.isnan(found.loc["right", "p"])  # no difference at all
+    assert found.loc["left", "p_corrected"] == pytest.approx(found.loc["left", "p"])
+
+
+def test_all_comparisons_of_a_data_set_are_corrected_together() -> None:
+    frame = table({"equal": [0.1, 0.2, 0.3], "mgda": [0.2, 0.25, 0.4], "dwa": [0.1, 0.3, 0.2]})
+    found = comparisons(frame).query("task == 'left'")
+    assert found["p_corrected"].tolist() == pytest.approx(holm(found["p"]).tolist())
+
+
+def test_a_run_that_diverged_is_left_out_of_means_and_counted() -> None:
+    runs = [
+        result("equal", 0, curves=FLAT, test={"left": 0.4, "right": 0.5}),
+        result("equal", 1, curves=FLAT, test={"left": 0.6, "right": 0.5}),
+        result("equal", 2, curves=FLAT),
+    ]
+    found = means(to_frame(runs)).set_index("task")
+    assert found.loc["left", "mean"] == pytest.approx(0.5)
+    assert found.loc["left", "runs"] == 2
+    assert found.loc["left", "seconds"] == 2.0
+
+
+def test_the_text_has_a_row_a_method_and_marks_what_differs() -> None:
+    steps = np.arange(5) / 1000
+    text = as_text(table({"equal": 0.5 + steps, "pcgrad": 0.6 + 1.1 * steps, "dwa": 0.5 + steps}))
+    rows = {line.split(" | ")[1]: line for line in text.splitlines()[2:]}
+    assert "60.2 ± 0.2+" in rows["pcgrad"]
+    assert "50.2 ± 0.2 |" in rows["equal"]
+    assert "50.2 ± 0.2 |" in rows["dwa"]
+
+
+def test_the_text_says_diverged_where_no_run_is_left() -> None:
+    assert "diverged" in as_text(to_frame([result("equal", 0, curves=FLAT)]))
