@@ -307,6 +307,27 @@ def test_a_gradient_that_is_not_finite_is_named_and_fills_nothing(make):
     assert all(p.grad is None for p in model.parameters())
 
 
+@every_balancer
+def test_a_loss_computed_under_no_grad_is_named_fills_nothing_and_is_forgotten(make):
+    tasks = several(2)
+    balancer = make(tasks)
+    before = balancer.state_dict()
+    model, losses = model_and_losses(tasks)
+    losses["task1"] = losses["task1"].detach()
+    with pytest.raises(ValueError, match="'task1' depends on no trained parameter.*no_grad"):
+        balancer.backward(losses, model)
+    assert all(p.grad is None for p in model.parameters())
+    assert repr(balancer.state_dict()) == repr(before)
+
+
+@every_balancer
+def test_no_loss_at_all_is_refused(make):
+    tasks = several(2)
+    model, _ = model_and_losses(tasks)
+    with pytest.raises(ValueError, match=r"at least|losses for \[\]"):
+        make(tasks).backward({}, model)
+
+
 @pytest.mark.parametrize("thing", [aggregation.UPGrad, "UPGrad", None, torch.nn.Linear(1, 1)])
 def test_what_is_no_aggregator_is_refused(thing):
     with pytest.raises(ValueError, match="aggregator must be one of TorchJD's"):

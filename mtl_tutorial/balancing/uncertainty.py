@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtl_tutorial.balancing.base import backward_weighted_sum
 from mtl_tutorial.tasks import Task
 
 SCALE = {"regression": 0.5, "classification": 1.0}  # of e^{−s} L
@@ -65,7 +66,8 @@ class UncertaintyWeights:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, give the λ_i, then take a step on s.
 
         Raises:
-            ValueError: where the losses are not those of the tasks.
+            ValueError: where the losses are not those of the tasks, or as
+                `backward_weighted_sum`.
         """
         if losses.keys() != self._scale.keys():
             raise ValueError(
@@ -73,7 +75,7 @@ class UncertaintyWeights:
                 f"losses for {list(losses)}"
             )
         used = self.weights
-        sum(used[name] * losses[name] for name in used).backward()
+        backward_weighted_sum(losses, used)
         values = torch.stack([losses[name].detach() for name in used]).float().cpu()
         # ∂L/∂s_i = 1/2 − c_i e^{−s_i} L_i
         self._log_variances.grad = 0.5 - torch.tensor(list(used.values())) * values
