@@ -84,12 +84,12 @@ class Normalised(nn.Module):
         return self.layers(images)
 
 
-def model_and_losses(tasks, encoder=lambda: ConvEncoder(2), *, seed=0, device="cpu"):
+def model_and_losses(tasks, encoder=lambda: ConvEncoder(2), *, seed=0, **to):
     with seeded(seed) as generator:
-        model = HardSharing(encoder(), tasks).to(device)
+        model = HardSharing(encoder(), tasks).to(**to)
         digits = SCENES.draw(16, generator)
-        outputs = model(digits.inputs.to(device))
-    target = digits.targets["digit"].to(device)
+        outputs = model(digits.inputs.to(**to))
+    target = digits.targets["digit"].to(outputs["task0"].device)
     return model, task_losses(outputs, {task.name: target for task in tasks}, tasks)
 
 
@@ -187,6 +187,37 @@ def test_autocast_losses_are_balanced(make, device):
         model, losses = model_and_losses(tasks, device=device)
     make(tasks).backward(losses, model)
     assert all(p.grad.dtype == p.dtype and p.grad.isfinite().all() for p in model.parameters())
+
+
+@every_balancer
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_backward_pass_inside_autocast_gives_the_same(make, device):
+    tasks = several(3)
+    found = []
+    for inside in (False, True):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            model, losses = model_and_losses(tasks, device=device)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=inside):
+            weights = make(tasks).backward(losses, model)
+        found.append((weights, [p.grad for p in model.parameters()]))
+    (outside, expected), (inside, gradients) = found
+    assert inside == pytest.approx(outside)
+    assert all(map(torch.allclose, gradients, expected))
+
+
+@every_balancer
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1, 3000])  # squared norms above 65504 overflow in float16
+def test_a_half_precision_model_is_balanced_as_a_double_one(make, dtype, scale):
+    tasks = several(3)
+    found = []
+    for precision in (torch.double, dtype):
+        model, losses = model_and_losses(tasks, dtype=precision)
+        losses = {name: scale * loss for name, loss in losses.items()}
+        found.append(make(tasks).backward(losses, model))
+        assert all(p.grad.dtype == precision for p in model.parameters())
+        assert all(p.grad.isfinite().all() for p in model.parameters())
+    assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
 @every_balancer

@@ -92,18 +92,21 @@ def backward_weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, fl
     sum(weights[name] * loss for name, loss in losses.items()).backward()
 
 
-def add_gradients(pairs: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
-    """Add a gradient to ``.grad`` of each parameter, as ``backward`` does."""
-    for parameter, gradient in pairs:
+def fill_gradients(
+    model: nn.Module, direction: Tensor, own_gradients: Iterable[tuple[nn.Parameter, Tensor]]
+) -> None:
+    """Add to ``.grad``, as ``backward`` does: a direction for θ, and each task's own gradients.
+
+    Args:
+        model: knows its ``shared_parameters()``.
+        direction: for ``trained(model.shared_parameters())``, flattened, shape ``(P,)``.
+        own_gradients: as `split_gradients` gives them.
+    """
+    shared = trained(model.shared_parameters())
+    parts = direction.split([parameter.numel() for parameter in shared])
+    pairs = [(p, part.view_as(p).to(p.dtype)) for p, part in zip(shared, parts, strict=True)]
+    for parameter, gradient in (*pairs, *own_gradients):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def unflatten(
-    direction: Tensor, parameters: Sequence[nn.Parameter]
-) -> list[tuple[nn.Parameter, Tensor]]:
-    """Pair each parameter with its part of a flat direction, shape ``(P,)``."""
-    parts = direction.split([parameter.numel() for parameter in parameters])
-    return [(p, part.view_as(p)) for p, part in zip(parameters, parts, strict=True)]
 
 
 def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
