@@ -13,6 +13,7 @@ from mtl_tutorial.balancing.base import (
     check_finite,
     check_graphs,
     check_several,
+    shared_parameters,
     trained,
 )
 
@@ -177,9 +178,11 @@ def layer_gradient_norms(losses: Mapping[str, Tensor], model: nn.Module) -> list
     """Give ‖∇_W L_i‖ of each task, with W the weight of the last shared layer; the graph is kept.
 
     Raises:
-        ValueError: where W is frozen, or a loss has no graph or does not reach it.
+        ValueError: where the model shares no parameter, W is frozen, or a loss has no graph or does
+            not reach it.
     """
     check_graphs(losses)
+    shared_parameters(model)
     layer = model.last_shared_layer()
     weight = [parameter for parameter in trained(layer.parameters()) if parameter.ndim > 1]
     if not weight:
