@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.balancing import Balancer, task_gradients
-from mtl_tutorial.tasks import Batch, Task, task_losses
+from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
 
 CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look waits for it
 
@@ -77,11 +77,13 @@ def fit(
         steps: number of steps.
 
     Raises:
-        ValueError: where a task has no prediction, no target, or a loss that is not a scalar.
+        ValueError: where there is no task, two have one name, or one has no prediction, no target,
+            or a loss that is not a scalar.
         NonFiniteLossError: where a loss is NaN or infinite. On the CPU the step that would have
             used it is not made; on a GPU it is found at most 64 steps later.
     """
     tasks = tuple(tasks)
+    unique_names(tasks)
     unchecked: list[StepRecord] = []
     for step, batch in zip(range(1, steps + 1), data, strict=False):
         model.train()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("exercise_answers")  # its failures show what a learner was told
+
 # One thread, here and in every kernel started from here, as in the quick profile.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
 

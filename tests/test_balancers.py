@@ -84,12 +84,12 @@ class Normalised(nn.Module):
         return self.layers(images)
 
 
-def model_and_losses(tasks, encoder=lambda: ConvEncoder(2), *, seed=0, device="cpu"):
+def model_and_losses(tasks, encoder=lambda: ConvEncoder(2), *, seed=0, **to):
     with seeded(seed) as generator:
-        model = HardSharing(encoder(), tasks).to(device)
+        model = HardSharing(encoder(), tasks).to(**to)
         digits = SCENES.draw(16, generator)
-        outputs = model(digits.inputs.to(device))
-    target = digits.targets["digit"].to(device)
+        outputs = model(digits.inputs.to(**to))
+    target = digits.targets["digit"].to(outputs["task0"].device)
     return model, task_losses(outputs, {task.name: target for task in tasks}, tasks)
 
 
@@ -190,6 +190,37 @@ def test_autocast_losses_are_balanced(make, device):
 
 
 @every_balancer
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_backward_pass_inside_autocast_gives_the_same(make, device):
+    tasks = several(3)
+    found = []
+    for inside in (False, True):
+        with torch.autocast(device, dtype=torch.bfloat16):
+            model, losses = model_and_losses(tasks, device=device)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=inside):
+            weights = make(tasks).backward(losses, model)
+        found.append((weights, [p.grad for p in model.parameters()]))
+    (outside, expected), (inside, gradients) = found
+    assert inside == pytest.approx(outside)
+    assert all(map(torch.allclose, gradients, expected))
+
+
+@every_balancer
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1, 3000])  # squared norms above 65504 overflow in float16
+def test_a_half_precision_model_is_balanced_as_a_double_one(make, dtype, scale):
+    tasks = several(3)
+    found = []
+    for precision in (torch.double, dtype):
+        model, losses = model_and_losses(tasks, dtype=precision)
+        losses = {name: scale * loss for name, loss in losses.items()}
+        found.append(make(tasks).backward(losses, model))
+        assert all(p.grad.dtype == precision for p in model.parameters())
+        assert all(p.grad.isfinite().all() for p in model.parameters())
+    assert found[1] == pytest.approx(found[0], rel=0.05)
+
+
+@every_balancer
 def test_gradients_add_up_as_with_backward(make):
     tasks = several(2)
     model, losses = model_and_losses(tasks)
@@ -284,15 +315,20 @@ def test_a_frozen_encoder_is_refused(make):
     batch = SCENES.draw(4, torch.Generator().manual_seed(0))
     outputs = model(batch.inputs)
     losses = task_losses(outputs, {t.name: batch.targets["digit"] for t in tasks}, tasks)
-    with pytest.raises(ValueError, match=r"frozen|no weight that is trained"):
+    with pytest.raises(ValueError, match="all 6 shared parameters of HardSharing are frozen"):
         make(tasks).backward(losses, model)
 
 
-@surgeons
+class Bare(nn.Flatten):
+    """An encoder with nothing to train."""
+
+    out_features = 784
+
+
+@look_at_gradients
 def test_a_model_that_shares_nothing_is_refused(make):
     tasks = several(2)
-    model, losses = model_and_losses(tasks)
-    model.shared_parameters = list
+    model, losses = model_and_losses(tasks, Bare)
     with pytest.raises(ValueError, match="HardSharing shares no parameter"):
         make(tasks).backward(losses, model)
 
@@ -305,6 +341,27 @@ def test_a_gradient_that_is_not_finite_is_named_and_fills_nothing(make):
     with pytest.raises(ValueError, match="task 'task1' is nan"):
         make(tasks).backward(losses, model)
     assert all(p.grad is None for p in model.parameters())
+
+
+@every_balancer
+def test_a_loss_computed_under_no_grad_is_named_fills_nothing_and_is_forgotten(make):
+    tasks = several(2)
+    balancer = make(tasks)
+    before = balancer.state_dict()
+    model, losses = model_and_losses(tasks)
+    losses["task1"] = losses["task1"].detach()
+    with pytest.raises(ValueError, match="'task1' depends on no trained parameter.*no_grad"):
+        balancer.backward(losses, model)
+    assert all(p.grad is None for p in model.parameters())
+    assert repr(balancer.state_dict()) == repr(before)
+
+
+@every_balancer
+def test_no_loss_at_all_is_refused(make):
+    tasks = several(2)
+    model, _ = model_and_losses(tasks)
+    with pytest.raises(ValueError, match=r"at least|losses for \[\]"):
+        make(tasks).backward({}, model)
 
 
 @pytest.mark.parametrize("thing", [aggregation.UPGrad, "UPGrad", None, torch.nn.Linear(1, 1)])

@@ -194,5 +194,5 @@ def test_task_gradients_leave_gradients_and_graph_for_a_backward_pass():
 def test_a_loss_without_a_graph_is_named():
     model, losses = model_and_losses()
     losses["box"] = losses["box"].detach()
-    with pytest.raises(ValueError, match="'box' depends on no parameter"):
+    with pytest.raises(ValueError, match="'box' depends on no trained parameter"):
         task_gradients(losses, model.shared_parameters())

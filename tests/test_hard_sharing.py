@@ -132,6 +132,12 @@ def test_a_norm_after_the_last_matrix_is_not_the_last_shared_layer(norm):
     assert model.last_shared_layer() is linear
 
 
+def test_an_encoder_without_a_matrix_has_no_last_shared_layer():
+    model = HardSharing(tiny_encoder(nn.BatchNorm1d(5)), (BOX,))
+    with pytest.raises(ValueError, match="Sequential has no layer with a weight matrix"):
+        model.last_shared_layer()
+
+
 def test_an_encoder_may_be_a_single_layer():
     linear = nn.Linear(5, 4)
     assert HardSharing(linear, (BOX,)).last_shared_layer() is linear

@@ -80,3 +80,13 @@ def test_torchjd_gives_the_same(tasks):
         weights = mgda_weights(gramian, tolerance=1e-9, iterations=20_000)
         ours = torch.tensor(weights, dtype=torch.double) @ jacobian
         assert torch.allclose(ours, peer(jacobian), atol=1e-2 * jacobian.norm().item() / tasks)
+
+
+def test_gradients_that_differ_by_little_are_told_apart_in_half_precision():
+    shorter, longer = [1.0, 0.0], [1.0, 2.0**-4]  # ‖longer‖² = 1 + 2⁻⁸ is 1 in bfloat16
+    assert mgda(torch.tensor([longer, shorter], dtype=torch.bfloat16)).tolist() == shorter
+
+
+def test_squares_that_overflow_in_half_precision_do_no_harm():
+    jacobian = torch.tensor([[300.0, 0.0], [-300.0, 2.0]], dtype=torch.half)
+    assert mgda(jacobian).tolist() == pytest.approx(mgda(jacobian.double()).tolist(), abs=0.2)

@@ -169,3 +169,22 @@ def test_three_tasks_may_leave_one_of_them_hurt():
         direction = pcgrad(jacobian, generator=generator)
         hurt += (jacobian @ direction).min() < -1e-3
     assert hurt > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_squares_that_overflow_in_half_precision_do_no_harm(dtype):
+    jacobian = torch.tensor([[300.0, 0.0], [-300.0, 2.0]], dtype=dtype)
+    direction = pcgrad(jacobian)
+    assert direction.dtype == dtype
+    assert direction.tolist() == pytest.approx(pcgrad(jacobian.double()).tolist(), rel=1e-2)
+
+
+def test_no_conflict_is_lost_in_half_precision():
+    for seed in range(100):
+        generator = torch.Generator().manual_seed(seed)
+        jacobian = torch.randn(5, 40, generator=generator).bfloat16()
+        found, expected = (
+            pcgrad(j, generator=torch.Generator().manual_seed(seed)).double()
+            for j in (jacobian, jacobian.double())
+        )
+        assert torch.allclose(found, expected, rtol=2**-8, atol=1e-5), seed

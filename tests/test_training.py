@@ -134,6 +134,12 @@ def test_fit_takes_tasks_from_an_iterator():
     assert all(list(record.losses) == ["kind", "size"] for record in records)
 
 
+@pytest.mark.parametrize("tasks", [(), (SIZE, KIND, SIZE)])
+def test_fit_refuses_no_task_and_two_of_one_name(tasks):
+    with pytest.raises(ValueError, match="tasks must be one or more with different names, got"):
+        next(start(build(), batches(1), tasks=tasks))
+
+
 def test_fit_may_train_some_of_the_tasks_of_a_model():
     model = build()
     before = copy.deepcopy(model.heads["kind"].state_dict())

@@ -74,7 +74,7 @@ def test_the_network_gets_the_weighted_sum():
 
 @pytest.mark.parametrize("tasks", [[], [DIGIT], [DIGIT, DIGIT]])
 def test_fewer_than_two_tasks_or_two_with_one_name_are_refused(tasks):
-    with pytest.raises(ValueError, match="two or more tasks with different names"):
+    with pytest.raises(ValueError, match="two or more with different names"):
         UncertaintyWeights(tasks)
 
 
@@ -94,3 +94,13 @@ def test_a_state_for_other_tasks_is_refused():
     for others in ([DIGIT, BOX], SCENES.tasks[::-1]):
         with pytest.raises(ValueError, match="the state is for the tasks"):
             UncertaintyWeights(others).load_state_dict(state)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_named_fills_nothing_and_is_forgotten(value):
+    balancer = UncertaintyWeights([DIGIT, BOX])
+    theta = torch.ones((), requires_grad=True)
+    with pytest.raises(ValueError, match="loss of task 'box' is (nan|inf)"):
+        balancer.backward({"digit": theta, "box": value * theta}, None)
+    assert theta.grad is None
+    assert balancer.log_variances == {"digit": 0.0, "box": 0.0}

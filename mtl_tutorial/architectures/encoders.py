@@ -170,8 +170,16 @@ def conv_norm_relu(before: int, after: int, kernel: int = 3) -> list[nn.Module]:
 
 
 def last_weighted_layer(network: nn.Module) -> nn.Module:
-    """Give the last layer of a network that has a weight matrix or kernel."""
+    """Give the last layer of a network that has a weight matrix or kernel.
+
+    Raises:
+        ValueError: where there is none.
+    """
     weights = [(layer, getattr(layer, "weight", None)) for layer in network.modules()]
-    return [layer for layer, weight in weights if isinstance(weight, Tensor) and weight.ndim > 1][
-        -1
-    ]
+    layers = [layer for layer, weight in weights if isinstance(weight, Tensor) and weight.ndim > 1]
+    if not layers:
+        raise ValueError(
+            f"{type(network).__name__} has no layer with a weight matrix or kernel; "
+            f"use a network that has one"
+        )
+    return layers[-1]

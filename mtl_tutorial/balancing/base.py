@@ -35,14 +35,14 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -
         Shape ``(T, P)``. The graph is kept, so ``backward`` can follow.
 
     Raises:
-        ValueError: where a loss does not depend on the parameters.
+        ValueError: where a loss has no graph, or does not reach the parameters.
     """
-    return torch.stack(
-        [
-            _flat(name, _gradients(name, loss, parameters, keep=True), parameters)
-            for name, loss in losses.items()
-        ]
-    )
+    check_graphs(losses)
+    rows = []
+    for name, loss in losses.items():
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        rows.append(_flat(name, gradients, parameters))
+    return torch.stack(rows)
 
 
 def split_gradients(
@@ -57,15 +57,18 @@ def split_gradients(
         task's own parameter and its gradient ∇_φi L_i.
 
     Raises:
-        ValueError: where there are fewer than two tasks, the model shares no parameter that is
-            trained, or a loss does not reach one.
+        ValueError: where there are fewer than two tasks, a loss has no graph or does not reach the
+            shared parameters, or none of these is trained.
     """
     check_several(losses)
+    check_graphs(losses)
     shared = shared_parameters(model)
     rows, own_gradients = [], []
     for left, (name, loss) in enumerate(losses.items(), start=1 - len(losses)):
         own = trained(model.task_parameters(name))
-        gradients = _gradients(name, loss, [*shared, *own], keep=left < 0)
+        gradients = torch.autograd.grad(
+            loss, [*shared, *own], retain_graph=left < 0, allow_unused=True
+        )
         rows.append(_flat(name, gradients[: len(shared)], shared))
         own_gradients += [
             (parameter, gradient)
@@ -75,18 +78,35 @@ def split_gradients(
     return torch.stack(rows), own_gradients
 
 
-def add_gradients(pairs: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
-    """Add a gradient to ``.grad`` of each parameter, as ``backward`` does."""
-    for parameter, gradient in pairs:
+def backward_weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
+    """Fill ``.grad`` with ∇ Σ_i λ_i L_i, of shared and task parameters alike.
+
+    Args:
+        losses: a scalar tensor for each task's name.
+        weights: λ_i, likewise.
+
+    Raises:
+        ValueError: where there is no loss, or one has no graph.
+    """
+    check_graphs(losses)
+    sum(weights[name] * loss for name, loss in losses.items()).backward()
+
+
+def fill_gradients(
+    model: nn.Module, direction: Tensor, own_gradients: Iterable[tuple[nn.Parameter, Tensor]]
+) -> None:
+    """Add to ``.grad``, as ``backward`` does: a direction for θ, and each task's own gradients.
+
+    Args:
+        model: knows its ``shared_parameters()``.
+        direction: for ``trained(model.shared_parameters())``, flattened, shape ``(P,)``.
+        own_gradients: as `split_gradients` gives them.
+    """
+    shared = trained(model.shared_parameters())
+    parts = direction.split([parameter.numel() for parameter in shared])
+    pairs = [(p, part.view_as(p).to(p.dtype)) for p, part in zip(shared, parts, strict=True)]
+    for parameter, gradient in (*pairs, *own_gradients):
         parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def unflatten(
-    direction: Tensor, parameters: Sequence[nn.Parameter]
-) -> list[tuple[nn.Parameter, Tensor]]:
-    """Pair each parameter with its part of a flat direction, shape ``(P,)``."""
-    parts = direction.split([parameter.numel() for parameter in parameters])
-    return [(p, part.view_as(p)) for p, part in zip(parameters, parts, strict=True)]
 
 
 def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
@@ -127,6 +147,22 @@ def check_several(losses: Mapping[str, Tensor]) -> None:
         )
 
 
+def check_graphs(losses: Mapping[str, Tensor]) -> None:
+    """Check that there are losses, and that a gradient can be taken of each.
+
+    Raises:
+        ValueError: naming the first task whose loss has no graph.
+    """
+    if not losses:
+        raise ValueError("there is no loss to go down on; at least 1 task is needed")
+    for name, loss in losses.items():
+        if not loss.requires_grad:
+            raise ValueError(
+                f"loss of task {name!r} depends on no trained parameter; was it computed under "
+                f"no_grad, or is everything frozen that it uses?"
+            )
+
+
 def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> None:
     """Check one number for each task.
 
@@ -142,16 +178,6 @@ def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> No
                 f"{what} of task {name!r} is {value}; lower the learning rate, or look for a "
                 f"division by zero or a root of zero in its loss"
             )
-
-
-def _gradients(
-    name: str, loss: Tensor, parameters: Sequence[Tensor], *, keep: bool
-) -> tuple[Tensor | None, ...]:
-    if not loss.requires_grad:
-        raise ValueError(
-            f"loss of task {name!r} depends on no parameter; was it computed under no_grad?"
-        )
-    return torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True)
 
 
 def _flat(name: str, gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import check_finite
+from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite
 
 
 def dwa_weights(
@@ -66,17 +66,18 @@ class DynamicWeightAverage:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where the tasks are others than before, or an epoch's mean loss is not
-                above 0.
+            ValueError: where the tasks are others than before, an epoch's mean loss is not above
+                0, or as `backward_weighted_sum`.
         """
-        self._weights = self._weights or dict.fromkeys(losses, 1.0)
-        if losses.keys() != self._weights.keys():
+        weights = self._weights or dict.fromkeys(losses, 1.0)
+        if losses.keys() != weights.keys():
             raise ValueError(
-                f"the dynamic weight average began with the tasks {list(self._weights)} and now "
+                f"the dynamic weight average began with the tasks {list(weights)} and now "
                 f"got {list(losses)}; use a new one for other tasks"
             )
-        used = {name: self._weights[name] for name in losses}
-        sum(used[name] * loss for name, loss in losses.items()).backward()
+        used = {name: weights[name] for name in losses}
+        backward_weighted_sum(losses, used)
+        self._weights = weights
         now = torch.stack([losses[name].detach().float() for name in self._weights])
         self._sum = now if self._sum is None else self._sum.to(now.device) + now
         self._steps += 1

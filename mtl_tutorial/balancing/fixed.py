@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mtl_tutorial.balancing.base import backward_weighted_sum
+
 
 class FixedWeights:
     """Weigh the losses by numbers that you choose, and may change between two steps.
@@ -50,7 +52,8 @@ class FixedWeights:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where a task has no weight, or a weight no task.
+            ValueError: where a task has no weight, a weight no task, or as
+                `backward_weighted_sum`.
         """
         weights = self.weights
         if self._default is not None:
@@ -65,8 +68,9 @@ class FixedWeights:
                 f"there is a weight for {min(unknown)!r}, but no such task; "
                 f"the tasks are {sorted(losses)}"
             )
-        sum(weights[name] * loss for name, loss in losses.items()).backward()
-        return {name: weights[name] for name in losses}
+        used = {name: weights[name] for name in losses}
+        backward_weighted_sum(losses, used)
+        return used
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, to be saved."""

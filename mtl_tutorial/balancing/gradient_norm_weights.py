@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import check_finite, check_several
+from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite, check_several
 from mtl_tutorial.balancing.gradnorm import layer_gradient_norms
 
 
@@ -34,7 +34,7 @@ class GradientNormWeights:
         total = sum(norms)
         shares = [norm / total if total > 0 else 1 / len(norms) for norm in norms]
         weights = dict(zip(losses, shares, strict=True))
-        sum(weights[name] * loss for name, loss in losses.items()).backward()
+        backward_weighted_sum(losses, weights)
         return weights
 
     def state_dict(self) -> dict[str, Any]:

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import check_finite, check_several, trained
+from mtl_tutorial.balancing.base import (
+    backward_weighted_sum,
+    check_finite,
+    check_graphs,
+    check_several,
+    shared_parameters,
+    trained,
+)
 
 
 class GradNormStep(NamedTuple):
@@ -138,7 +145,7 @@ class GradNorm:
                     f"task {name!r} is {loss:.3g}"
                 )
         used = {name: self._weights[name] for name in losses}
-        sum(used[name] * loss for name, loss in losses.items()).backward()
+        backward_weighted_sum(losses, used)
         self.last_step = gradnorm_step(
             list(used.values()),
             norms,
@@ -171,8 +178,11 @@ def layer_gradient_norms(losses: Mapping[str, Tensor], model: nn.Module) -> list
     """Give ‖∇_W L_i‖ of each task, with W the weight of the last shared layer; the graph is kept.
 
     Raises:
-        ValueError: where W is frozen, or a loss does not reach it.
+        ValueError: where the model shares no parameter, W is frozen, or a loss has no graph or does
+            not reach it.
     """
+    check_graphs(losses)
+    shared_parameters(model)
     layer = model.last_shared_layer()
     weight = [parameter for parameter in trained(layer.parameters()) if parameter.ndim > 1]
     if not weight:

@@ -1,44 +1,50 @@
-"""The backward pass of balancers that look at the gradients' lengths and angles alone."""
+"""The Gramian of the task gradients: all that many balancers need to know of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Sequence
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from mtl_tutorial.balancing.base import (
-    add_gradients,
-    check_finite,
-    shared_parameters,
-    split_gradients,
-    unflatten,
-)
+from mtl_tutorial.balancing.base import check_finite
 
 
-def backward_by_gramian(
-    losses: Mapping[str, Tensor],
-    model: nn.Module,
-    weigh: Callable[[list[list[float]]], list[float]],
-) -> dict[str, float]:
-    """Give θ the gradient Σ_i w_i g_i, with w from the Gramian; every head gets its own gradient.
+def gramian(jacobian: Tensor) -> list[list[float]]:
+    """Give K = J Jᵀ, ``(T, T)``: the squared lengths and the dot products of the gradients.
 
     Args:
-        losses: a scalar tensor for each task's name.
-        model: knows its ``shared_parameters()`` and ``task_parameters(name)``.
-        weigh: from K = J Jᵀ, ``(T, T)``, with J the Jacobian of the shared parameters, to w.
+        jacobian: J, one gradient a row, shape ``(T, P)``.
+    """
+    wide = widen(jacobian)
+    with full_precision(wide):
+        return (wide @ wide.T).tolist()
 
-    Returns:
-        w, by task name.
+
+def checked_gramian(jacobian: Tensor, names: Iterable[str]) -> list[list[float]]:
+    """Give `gramian`, where every gradient is finite.
 
     Raises:
-        ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
+        ValueError: naming the first task whose gradient is NaN or infinite.
     """
-    jacobian, own_gradients = split_gradients(losses, model)
-    gramian = (jacobian @ jacobian.T).tolist()
-    squares = [row[i] for i, row in enumerate(gramian)]
-    check_finite(squares, losses, "squared norm of the shared gradient")
-    weights = weigh(gramian)
-    direction = jacobian.new_tensor(weights) @ jacobian
-    add_gradients(unflatten(direction, shared_parameters(model)))
-    add_gradients(own_gradients)
-    return dict(zip(losses, weights, strict=True))
+    result = gramian(jacobian)
+    squares = [row[i] for i, row in enumerate(result)]
+    check_finite(squares, names, "squared norm of the shared gradient")
+    return result
+
+
+def combine(weights: Sequence[float], jacobian: Tensor) -> Tensor:
+    """Give Σ_i w_i g_i, shape ``(P,)``, in the precision of the Jacobian."""
+    wide = widen(jacobian)
+    with full_precision(wide):
+        return (wide.new_tensor(weights) @ wide).to(jacobian.dtype)
+
+
+def widen(jacobian: Tensor) -> Tensor:
+    """Give the gradients in float32 at least, where their squares neither overflow nor vanish."""
+    return jacobian.to(torch.promote_types(jacobian.dtype, torch.float32))
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Inside, products are not rounded, even where a caller has turned autocast on."""
+    return torch.autocast(tensor.device.type, enabled=False)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.gramian import backward_by_gramian
+from mtl_tutorial.balancing.base import fill_gradients, split_gradients
+from mtl_tutorial.balancing.gramian import checked_gramian, combine, gramian
 
 TOLERANCE = 1e-5  # of the gap, as a share of the largest squared norm
 ITERATIONS = 250
@@ -28,8 +29,7 @@ def mgda(jacobian: Tensor) -> Tensor:
 
     Source: Désidéri 2012; Sener & Koltun 2018, Algorithm 2 (arXiv 1810.04650).
     """
-    weights = mgda_weights((jacobian @ jacobian.T).tolist())
-    return jacobian.new_tensor(weights) @ jacobian
+    return combine(mgda_weights(gramian(jacobian)), jacobian)
 
 
 def mgda_weights(
@@ -85,7 +85,10 @@ class MGDA:
         Raises:
             ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
         """
-        return backward_by_gramian(losses, model, mgda_weights)
+        jacobian, own_gradients = split_gradients(losses, model)
+        weights = mgda_weights(checked_gramian(jacobian, losses))
+        fill_gradients(model, combine(weights, jacobian), own_gradients)
+        return dict(zip(losses, weights, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: every step is on its own."""

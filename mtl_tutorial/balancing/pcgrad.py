@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from mtl_tutorial.balancing.gramian import backward_by_gramian
+from mtl_tutorial.balancing.base import fill_gradients, split_gradients
+from mtl_tutorial.balancing.gramian import checked_gramian, combine, gramian
 
 
 def pcgrad(jacobian: Tensor, *, generator: Generator | None = None) -> Tensor:
@@ -26,9 +27,7 @@ def pcgrad(jacobian: Tensor, *, generator: Generator | None = None) -> Tensor:
 
     Source: Yu et al. 2020, Algorithm 1 (arXiv 2001.06782).
     """
-    gramian = (jacobian @ jacobian.T).tolist()
-    weights = pcgrad_weights(gramian, generator=generator)
-    return jacobian.new_tensor(weights) @ jacobian
+    return combine(pcgrad_weights(gramian(jacobian), generator=generator), jacobian)
 
 
 def pcgrad_weights(
@@ -74,9 +73,10 @@ class PCGrad:
         Raises:
             ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
         """
-        return backward_by_gramian(
-            losses, model, lambda gramian: pcgrad_weights(gramian, generator=self.generator)
-        )
+        jacobian, own_gradients = split_gradients(losses, model)
+        weights = pcgrad_weights(checked_gramian(jacobian, losses), generator=self.generator)
+        fill_gradients(model, combine(weights, jacobian), own_gradients)
+        return dict(zip(losses, weights, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the random order, to be saved."""

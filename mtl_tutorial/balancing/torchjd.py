@@ -8,13 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import (
-    add_gradients,
-    check_finite,
-    shared_parameters,
-    split_gradients,
-    unflatten,
-)
+from mtl_tutorial.balancing.base import fill_gradients, split_gradients
+from mtl_tutorial.balancing.gramian import checked_gramian, full_precision, widen
 
 
 class FromTorchJD:
@@ -54,13 +49,13 @@ class FromTorchJD:
             ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
         """
         jacobian, own_gradients = split_gradients(losses, model)
-        gramian = jacobian @ jacobian.T
-        check_finite(gramian.diagonal().tolist(), losses, "squared norm of the shared gradient")
-        direction = self.aggregator(jacobian)
-        add_gradients(unflatten(direction, shared_parameters(model)))
-        add_gradients(own_gradients)
-        along = (jacobian @ direction).double().cpu()
-        weights = torch.linalg.pinv(gramian.double().cpu(), hermitian=True) @ along
+        gramian = torch.tensor(checked_gramian(jacobian, losses), dtype=torch.double)
+        wide = widen(jacobian)
+        with full_precision(wide):
+            direction = self.aggregator(wide)
+            along = (wide @ direction).double().cpu()
+        fill_gradients(model, direction, own_gradients)
+        weights = torch.linalg.pinv(gramian, hermitian=True) @ along
         return dict(zip(losses, weights.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.tasks import Task
+from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite
+from mtl_tutorial.tasks import Task, unique_names
 
 SCALE = {"regression": 0.5, "classification": 1.0}  # of e^{−s} L
 
@@ -37,11 +38,7 @@ class UncertaintyWeights:
 
     def __init__(self, tasks: Iterable[Task], learning_rate: float = 0.025) -> None:
         tasks = tuple(tasks)
-        names = [task.name for task in tasks]
-        if len(names) < 2 or len(set(names)) < len(names):
-            raise ValueError(
-                f"uncertainty weights need two or more tasks with different names, got {names}"
-            )
+        unique_names(tasks, least=2)
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
         self._scale = {task.name: SCALE[task.kind] for task in tasks}
@@ -65,7 +62,8 @@ class UncertaintyWeights:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, give the λ_i, then take a step on s.
 
         Raises:
-            ValueError: where the losses are not those of the tasks.
+            ValueError: where the losses are not those of the tasks, one is NaN or infinite, or as
+                `backward_weighted_sum`.
         """
         if losses.keys() != self._scale.keys():
             raise ValueError(
@@ -73,8 +71,9 @@ class UncertaintyWeights:
                 f"losses for {list(losses)}"
             )
         used = self.weights
-        sum(used[name] * losses[name] for name in used).backward()
         values = torch.stack([losses[name].detach() for name in used]).float().cpu()
+        check_finite(values.tolist(), used, "loss")
+        backward_weighted_sum(losses, used)
         # ∂L/∂s_i = 1/2 − c_i e^{−s_i} L_i
         self._log_variances.grad = 0.5 - torch.tensor(list(used.values())) * values
         self._optimizer.step()

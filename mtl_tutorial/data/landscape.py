@@ -28,10 +28,11 @@ def landscape(x: Tensor) -> Tensor:
     """
     x1, x2 = x.unbind(-1)
     upper, lower = torch.tanh(x2 / 2).clamp(min=0), torch.tanh(-x2 / 2).clamp(min=0)
-    f1 = ((-x1 - 7) / 2 - torch.tanh(-x2)).abs().clamp(min=LOWER).log() + 6
-    f2 = ((-x1 + 3) / 2 + torch.tanh(-x2) + 2).abs().clamp(min=LOWER).log() + 6
-    q1 = ((-x1 + 7) ** 2 + 0.1 * (-x2 - 8) ** 2) / 10 - 20
-    q2 = ((-x1 - 7) ** 2 + 0.1 * (-x2 - 8) ** 2) / 10 - 20
+    bend, valley = torch.tanh(-x2), 0.1 * (-x2 - 8) ** 2
+    f1 = ((-x1 - 7) / 2 - bend).abs().clamp(min=LOWER).log() + 6
+    f2 = ((-x1 + 3) / 2 + bend + 2).abs().clamp(min=LOWER).log() + 6
+    q1 = ((-x1 + 7) ** 2 + valley) / 10 - 20
+    q2 = ((-x1 - 7) ** 2 + valley) / 10 - 20
     return torch.stack([f1 * upper + q1 * lower, f2 * upper + q2 * lower], dim=-1)
 
 
@@ -41,9 +42,8 @@ def landscape_gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     Row i of a point's matrix is ∇L_i.
     """
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        losses = landscape(x)
-        rows = [
-            torch.autograd.grad(losses[..., i].sum(), x, retain_graph=i == 0)[0] for i in (0, 1)
-        ]
-    return losses.detach(), torch.stack(rows, dim=-2)
+        copies = torch.stack([x.detach()] * 2).requires_grad_()  # one for each loss
+        losses = landscape(copies)
+        total = losses[0, ..., 0].sum() + losses[1, ..., 1].sum()
+        (rows,) = torch.autograd.grad(total, copies)
+    return losses[0].detach(), rows.movedim(0, -2)
