@@ -195,9 +195,7 @@ def gradient_geometry(
     Raises:
         ValueError: where a task has no prediction or target, or does not reach the encoder.
     """
-    with evaluation_mode(model):
-        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
-    jacobian = task_gradients(losses, model.shared_parameters())
+    losses, jacobian = _evaluation_gradients(model, tasks, batch)
     norms = jacobian.norm(dim=1)
     units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
     weighted = {
@@ -207,26 +205,31 @@ def gradient_geometry(
     return GradientGeometry(weighted, (units @ units.T).cpu())
 
 
-def layer_cosines(
-    model: nn.Module, tasks: Iterable[Task], batch: Batch
-) -> dict[str, dict[str, float]]:
-    """Measure where in the shared part of a network two tasks pull apart.
+class LayerGeometry(NamedTuple):
+    """Where in the shared part of a network the tasks push, and where they pull apart.
 
-    For each weight matrix or kernel W that is shared, cos(∇_W L_i, ∇_W L_j); 0 where one of the
-    two is zero. The gradients are those of evaluation mode, as in `gradient_geometry`.
+    Args:
+        norms: ‖g_i‖ by task name, over all shared parameters.
+        cosines: by ``"i, j"``, the names of two tasks: cos(∇_W L_i, ∇_W L_j) by the name of each
+            shared weight matrix or kernel W, and under ``"all"`` that over all shared parameters;
+            0 where one of the gradients is zero.
+    """
 
-    Returns:
-        By ``"i, j"``, the names of two tasks, the cosines by the name of W; under ``"all"``, that
-        of all shared parameters together.
+    norms: dict[str, float]
+    cosines: dict[str, dict[str, float]]
+
+
+def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> LayerGeometry:
+    """Measure the gradients of the shared parameters on a batch, layer by layer.
+
+    They are those of evaluation mode, as in `gradient_geometry`.
 
     Raises:
         ValueError: as `gradient_geometry`.
     """
-    with evaluation_mode(model):
-        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    losses, jacobian = _evaluation_gradients(model, tasks, batch)
     shared = model.shared_parameters()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    jacobian = task_gradients(losses, shared)
     columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
     parts = {
         names[id(parameter)].removesuffix(".weight"): part
@@ -239,10 +242,19 @@ def layer_cosines(
     ]
     rows = torch.stack(values).view(len(pairs), len(parts)).tolist()
     labels = list(losses)
-    return {
+    cosines = {
         f"{labels[i]}, {labels[j]}": dict(zip(parts, row, strict=True))
         for (i, j), row in zip(pairs, rows, strict=True)
     }
+    return LayerGeometry(dict(zip(labels, jacobian.norm(dim=1).tolist(), strict=True)), cosines)
+
+
+def _evaluation_gradients(
+    model: nn.Module, tasks: Iterable[Task], batch: Batch
+) -> tuple[dict[str, Tensor], Tensor]:
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    return losses, task_gradients(losses, model.shared_parameters())
 
 
 class History:

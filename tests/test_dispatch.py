@@ -116,7 +116,9 @@ def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_numbers(tmp_path)
         killed = threading.Event()
 
         def kill() -> None:
-            wait_until(lambda: checkpoints.is_dir() and any(checkpoints.iterdir()), "a checkpoint")
+            wait_until(
+                lambda: checkpoints.is_dir() and any(checkpoints.iterdir()), "a checkpoint", 300
+            )
             os.kill(victim, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
             killed.set()
 

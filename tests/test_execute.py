@@ -20,7 +20,7 @@ from mtl_tutorial.experiments.catalogue import (
 from mtl_tutorial.experiments.execute import execute, parts_of, score
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import seeded
-from mtl_tutorial.training import evaluate, layer_cosines
+from mtl_tutorial.training import evaluate, layer_geometry
 
 PROTOCOL = Protocol("quick", epochs=2, batch_size=256, held_out=64)
 RUN = Setting("two_digits", "hard_sharing", "equal", 0.05, 0)
@@ -241,7 +241,7 @@ def test_a_layers_cosine_is_that_of_its_own_gradients() -> None:
     batch = scenes.draw(32, torch.Generator().manual_seed(0))
     with seeded(0):
         model = make_network("located_digits", "hard_sharing", scenes.tasks)
-    found = layer_cosines(model, scenes.tasks, batch)
+    found = layer_geometry(model, scenes.tasks, batch).cosines
     assert list(found) == ["digit, box", "digit, mask", "box, mask"]
     layer = model.encoder.layers[2]
     rows = []
@@ -258,7 +258,7 @@ def test_measuring_changes_nothing() -> None:
     with seeded(0):
         model = make_network("two_digits", "mtan", scenes.tasks)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    layer_cosines(model, scenes.tasks, batch)
+    layer_geometry(model, scenes.tasks, batch)
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
 

@@ -39,8 +39,7 @@ from mtl_tutorial.training import (
     Score,
     evaluate,
     fit,
-    gradient_geometry,
-    layer_cosines,
+    layer_geometry,
     load_checkpoint,
     save_checkpoint,
 )
@@ -226,10 +225,11 @@ class _Run:
                 curves.setdefault(name, {}).setdefault(task, []).append(value)
         if self.model.shared_parameters():
             few = parts_of(self.validation, LOOK_AT)[0]
-            for task, norm in gradient_geometry(self.model, self.tasks, few).norms.items():
+            geometry = layer_geometry(self.model, self.tasks, few)
+            for task, norm in geometry.norms.items():
                 curves.setdefault("gradient norm", {}).setdefault(task, []).append(norm)
             cosines = curves.setdefault("cosine", {})
-            for pair, by_layer in layer_cosines(self.model, self.tasks, few).items():
+            for pair, by_layer in geometry.cosines.items():
                 for layer, cosine in by_layer.items():
                     cosines.setdefault(pair, {}).setdefault(layer, []).append(cosine)
         self._keep_best({task: s.metric for task, s in scores.items()})
