@@ -16,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import mtl_tutorial
+from mtl_tutorial.commands.pictures import PICTURES, pictures_of
+from mtl_tutorial.experiments.store import read_results
+from mtl_tutorial.experiments.summary import as_text, to_frame
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -116,6 +119,32 @@ def test_the_readme_has_the_command_on_a_line_of_its_own(command: str) -> None:
 def test_the_readme_lists_the_lessons_that_there_are() -> None:
     listed = re.findall(r"\(notebooks/([\w.]+)\)", read("README.md"))
     assert listed == [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+def test_the_readme_gives_the_minutes_and_seconds_of_each_lesson() -> None:
+    rows = re.findall(r"^\| \[`(\w+)`\].*\| (\d+) \+ (\d+) \| (\d+) \|$", read("README.md"), re.M)
+    assert len(rows) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    for name, *numbers in rows:
+        time = re.search(
+            r"(\d+) minutes to read.* (\d+) minutes for the exercises.* (\d+) seconds",
+            read(f"notebooks/{name}.ipynb"),
+        )
+        assert list(time.groups()) == numbers, name
+
+
+def test_the_readme_shows_the_widgets_as_the_lessons_do() -> None:
+    shown = re.findall(r"\]\(pictures/([\w.]+)\)", read("README.md"))
+    assert sorted(shown) == sorted(PICTURES) == sorted(os.listdir(ROOT / "pictures"))
+    for name, (lesson, _) in PICTURES.items():
+        kept = (ROOT / "pictures" / name).read_bytes()
+        assert pictures_of(ROOT / "notebooks" / f"{lesson}.ipynb")[name] == kept
+
+
+def test_the_readmes_table_is_that_of_the_results() -> None:
+    tables = re.findall(r"<!-- from (\S+) -->\n(.*?)\n<!-- end -->", read("README.md"), re.DOTALL)
+    assert tables
+    for folder, table in tables:
+        assert table == as_text(to_frame(read_results(ROOT / folder)))
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])

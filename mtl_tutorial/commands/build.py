@@ -24,6 +24,7 @@ from PIL import Image
 
 from mtl_tutorial.commands.kernel import RunningPythonManager
 from mtl_tutorial.commands.lessons import find_lesson, lessons
+from mtl_tutorial.commands.pictures import keep_pictures
 
 MAX_BYTES = 400_000
 CELL_SECONDS = 600
@@ -71,7 +72,7 @@ def build(names: Sequence[str] = (), *, force: bool = False, folder: Path | None
 
 
 def build_notebook(path: Path) -> tuple[int, list[str]]:
-    """Run one notebook and replace it by what came out.
+    """Run one notebook and replace it by what came out; keep its pictures for the README.
 
     Returns:
         Its size in bytes, and remarks on what an author may want to look at.
@@ -104,6 +105,7 @@ def build_notebook(path: Path) -> tuple[int, list[str]]:
     if path.read_bytes() != before:
         raise BuildError(f"{path.stem} was changed while it ran; build it again")
     _replace(path, text)
+    keep_pictures(path)
     return size, remarks
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES, BALANCERS
 from mtl_tutorial.experiments.protocol import Setting
 
 GROUP = ["data", "architecture", "method"]
@@ -147,9 +148,14 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
 def as_text(frame: pd.DataFrame) -> str:
     """Give the means and comparisons as a Markdown table, a row a method, a column a task.
 
-    A cell is the mean ± half of its 95 % interval, in percent; ``+`` or ``−`` behind it where the
+    Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in percent; ``+`` or ``−`` behind it where the
     paired test against equal weights has a corrected p below 0.05.
     """
+    first, *others = BALANCERS
+    names = (*ARCHITECTURES, first, "fixed", *others)
+    order = {name: i for i, name in enumerate(names)}
+    by_name = {"key": lambda names: names.map(lambda name: order.get(name, -1)), "kind": "stable"}
+    frame = frame.sort_values(["architecture", "method"], **by_name)
     averages, tests = means(frame), comparisons(frame)
     signs = {
         tuple(row[[*GROUP, "task"]]): "+" if row["difference"] > 0 else "−"
