@@ -148,8 +148,9 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
 def as_text(frame: pd.DataFrame) -> str:
     """Give the means and comparisons as a Markdown table, a row a method, a column a task.
 
-    Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in percent; ``+`` or ``−`` behind it where the
-    paired test against equal weights has a corrected p below 0.05.
+    Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in
+    percent; ``+`` or ``−`` behind it where the paired test against equal weights has a corrected
+    p below 0.05.
     """
     first, *others = BALANCERS
     names = (*ARCHITECTURES, first, "fixed", *others)
