@@ -233,9 +233,7 @@ def _finding(turning: tuple[float | None, float | None]) -> str:
 def describe_relatedness(lab: Relatedness) -> str:
     """Say what joint training does to each task, and from which angle on it hurts."""
     parts = []
-    for name, alone, joint, turning in zip(
-        TASKS, lab.alone, lab.joint, lab.turning, strict=True
-    ):
+    for name, alone, joint, turning in zip(TASKS, lab.alone, lab.joint, lab.turning, strict=True):
         verb = "helps" if joint < alone else "hurts"
         limit = "it helps at every angle" if turning is None else f"from {turning:.0f}° on it hurts"
         parts.append(f"{verb} {name}: error {joint:.3g} instead of {alone:.3g}; {limit}")
