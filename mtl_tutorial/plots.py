@@ -861,9 +861,9 @@ def draw_by_shots(
             mean = values.mean()
             axes.vlines(mean, place - 0.3, place + 0.3, color=colour, linewidth=3)
             words = {"color": colour, "va": "center", "fontweight": "bold"}
-            axes.text(1.02, place, f"{mean:.2f}", ha="right", **words)
-        axes.set(xlim=(0.25, 1.03), ylim=(len(colours) - 0.5, -0.5))
-        axes.set_xticks([0.4, 0.6, 0.8])
+            axes.text(1.19, place, f"{mean:.2f}", ha="right", **words)
+        axes.set(xlim=(0.25, 1.2), ylim=(len(colours) - 0.5, -0.5))
+        axes.set_xticks([0.4, 0.6, 0.8, 1.0])
         axes.set_yticks(range(len(colours)), list(colours) if axes is row[0] else [])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
