@@ -196,7 +196,7 @@ def draw_relatedness(figure: Figure, lab: Relatedness) -> str:
     axes.yaxis.set_minor_locator(NullLocator())
     axes.axhspan(RANGE[0], 1, color=GREEN, alpha=0.1, linewidth=0)
     axes.axhline(1, color=GREY, linewidth=1)
-    axes.text(2, 0.8 * RANGE[1], "joint training hurts", color=GREY, va="top")
+    axes.text(178, 0.8 * RANGE[1], "joint training hurts", color=GREY, ha="right", va="top")
     axes.text(90, 1.2 * RANGE[0], "joint training helps", color=GREEN, ha="center")
     axes.axvline(lab.angle, color=GREY, linewidth=1)
     for i, (name, style) in enumerate(TASKS.items()):
