@@ -18,6 +18,7 @@ from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.training import fit
 from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
+from mtl_tutorial.widgets.relatedness_lab import RelatednessLab
 from mtl_tutorial.widgets.scene_sampler import SceneSampler
 from mtl_tutorial.widgets.single_task_trainer import SingleTaskTrainer
 
@@ -106,6 +107,7 @@ def main() -> None:
         held_out,
         warm_up=300,
     )
+    lab = RelatednessLab()
     names = [task.name for task in scenes.tasks]
     turns = {
         "scene sampler, noise": (
@@ -119,6 +121,10 @@ def main() -> None:
         "single-task trainer, task": (
             lambda i: setattr(trainer.choice, "value", names[(i + 1) % 3]),
             lambda: trainer.image.value,
+        ),
+        "relatedness lab, samples": (
+            lambda i: setattr(lab.sliders["first"], "value", 40 if i % 2 else 80),
+            lambda: lab.image.value,
         ),
     }
     print("| widget and control | median ms | 95th percentile ms |")

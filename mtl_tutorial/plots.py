@@ -836,3 +836,41 @@ def draw_conflicts(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     figure.subplots_adjust(0.09, 0.15, 0.98, 0.78, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
+
+
+def draw_by_shots(
+    figure: Figure, frame: pd.DataFrame, colours: Mapping[str, str], *, title: str, chance: float
+) -> str:
+    """Draw one panel a number of examples: each method's accuracy, every seed and the mean.
+
+    Args:
+        frame: columns ``shots``, ``method``, ``seed`` and ``value`` (accuracy on the new task).
+        colours: by method, in the order of the rows from above.
+        title: what the picture shows.
+        chance: the accuracy of a guess, as a dotted line.
+    """
+    shots = sorted(frame["shots"].unique())
+    row = panels(figure, 1, len(shots))[0]
+    for axes, count in zip(row, shots, strict=True):
+        axes.axvline(chance, color=GREY, linewidth=1.2, linestyle=":")
+        for place, (method, colour) in enumerate(colours.items()):
+            chosen = (frame["shots"] == count) & (frame["method"] == method)
+            values = frame[chosen]["value"]
+            spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+            axes.plot(values, place + np.asarray(spread), "o", color=colour, alpha=0.7)
+            mean = values.mean()
+            axes.vlines(mean, place - 0.3, place + 0.3, color=colour, linewidth=3)
+            words = {"color": colour, "va": "center", "fontweight": "bold"}
+            axes.text(1.19, place, f"{mean:.2f}", ha="right", **words)
+        axes.set(xlim=(0.25, 1.2), ylim=(len(colours) - 0.5, -0.5))
+        axes.set_xticks([0.4, 0.6, 0.8, 1.0])
+        axes.set_yticks(range(len(colours)), list(colours) if axes is row[0] else [])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_title(f"{count} example{'s' if count > 1 else ''} a class")
+        axes.set_xlabel("accuracy on the new task")
+    for label, colour in zip(row[0].get_yticklabels(), colours.values(), strict=True):
+        label.set_color(colour)
+    figure.subplots_adjust(0.175, 0.15, 0.985, 0.79, wspace=0.1)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title

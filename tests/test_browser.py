@@ -452,3 +452,16 @@ def test_the_compass_turns_and_the_race_is_run_again(lesson: RunLesson) -> None:
     assert "of 1" in after
     _, after = race.sees_change(lambda: race.press("gradient descent"))
     assert "of gradient descent" in after
+
+
+@only("09_transfer_and_meta")
+def test_the_teachers_turn_and_the_lab_says_whom_joint_training_hurts(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.slider("angle, degrees").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "At 33° joint training" in after
+    view.slider("samples of task 1").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("End"))
+    assert "joint training hurts task 1" in after
+    _, after = view.sees_change(lambda: view.press("As it was"))
+    assert "At 30° joint training helps task 1" in after

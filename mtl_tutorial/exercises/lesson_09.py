@@ -1,0 +1,207 @@
+"""Exercises of lesson 09: transfer, multi-task learning and meta-learning."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch.func import grad
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_number,
+    choice,
+    number,
+    numbers,
+)
+
+# Exercise 1: losses ½·1·(θ − 2)² and ½·3·(θ + 1)², α = 0.1, θ = 1.
+SLOPES = {"MAML": -0.81 + 2.94, "first order": -0.9 + 4.2}
+SLOPE_MISTAKES = (
+    ((5.0, 5.0), "Those are the slopes before the step: −1 and 6. Each task takes a step first."),
+    ((3.3, 2.13), "The other way round: MAML has the factor 1 − α h twice, first order once."),
+    ((1.065, 1.65), "That is the mean over the two tasks. The objective is their sum."),
+    ((2.13, 2.13), "First order takes the slope at θ′ as it is: one factor 1 − α h less."),
+    (
+        (3.3, 3.3),
+        "MAML's gradient goes through the step: one more factor 1 − α h, the slope of θ′.",
+    ),
+    (
+        (2.13, 5.0),
+        "First order leaves out how θ′ depends on θ. But it takes the slope at θ′, not at θ.",
+    ),
+    (
+        (-0.81, -0.9),
+        "That is the first task alone. The second one has slope 3 · (θ + 1) = 6 before its step.",
+    ),
+)
+
+
+def _meta_loss(loss, theta, support, query, rate):
+    total = 0.0
+    for given, asked in zip(support, query, strict=True):
+        adapted = theta - rate * grad(loss)(theta, given)
+        total = total + loss(adapted, asked)
+    return total
+
+
+def _squared(theta, target):
+    return ((theta - target) ** 2).sum()
+
+
+THETA = torch.tensor([1.0, -0.5])
+SUPPORT = [torch.tensor([0.0, 1.0]), torch.tensor([2.0, 2.0]), torch.tensor([-1.0, 0.5])]
+QUERY = [torch.tensor([0.3, 1.2]), torch.tensor([1.5, 2.5]), torch.tensor([-1.5, 0.2])]
+RATES = (0.1, 0.3)
+
+
+def _variant(*, steps_on="support", judged_on="query", at_start=False, mean=False, sign=-1):
+    """The value that a mistaken function gives for each rate."""
+    values = []
+    for rate in RATES:
+        total = 0.0
+        for support, query in zip(SUPPORT, QUERY, strict=True):
+            given = support if steps_on == "support" else query
+            moved = THETA + sign * rate * 2 * (THETA - given)
+            asked = query if judged_on == "query" else support
+            total += _squared(THETA if at_start else moved, asked).item()
+        values.append(total / len(SUPPORT) if mean else total)
+    return values
+
+
+META_LOSS_MISTAKES = (
+    (
+        {"judged_on": "support"},
+        "You judge on the support set, from which the task has learned. Use the query set.",
+    ),
+    ({"at_start": True}, "That is the loss at θ, before the step. Judge θ′."),
+    ({"mean": True}, "That is the mean over the tasks. MAML's objective is the sum."),
+    ({"steps_on": "query"}, "You adapt on the query set: that looks at the answers. Use support."),
+    (
+        {"steps_on": "query", "judged_on": "support"},
+        "Support and query are swapped: adapt on support, judge on query.",
+    ),
+    ({"sign": 1}, "Mind the sign: a step goes against the gradient."),
+)
+
+
+def _meta_loss_verdict(answer: Any) -> str | None:
+    function = as_function(answer)
+    given = [function(_squared, THETA.clone(), SUPPORT, QUERY, rate) for rate in RATES]
+    if any(value is None or value is ... for value in given):
+        raise AnswerError(f"Your function gives {given[0]}; its last line has to return the sum.")
+    given = [as_number(v.detach() if isinstance(v, torch.Tensor) else v) for v in given]
+    if all(math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, _variant(), strict=True)):
+        return None
+    for how, hint in META_LOSS_MISTAKES:
+        if all(
+            math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, _variant(**how), strict=True)
+        ):
+            return hint
+    return (
+        "For each task: θ′ = θ − rate · slope of the support loss, then add the query loss at θ′."
+    )
+
+
+# Exercise 4: n_1 = 21, n_2 = 20, d = 10, σ = 1, c = 0.25: saved 1 − 1/3 = 2/3, cos = 1 − 4/3.
+TURNING = math.degrees(math.acos(1 - (1 - 1 / 3) / 0.5))
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=numbers(
+        SLOPES,
+        tolerance=0.011,
+        mistakes=SLOPE_MISTAKES,
+        otherwise="Slopes before the step: −1 and 6. Factors 1 − α h: 0.9 and 0.7. MAML has each "
+        "factor squared, first order once. Then add.",
+    ),
+    praise="The slope of the plain sum is 5. The steep task counts for less, and least in MAML.",
+    hints=(
+        "h_i (θ − a_i) is −1 for the first task and 6 for the second. Then come the factors.",
+        "The factors 1 − α h_i are 0.9 and 0.7: squared for MAML, once for first order.",
+    ),
+    solution_code="""
+before, factor = (1 * (1 - 2), 3 * (1 + 1)), (1 - 0.1 * 1, 1 - 0.1 * 3)
+maml = sum(b * f**2 for b, f in zip(before, factor))
+first_order = sum(b * f for b, f in zip(before, factor))
+answer = [maml, first_order]
+""",
+)
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=choice(
+        "c",
+        {
+            "a": "With zero inner steps nothing is adapted, so no second derivative appears. "
+            "But what becomes of θ′ in the objective?",
+            "b": "That would be transfer: two stages. Here all tasks are in one sum.",
+            "d": "The heads are part of MAML's θ. Without inner steps no task has parameters of "
+            "its own.",
+        },
+    ),
+    praise="θ′ is θ, so the objective is a plain sum over tasks, with every parameter shared.",
+    hints=("Put θ′ = θ into MAML's objective.", "Which parameters does one task have for itself?"),
+    solution_code='answer = "c"',
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=_meta_loss_verdict,
+    praise="Adapt on support, judge on query, add over tasks: that is MAML's objective.",
+    hints=(
+        "`grad(loss)(theta, given)` is the slope of the support loss at θ.",
+        "Loop over `zip(support, query)`: one step on the first, then the loss on the second.",
+    ),
+    solution_code="from torch.func import grad\n\n\n"
+    + inspect.getsource(_meta_loss).replace("_meta_loss", "meta_loss")
+    + "\n\nanswer = meta_loss",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=number(
+        TURNING,
+        tolerance=1.0,
+        mistakes={
+            1 - 4 / 3: "That is the cosine of the angle. `math.degrees(math.acos(...))` turns it "
+            "into degrees.",
+            math.acos(-1 / 3): "That is the angle in radians. Give degrees.",
+            180 - TURNING: "Mind the sign: cos = 1 − (2/3) / (2 c), which is negative here.",
+            90.0: "A right angle is not special. Where are the two errors equal?",
+        },
+        otherwise="Alone 1, jointly 1/3 + 0.25 · (2 − 2 cos angle). Set them equal.",
+    ),
+    praise="More than a right angle: ten numbers from 21 samples with this noise need help.",
+    hints=(
+        "Alone: 10 / (21 − 11) = 1. The variance jointly: 10 / (41 − 11) = 1/3.",
+        "0.25 · (2 − 2 cos) = 2/3. Solve for the cosine, then for the angle.",
+    ),
+    solution_code="""
+import math
+
+alone, less_noise, c = 10 / (21 - 11), 10 / (41 - 11), 0.25
+answer = math.degrees(math.acos(1 - (alone - less_noise) / (2 * c)))
+""",
+)
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=choice(
+        "b",
+        {
+            "a": "Multi-task needs the old images while it learns the new task. They are gone.",
+            "c": "MAML's start has to be learned before, from few-shot tasks. What was trained "
+            "here is an ordinary classifier.",
+            "d": "From scratch throws away what the classifier knows, and was the worst at five "
+            "examples a class.",
+        },
+    ),
+    praise="Fine-tuning, or a probe, needs the trained network alone.",
+    hints=("Which methods still need the old images?", "Which start was trained how?"),
+    solution_code='answer = "b"',
+)

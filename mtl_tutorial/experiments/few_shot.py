@@ -1,0 +1,183 @@
+"""Few-shot tasks made of scenes, and ways to train on them beside the meta-learning ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn import functional as F
+
+from mtl_tutorial.balancing import FixedWeights
+from mtl_tutorial.data import Digits, Scenes
+from mtl_tutorial.experiments.meta import Loss, Parameters
+from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.tasks import Batch, Task, accuracy
+from mtl_tutorial.training import fit
+
+WAYS = 3  # classes of a few-shot task
+NO_LABEL = -100  # what a cross-entropy leaves out
+
+
+def _cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean over all examples with a label; ``(..., classes)`` and ``(...)``."""
+    return F.cross_entropy(prediction.flatten(0, -2), target.flatten(), ignore_index=NO_LABEL)
+
+
+OLD = Task("digit", _cross_entropy, accuracy, 10)
+NEW = Task("new", _cross_entropy, accuracy, WAYS)
+
+
+class Episode(NamedTuple):
+    """Few-shot tasks, one each in the first dimension.
+
+    Args:
+        support: inputs to learn from, shape ``(T, WAYS * shots, ...)``.
+        support_targets: 0 to ``WAYS - 1``, shape ``(T, WAYS * shots)``.
+        query: inputs to be judged on; no digit is in support and query of one task.
+        query_targets: shape ``(T, WAYS * queries)``.
+    """
+
+    support: Tensor
+    support_targets: Tensor
+    query: Tensor
+    query_targets: Tensor
+
+
+def of_classes(digits: Digits, classes: Tensor) -> Digits:
+    """Give the digits of some classes alone."""
+    chosen = torch.isin(digits.labels, classes.to(digits.labels.device))
+    return Digits(digits.images[chosen], digits.labels[chosen], digits.split)
+
+
+def draw_episode(
+    scenes: Scenes,
+    classes: Tensor,
+    *,
+    count: int,
+    shots: int,
+    queries: int,
+    generator: Generator,
+) -> Episode:
+    """Draw tasks: which of three classes is it? The classes get the numbers 0 to 2 in random order.
+
+    Args:
+        scenes: what to compose images with.
+        classes: the labels to choose from, shape ``(C,)``, at least three.
+        count: T, tasks.
+        shots, queries: examples a class to learn from and to be judged on, all different digits.
+        generator: source of everything random.
+
+    Raises:
+        ValueError: where there are fewer than three classes, or a class has too few digits.
+    """
+    labels = scenes.digits.labels
+    if len(classes) < WAYS:
+        raise ValueError(f"a task needs {WAYS} classes, got {classes.tolist()} to choose from")
+    fewest = min((int((labels == label).sum()), int(label)) for label in classes)
+    if fewest[0] < shots + queries:
+        raise ValueError(
+            f"{shots} shots and {queries} queries need {shots + queries} digits a class, and class "
+            f"{fewest[1]} has {fewest[0]}; ask for fewer"
+        )
+    where = generator.device
+    order = torch.rand(count, len(classes), generator=generator, device=where).argsort(1)
+    chosen = classes.to(where)[order[:, :WAYS]].to(labels.device)
+    luck = torch.rand(count, WAYS, len(labels), generator=generator, device=where)
+    luck = luck.to(labels.device).masked_fill(labels != chosen[..., None], -1)
+    index = luck.topk(shots + queries).indices
+    images = scenes.compose(index.flatten(), generator).inputs.unflatten(0, index.shape)
+    numbers = torch.arange(WAYS, device=labels.device)[:, None].expand(count, WAYS, 1)
+    parts = []
+    for part in (images[:, :, :shots], images[:, :, shots:]):
+        parts += [part.flatten(1, 2), numbers.expand(*part.shape[:3]).flatten(1)]
+    return Episode(*parts)
+
+
+def new_task_loss(model: nn.Module) -> Loss:
+    """Give the loss of the task ``new`` as a function of the model's parameters by name."""
+
+    def loss(theta: Parameters, inputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(functional_call(model, theta, (inputs,))[NEW.name], targets)
+
+    return loss
+
+
+class SideBySide(nn.Module):
+    """Copies of one architecture with parameters of their own, all run at once.
+
+    Each layer's parameters are stacked; `torch.func.vmap` runs over the stack. With a loss that
+    averages over the copies and an optimizer that works entry by entry, each copy learns alone.
+    Architectures with buffers or dropout are not supported.
+
+    Args:
+        build: makes one copy; called ``count`` times.
+        count: copies.
+
+    Shapes: inputs ``(count, B, ...)`` to predictions ``(count, B, out_features)`` by task name.
+    """
+
+    def __init__(self, build: Callable[[], nn.Module], count: int) -> None:
+        super().__init__()
+        copies = [build() for _ in range(count)]
+        stacked, _ = stack_module_state(copies)
+        self._names = list(stacked)
+        self.stacked = nn.ParameterList([nn.Parameter(p.detach()) for p in stacked.values()])
+        self.__dict__["_skeleton"] = copy.deepcopy(copies[0]).to("meta")  # its parameters not ours
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Give the predictions of each copy on its own inputs."""
+
+        def one(theta: Parameters, own: Tensor) -> dict[str, Tensor]:
+            return functional_call(self._skeleton, theta, (own,))
+
+        return vmap(one)(dict(zip(self._names, self.stacked, strict=True)), inputs)
+
+
+def train_jointly(
+    build: Callable[[], nn.Module],
+    old: Scenes,
+    episode: Episode,
+    *,
+    seed: int,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+) -> SideBySide:
+    """Train a network for each few-shot task, on the old task and the new one at the same time.
+
+    L = L_digit + L_new: a batch of old scenes and all support examples, in every step.
+
+    Args:
+        build: makes a network with the heads of `OLD` and `NEW`.
+        old: scenes with the target ``digit``.
+        episode: the new tasks; queries are not looked at.
+        seed: of the parameters and the scenes.
+        steps: training steps.
+        batch_size: old scenes a step, the same for all networks.
+        learning_rate: Adam's.
+    """
+    support, targets = episode.support, episode.support_targets
+    count, device = len(support), support.device
+
+    def stream(generator: Generator) -> Iterator[Batch]:
+        for batch in old.stream(batch_size, generator):
+            inputs = batch.inputs.expand(count, *batch.inputs.shape)
+            labels = batch.targets[OLD.name].expand(count, -1)
+            yield Batch(
+                torch.cat([inputs, support], 1),
+                {
+                    OLD.name: torch.cat([labels, torch.full_like(targets, NO_LABEL)], 1),
+                    NEW.name: torch.cat([torch.full_like(labels, NO_LABEL), targets], 1),
+                },
+            )
+
+    with seeded(seed) as generator:
+        model = SideBySide(build, count).to(device)
+        adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+        for _ in fit(model, (OLD, NEW), stream(generator), FixedWeights(), adam, steps):
+            pass
+    return model

@@ -1,0 +1,130 @@
+"""Each plausible wrong answer in lesson 09 gets the hint that fits it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from exercise_answers import told
+from torch.func import grad
+
+from mtl_tutorial.exercises.lesson_09 import TURNING, q1, q2, q3, q4, q5
+from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
+
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
+
+
+def moved(loss, theta, given, rate):
+    return theta - rate * grad(loss)(theta, given)
+
+
+def judges_on_support(loss, theta, support, query, rate):
+    return sum(loss(moved(loss, theta, s, rate), s) for s in support)
+
+
+def judges_the_start(loss, theta, support, query, rate):
+    return sum(loss(theta, q) for q in query)
+
+
+def takes_the_mean(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(moved(loss, theta, s, rate), q) for s, q in pairs) / len(support)
+
+
+def adapts_on_query(loss, theta, support, query, rate):
+    return sum(loss(moved(loss, theta, q, rate), q) for q in query)
+
+
+def swaps_the_sets(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(moved(loss, theta, q, rate), s) for s, q in pairs)
+
+
+def climbs(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(moved(loss, theta, s, -rate), q) for s, q in pairs)
+
+
+def forgets_to_return(loss, theta, support, query, rate):
+    judges_on_support(loss, theta, support, query, rate)
+
+
+def gives_one(loss, theta, support, query, rate):
+    return 1.0
+
+
+WRONG = [
+    ("q1", [5, 5], "before the step"),
+    ("q1", [3.3, 2.13], "other way round"),
+    ("q1", [1.065, 1.65], "mean"),
+    ("q1", [2.13, 2.13], "First order takes"),
+    ("q1", [3.3, 3.3], "through the step"),
+    ("q1", [2.13, 5], "not at θ"),
+    ("q1", [-0.81, -0.9], "first task alone"),
+    ("q1", [0, 0], "Slopes before"),
+    ("q1", 3, "2 numbers are needed"),
+    ("q2", "a", "second derivative"),
+    ("q2", "b", "two stages"),
+    ("q2", "d", "part of MAML"),
+    ("q2", "e", "is needed"),
+    ("q3", judges_on_support, "judge on the support set"),
+    ("q3", judges_the_start, "before the step"),
+    ("q3", takes_the_mean, "the mean"),
+    ("q3", adapts_on_query, "looks at the answers"),
+    ("q3", swaps_the_sets, "swapped"),
+    ("q3", climbs, "Mind the sign"),
+    ("q3", forgets_to_return, "return"),
+    ("q3", gives_one, "For each task"),
+    ("q3", 3, "A function is needed"),
+    ("q4", -1 / 3, "cosine of the angle"),
+    ("q4", math.acos(-1 / 3), "radians"),
+    ("q4", 180 - TURNING, "Mind the sign"),
+    ("q4", 90, "right angle"),
+    ("q4", 120, "Set them equal"),
+    ("q4", "109", "without quotation marks"),
+    ("q5", "a", "They are gone"),
+    ("q5", "c", "ordinary classifier"),
+    ("q5", "d", "throws away"),
+    ("q5", "e", "is needed"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "fits"), WRONG)
+def test_a_wrong_answer_gets_the_hint_that_fits_it(name, answer, fits, capsys) -> None:
+    text = told(ALL[name], answer, capsys)
+    assert "Not yet." in text and "Correct." not in text
+    assert fits in text
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_exercise_is_tried_with_at_least_four_wrong_answers(name) -> None:
+    assert sum(wrong[0] == name for wrong in WRONG) >= 4
+
+
+def test_the_packages_gradients_are_the_right_answer(capsys) -> None:
+    def valley(theta, target, steepness):
+        return 0.5 * steepness * (theta["x"] - target) ** 2
+
+    tasks = (torch.tensor([2.0, -1.0]), torch.tensor([1.0, 3.0])) * 2
+    theta = {"x": torch.tensor(1.0)}
+    slopes = [
+        gradient(valley, theta, tasks, rate=0.1, steps=1)["x"]
+        for gradient in (maml_gradient, first_order_maml_gradient)
+    ]
+    assert "Correct." in told(q1, slopes, capsys)
+
+
+def test_a_function_built_on_the_package_is_right(capsys) -> None:
+    def meta_loss(loss, theta, support, query, rate):
+        def named(parameters, given, _):
+            return loss(parameters["theta"], given)
+
+        total = 0.0
+        for given, asked in zip(support, query, strict=True):
+            start = {"theta": theta}
+            adapted = adapt(named, start, given, given, rate=rate, steps=1)
+            total += loss(adapted["theta"], asked)
+        return total
+
+    assert "Correct." in told(q3, meta_loss, capsys)
