@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, BALANCERS
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES, BALANCERS, DATA_SETS
 from mtl_tutorial.experiments.protocol import Setting
 
 GROUP = ["data", "architecture", "method"]
@@ -61,7 +61,7 @@ def to_frame(results: Iterable[dict[str, Any]]) -> pd.DataFrame:
         on_cpu = made["device"].startswith("cpu")
         seconds = made["cpu_seconds"] if on_cpu else made["training_seconds"]
         cost = {"seconds": seconds, "peak_memory_mb": made["peak_memory_mb"]}
-        for task in result["curves"]["validation metric"] if result["curves"] else ():
+        for task in DATA_SETS[setting.data].tasks:
             scores = (result["test"] or {}).get(task, {"loss": np.nan, "metric": np.nan})
             row = {**result["setting"], "method": setting.method, "task": task, **scores, **cost}
             rows.append(row)
