@@ -56,10 +56,12 @@ class Bench:
         self.batch_size = batch_size
 
     def weights(self, count: int) -> list[dict[str, float]]:
+        """Shares of the two tasks, from one end to the other."""
         shares = torch.linspace(0.05, 0.95, count).tolist()
         return [{"left": share, "right": 1 - share} for share in shares]
 
     def sweep(self, weights: list[dict[str, float]], seeds: range, steps: int):
+        """Train all networks side by side."""
         return sweep(
             self.build,
             self.scenes.tasks,
@@ -72,6 +74,7 @@ class Bench:
         )
 
     def run(self, weights: dict[str, float], seed: int, steps: int):
+        """Train one network, and give its losses, shape ``(steps, 2)``."""
         _, history = train(
             self.build,
             self.scenes.tasks,
@@ -97,6 +100,7 @@ class Bench:
         return (self.seconds(train_for, 2 * steps) - self.seconds(train_for, steps)) / steps
 
     def seconds(self, train_for: Callable[[int], object], steps: int) -> float:
+        """Time of a whole run."""
         self.synchronise()
         start = time.perf_counter()
         train_for(steps)
@@ -104,6 +108,7 @@ class Bench:
         return time.perf_counter() - start
 
     def synchronise(self) -> None:
+        """Wait until a GPU has done what it was given."""
         if self.scenes.digits.labels.is_cuda:
             torch.cuda.synchronize()
 

@@ -960,7 +960,7 @@ def draw_front(
         plane.plot(*front[names].to_numpy().T, color=SKY, linewidth=1)
     plane.plot(*fronts[names].groupby("weight").mean().to_numpy().T, "o-", color=BLACK, ms=4)
     labels = list(dict.fromkeys(methods.index.get_level_values("method")))
-    styles = cycle(zip((VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY), "osD^v*P"))
+    styles = cycle(zip((VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY), "osD^vP", strict=True))
     bars.axvline(0, color=BLACK, linewidth=1.2)
     for row, (name, (colour, marker)) in enumerate(zip(labels, styles, strict=False)):
         dot = {"color": colour, "marker": marker, "linestyle": "none"}

@@ -48,8 +48,8 @@ def letters(right: str, mistakes: Mapping[str, str], otherwise: str) -> Verdict:
 
 
 def _dominates(q, p):
-    nowhere_worse = all(a <= b for a, b in zip(q, p))
-    somewhere_better = any(a < b for a, b in zip(q, p))
+    nowhere_worse = all(a <= b for a, b in zip(q, p, strict=True))
+    somewhere_better = any(a < b for a, b in zip(q, p, strict=True))
     return nowhere_worse and somewhere_better
 
 
@@ -143,7 +143,7 @@ q2 = Exercise(
     praise="Nowhere worse, and somewhere better.",
     hints=(
         "Two conditions: one with `all`, one with `any`.",
-        "`all(a <= b for a, b in zip(q, p))` is the first one.",
+        "`all(a <= b for a, b in zip(q, p, strict=True))` is the first one.",
     ),
     solution_code=inspect.getsource(_dominates).replace("_dominates", "dominates")
     + "\n\nanswer = dominates",

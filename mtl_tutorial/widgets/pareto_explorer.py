@@ -76,6 +76,52 @@ def draw_front_explorer(figure: Figure, exploration: Exploration, rule: str) -> 
     _draw_level(plane, exploration, rule)
     values = exploration.values[rule][::EVERY]
     share = np.linspace(0, 1, len(values))
+    missed = exploration.unreached[::EVERY]
+    for axes, x, y in ((plane, *front.T), (along, share, values)):
+        axes.plot(x, np.where(missed, np.nan, y), color=GREEN, linewidth=5, alpha=0.8)
+        axes.plot(x, np.where(missed, y, np.nan), color=ORANGE, linewidth=3.5, linestyle=":")
+    other = RULES[1 - RULES.index(rule)]
+    for name, style in ((other, {"markerfacecolor": "white"}), (rule, {})):
+        for k in exploration.found[name]:
+            plane.plot(*exploration.front[k], "o", color=BLACK, markersize=9, **style)
+            if name == rule:
+                where = k / (POINTS - 1), exploration.values[name][k]
+                along.plot(*where, "o", color=BLACK, markersize=9)
+    plane.set(
+        xlim=(-0.03, 1.1), ylim=(-0.03, 1.1), xlabel="loss of task 1", ylabel="loss of task 2"
+    )
+    plane.set_title(f"Full dot: {rule}; open: {other}")
+    along.set(xlim=(-0.03, 1.03), ylim=(0, 1), ylabel=f"value of the {rule}")
+    along.set(xlabel="place: 0 is best for task 2, 1 for task 1")
+    along.set_title(_title(exploration, rule))
+    return describe_exploration(exploration)
+
+
+def _draw_level(axes: Axes, exploration: Exploration, rule: str) -> None:
+    """Draw where a rule has the value that it has at the point it finds."""
+    weights = np.array([exploration.weight, 1 - exploration.weight])
+    x, y = exploration.front[exploration.found[rule][0]]
+    style = {"color": BLACK, "linewidth": 1.4, "linestyle": "--"}
+    if rule == RULES[1]:
+        a, b = weights * (x, y)
+        x, y = max(a, b) / weights  # the corner
+        axes.plot([x, x, -1], [-1, y, y], **style)
+        return
+    slope = -weights[0] / weights[1]
+    axes.plot([x - 2, x + 2], [y - 2 * slope, y + 2 * slope], **style)
+
+
+def _title(exploration: Exploration, rule: str) -> str:
+    if rule == RULES[1]:
+        return "Min-max is lowest inside"
+    if exploration.share:
+        return "Dotted: no weight of the sum finds it"
+    return "Some weight finds each place"
+
+
+def describe_exploration(exploration: Exploration) -> str:
+    """Say which share of the front no weight reaches, and what the two rules find."""
+    share = exploration.share
     missed = "no part of the front" if not share else f"{share:.0%} of the front"
     missed = missed if share < 0.985 else "all of the front but its ends"
     places = {
