@@ -942,10 +942,11 @@ def draw_front(
     *,
     title: str,
 ) -> str:
-    """Draw a front of loss weights with its seeds, methods on it, and their gaps to it.
+    """Draw a front of loss weights from close by, methods near it, and their gaps to it.
 
     Args:
-        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``.
+        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. The weights
+            are written at their points.
         methods: likewise, indexed by ``method`` and ``seed``.
         gaps: by how much the front is better than a method in both metrics, indexed likewise;
             column ``gap``.
@@ -958,9 +959,11 @@ def draw_front(
     names = [task.name for task in tasks]
     for _, front in fronts.groupby("seed"):
         plane.plot(*front[names].to_numpy().T, color=SKY, linewidth=1)
-    plane.plot(*fronts[names].groupby("weight").mean().to_numpy().T, "o-", color=BLACK, ms=4)
+    means = fronts[names].groupby("weight").mean()
+    plane.plot(*means.to_numpy().T, "o-", color=BLACK, ms=4)
     labels = list(dict.fromkeys(methods.index.get_level_values("method")))
-    styles = cycle(zip((VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY), "osD^vP", strict=True))
+    colours = (VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY, BLACK)
+    styles = cycle(zip(colours, "osD^vPX", strict=True))
     bars.axvline(0, color=BLACK, linewidth=1.2)
     for row, (name, (colour, marker)) in enumerate(zip(labels, styles, strict=False)):
         dot = {"color": colour, "marker": marker, "linestyle": "none"}
@@ -969,7 +972,12 @@ def draw_front(
         bars.plot(values, row + np.linspace(-0.16, 0.16, len(values)), ms=5, alpha=0.65, **dot)
         bars.vlines(values.mean(), row - 0.32, row + 0.32, color=colour, linewidth=3)
     axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
-    plane.set(xlim=(0, 1), ylim=(0, 1), xlabel=axis_names[0], ylabel=axis_names[1])
+    low, high = methods.groupby("method").mean()[names].min() - 0.1, means.max() + 0.02
+    limits = [(low[name], high[name]) for name in names]
+    plane.set(xlim=limits[0], ylim=limits[1], xlabel=axis_names[0], ylabel=axis_names[1])
+    for weight, place in means.iterrows():
+        if (place > low).all():
+            _annotate(plane, tuple(place), f"{weight:g}", dx=4, dy=4, fontsize=9)
     plane.set_title("Line: the weighted sum; blue: its seeds")
     reach = max(0.06, 1.1 * gaps["gap"].abs().max())
     bars.set(xlim=(-reach, reach), ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))

@@ -452,3 +452,20 @@ def test_the_compass_turns_and_the_race_is_run_again(lesson: RunLesson) -> None:
     assert "of 1" in after
     _, after = race.sees_change(lambda: race.press("gradient descent"))
     assert "of gradient descent" in after
+
+
+@only("10_pareto_and_zoo")
+def test_the_explorer_bends_the_front_and_changes_what_is_made_small(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.slider("distance of tasks").focus()
+    before, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "1.60 apart: 87% of the front is out" in before
+    assert "1.65 apart: 92% of the front is out" in after
+    view.slider("weight of task 1").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "weight 0.45 for task 1" in after
+    picture = view.picture()
+    view.press("min-max")
+    wait_until(lambda: view.picture() not in (picture, b""), "a picture of min-max")
+    _, after = view.sees_change(lambda: view.press("As it was"))
+    assert "87% of the front" in after
