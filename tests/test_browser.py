@@ -465,3 +465,20 @@ def test_the_teachers_turn_and_the_lab_says_whom_joint_training_hurts(lesson: Ru
     assert "joint training hurts task 1" in after
     _, after = view.sees_change(lambda: view.press("As it was"))
     assert "At 30° joint training helps task 1" in after
+
+
+@only("10_pareto_and_zoo")
+def test_the_explorer_bends_the_front_and_changes_what_is_made_small(lesson: RunLesson) -> None:
+    view = lesson.view()
+    view.slider("distance of tasks").focus()
+    before, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "1.60 apart: 87% of the front is out" in before
+    assert "1.65 apart: 92% of the front is out" in after
+    view.slider("weight of task 1").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"))
+    assert "weight 0.45 for task 1" in after
+    picture = view.picture()
+    view.press("min-max")
+    wait_until(lambda: view.picture() not in (picture, b""), "a picture of min-max")
+    _, after = view.sees_change(lambda: view.press("As it was"))
+    assert "87% of the front" in after

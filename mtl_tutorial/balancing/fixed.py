@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -48,6 +48,27 @@ class FixedWeights:
             raise ValueError(f"weight of task {name!r} must be finite and ≥ 0, got {weight!r}")
         self._weights[name] = number
 
+    def weights_of(self, names: Iterable[str]) -> dict[str, float]:
+        """Give the λ_i of these tasks, in their order.
+
+        Raises:
+            ValueError: where a task has no weight, or a weight no task.
+        """
+        names, weights = list(names), self.weights
+        if self._default is not None:
+            weights = {name: self._default for name in names} | weights
+        if missing := set(names) - weights.keys():
+            raise ValueError(
+                f"task {min(missing)!r} has no weight; there are weights for {sorted(weights)}. "
+                f"Give it one, 0 to switch it off"
+            )
+        if unknown := weights.keys() - set(names):
+            raise ValueError(
+                f"there is a weight for {min(unknown)!r}, but no such task; "
+                f"the tasks are {sorted(names)}"
+            )
+        return {name: weights[name] for name in names}
+
     def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
@@ -55,22 +76,9 @@ class FixedWeights:
             ValueError: where a task has no weight, a weight no task, or as
                 `backward_weighted_sum`.
         """
-        weights = self.weights
-        if self._default is not None:
-            weights = {name: self._default for name in losses} | weights
-        if missing := losses.keys() - weights.keys():
-            raise ValueError(
-                f"task {min(missing)!r} has no weight; there are weights for {sorted(weights)}. "
-                f"Give it one, 0 to switch it off"
-            )
-        if unknown := weights.keys() - losses.keys():
-            raise ValueError(
-                f"there is a weight for {min(unknown)!r}, but no such task; "
-                f"the tasks are {sorted(losses)}"
-            )
-        used = {name: weights[name] for name in losses}
-        backward_weighted_sum(losses, used)
-        return used
+        weights = self.weights_of(losses)
+        backward_weighted_sum(losses, weights)
+        return weights
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, to be saved."""

@@ -1,4 +1,4 @@
-"""A problem of two tasks and two parameters, whose whole landscape can be drawn."""
+"""Problems of two tasks and few parameters, whose whole landscape can be drawn."""
 
 from __future__ import annotations
 
@@ -47,3 +47,23 @@ def landscape_gradients(x: Tensor) -> tuple[Tensor, Tensor]:
         total = losses[0, ..., 0].sum() + losses[1, ..., 1].sum()
         (rows,) = torch.autograd.grad(total, copies)
     return losses[0].detach(), rows.movedim(0, -2)
+
+
+def two_wells(x: Tensor, distance: float = 2.0) -> Tensor:
+    """Give two losses, each with its least value at a place of its own.
+
+    L₁ = 1 − exp(−‖x − w‖²), L₂ = 1 − exp(−‖x + w‖²), with every coordinate of w equal and
+    ‖w‖ = ``distance`` / 2. The best trade-offs are the points between −w and w. Their front is
+    convex up to a distance of √2; from there on it is concave in the middle.
+
+    Args:
+        x: shape ``(..., d)``.
+        distance: between the two least values; 2 is that of the source.
+
+    Returns:
+        Shape ``(..., 2)``.
+
+    Source: Fonseca & Fleming 1995, as in Lin et al. 2019, section 5.1 (arXiv 1912.12854).
+    """
+    place = distance / 2 / x.shape[-1] ** 0.5
+    return torch.stack([1 - (-((x - w) ** 2).sum(-1)).exp() for w in (place, -place)], dim=-1)

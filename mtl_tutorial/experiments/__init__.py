@@ -1,5 +1,7 @@
-"""Training runs, one by one and in grids, over seeds and settings."""
+"""Training runs, one by one and in grids, over seeds and settings; sweeps and trade-offs."""
 
+from mtl_tutorial.experiments.pareto import gap_to_front, non_dominated
 from mtl_tutorial.experiments.runs import grid, seeded, train
+from mtl_tutorial.experiments.sweep import Sweep, sweep
 
-__all__ = ["grid", "seeded", "train"]
+__all__ = ["Sweep", "gap_to_front", "grid", "non_dominated", "seeded", "sweep", "train"]

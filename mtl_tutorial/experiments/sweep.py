@@ -1,0 +1,191 @@
+"""Sweeps over loss weights: many networks of one architecture, trained side by side as one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from mtl_tutorial.balancing import FixedWeights
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.tasks import Batch, Inputs, Task, task_losses
+from mtl_tutorial.training import evaluate
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Networks that were trained side by side, one for each of W loss weights and S seeds.
+
+    Args:
+        models: the trained networks; ``models[i][j]`` had the i-th weights and the j-th seed.
+        losses: L_t before each step, shape ``(steps, W, S, T)``, on the training device.
+        scores: after the last step; columns ``weight`` (the position i), ``seed``, ``task``,
+            ``quantity`` (``"validation loss"`` or ``"validation metric"``) and ``value``.
+    """
+
+    models: list[list[nn.Module]]
+    losses: Tensor
+    scores: pd.DataFrame
+
+
+def sweep(
+    build: Callable[[], nn.Module],
+    tasks: Sequence[Task],
+    scenes: Scenes,
+    validation: Batch,
+    *,
+    weights: Sequence[Mapping[str, float]],
+    seeds: Sequence[int],
+    steps: int,
+    batch_size: int = 64,
+    learning_rate: float = 5e-3,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
+) -> Sweep:
+    """Train one network for every pair of loss weights and seed, all in the same steps.
+
+    What comes out is what `train` gives with ``FixedWeights(weights[i])`` and ``seed=seeds[j]``,
+    up to rounding: the same initial weights, the same batches, the same updates. Every parameter
+    becomes a stack of W · S; one backward pass of the sum over the networks gives each its own
+    gradient, because none of them depends on another's parameters.
+
+    Args:
+        build: makes the model; called once a seed, after seeding.
+        validation: scored after the last step.
+        weights: λ_t by task name.
+        learning_rate: Adam's.
+        optimizer: makes another optimizer for the stacked model. It has to treat every number on
+            its own, as SGD and Adam do; one that looks at norms would mix the networks.
+
+    Raises:
+        ValueError: where there are no weights, seeds or steps, a weight is missing, unknown,
+            negative or not finite, or the model holds state or dropout and can't be stacked.
+        ArithmeticError: after the last step, where a loss became NaN or infinite.
+    """
+    tasks, weights, seeds = tuple(tasks), list(weights), list(seeds)
+    table = _weight_table(weights, tasks)
+    _check_several("seeds", seeds)
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    device = scenes.digits.labels.device
+    models = [_built(build, seed).to(device) for seed in seeds]
+    stacked = _stack(models, len(weights))
+    if optimizer is None:
+        stepper = torch.optim.Adam(stacked.parameters(), lr=learning_rate, fused=True)
+    else:
+        stepper = optimizer(stacked)
+    generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+    streams = [scenes.stream(batch_size, generator) for generator in generators]
+    scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
+
+    def losses_of(parameters: dict[str, Tensor], inputs: Inputs, targets: Inputs) -> Tensor:
+        outputs = functional_call(stacked, parameters, (inputs,))
+        return torch.stack(list(task_losses(outputs, targets, tasks).values()))
+
+    parameters, rows = dict(stacked.named_parameters()), []
+    for _ in range(steps):
+        batches = [next(stream) for stream in streams]
+        inputs = _for_all([batch.inputs for batch in batches], len(weights))
+        targets = _for_all([batch.targets for batch in batches], len(weights))
+        losses = vmap(losses_of)(parameters, inputs, targets)
+        rows.append(losses.detach())
+        stepper.zero_grad()
+        (scale * losses).sum().backward()
+        stepper.step()
+    history = torch.stack(rows).unflatten(1, (len(weights), len(seeds)))
+    _check_finite(history, weights, seeds, tasks)
+    trained = _unstack(stacked, models[0], len(weights), len(seeds))
+    return Sweep(trained, history, _scores(trained, seeds, tasks, validation))
+
+
+def _check_several(what: str, values: Sequence) -> None:
+    if not values:
+        raise ValueError(f"{what} must be one or more, got none; give one network to train")
+
+
+def _weight_table(weights: Sequence[Mapping[str, float]], tasks: Sequence[Task]) -> list:
+    _check_several("weights", weights)
+    names = [task.name for task in tasks]
+    return [list(FixedWeights(row).weights_of(names).values()) for row in weights]
+
+
+def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Build a model from a seed, and check that it can be stacked.
+
+    Raises:
+        ValueError: where it draws random numbers or changes a state while it runs.
+    """
+    with seeded(seed):
+        model = build().train()
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0:
+            raise ValueError(
+                f"layer {name!r} of {type(model).__name__} is dropout, whose random numbers can't "
+                f"be those of separate runs; leave it out, or train one by one with train()"
+            )
+    for name, _ in model.named_buffers():
+        raise ValueError(
+            f"{type(model).__name__} keeps a state in {name!r}, as batch norm does, and can't be "
+            f"stacked; build it without, or train one by one with train()"
+        )
+    return model
+
+
+def _stack(models: Sequence[nn.Module], copies: int) -> nn.Module:
+    """Give a model whose parameters are stacks: all seeds for the first weights, and so on."""
+    stacked = copy.deepcopy(models[0])
+    rows = zip(*(model.parameters() for model in models), strict=True)
+    for parameter, values in zip(stacked.parameters(), rows, strict=True):
+        block = torch.stack([value.detach() for value in values])
+        parameter.data = block.repeat(copies, *(1 for _ in values[0].shape))
+    return stacked
+
+
+def _unstack(
+    stacked: nn.Module, template: nn.Module, copies: int, seeds: int
+) -> list[list[nn.Module]]:
+    models = [[copy.deepcopy(template) for _ in range(seeds)] for _ in range(copies)]
+    for k, model in enumerate(model for row in models for model in row):
+        for parameter, stack in zip(model.parameters(), stacked.parameters(), strict=True):
+            parameter.data = stack.detach()[k].clone()
+    return models
+
+
+def _for_all(parts: Sequence[Inputs], copies: int) -> Inputs:
+    """Stack the batches of the seeds, and repeat them for every weight."""
+    if isinstance(parts[0], Tensor):
+        block = torch.stack(list(parts))
+        return block.expand(copies, *block.shape).flatten(0, 1)
+    return {name: _for_all([part[name] for part in parts], copies) for name in parts[0]}
+
+
+def _check_finite(losses: Tensor, weights: Sequence, seeds: Sequence[int], tasks: tuple) -> None:
+    if losses.isfinite().all():
+        return
+    step, i, j, t = (~losses.isfinite()).nonzero()[0].tolist()  # the earliest step comes first
+    raise ArithmeticError(
+        f"loss of task {tasks[t].name!r} became {losses[step, i, j, t].item()} at step {step + 1} "
+        f"with weights {dict(weights[i])} and seed {seeds[j]}; lower the learning rate, or leave "
+        f"these weights out"
+    )
+
+
+def _scores(
+    models: Sequence[Sequence[nn.Module]],
+    seeds: Sequence[int],
+    tasks: tuple[Task, ...],
+    validation: Batch,
+) -> pd.DataFrame:
+    rows = [
+        (i, seed, name, f"validation {quantity}", value)
+        for i, row in enumerate(models)
+        for seed, model in zip(seeds, row, strict=True)
+        for name, score in evaluate(model, tasks, validation).items()
+        for quantity, value in score._asdict().items()
+    ]
+    return pd.DataFrame(rows, columns=["weight", "seed", "task", "quantity", "value"])

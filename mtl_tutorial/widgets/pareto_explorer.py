@@ -1,0 +1,183 @@
+"""The Pareto explorer: bend the front of two tasks, and see which trade-offs a weight finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtl_tutorial.data.landscape import two_wells
+from mtl_tutorial.plots import BLACK, GREEN, ORANGE, panels
+from mtl_tutorial.profiles import check_choice
+from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.view import View
+
+RULES = ("weighted sum", "min-max")
+POINTS = 1201  # of the front; an odd number, so that the middle is one
+EVERY = 12  # of them is enough to draw a line
+TIE = 1e-9  # of two values that count as equal
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """A front of two losses, and what the weighted sum and min-max find on it.
+
+    Args:
+        distance: between the least values of the two losses.
+        weight: λ of task 1; task 2 has 1 − λ.
+        front: the losses from the least value of task 2 to that of task 1, ``(POINTS, 2)``.
+        unreached: which points of the front no λ from 0 to 1 finds with the weighted sum.
+        values: what each rule makes small, along the front, by rule.
+        found: the numbers of the points where it is least; two where they tie.
+    """
+
+    distance: float
+    weight: float
+    front: np.ndarray
+    unreached: np.ndarray
+    values: dict[str, np.ndarray]
+    found: dict[str, list[int]]
+
+    @property
+    def share(self) -> float:
+        """The part of the front's length that no weight of the sum reaches, 0 to 1."""
+        lengths = np.linalg.norm(np.diff(self.front, axis=0), axis=1)
+        return float(lengths[self.unreached[1:] & self.unreached[:-1]].sum() / lengths.sum())
+
+
+def explore_front(distance: float, weight: float) -> Exploration:
+    """Work out the front of `two_wells`, and the points on it that a weight finds.
+
+    Weighted sum: the least λ L₁ + (1 − λ) L₂. Min-max: the least max(λ L₁, (1 − λ) L₂). The sum
+    with λ = 1/2 is least at ±s*; the points between are below no weight's level line.
+    """
+    places = torch.linspace(-distance / 2, distance / 2, POINTS, dtype=torch.float64)
+    front = two_wells(places[:, None], distance).numpy()
+    weighted = front * [weight, 1 - weight]
+    values = {RULES[0]: weighted.sum(1), RULES[1]: weighted.max(1)}
+    found = {rule: np.flatnonzero(v <= v.min() + TIE).tolist() for rule, v in values.items()}
+    found = {rule: sorted({points[0], points[-1]}) for rule, points in found.items()}
+    lowest = abs(places[front.sum(1).argmin()])  # s*
+    return Exploration(distance, weight, front, (places.abs() < lowest).numpy(), values, found)
+
+
+def draw_front_explorer(figure: Figure, exploration: Exploration, rule: str) -> str:
+    """Draw the front with the level line of a rule, and beside it the rule's value along it."""
+    plane, along = panels(figure, 1, 2)[0]
+    plane.set_position([0.075, 0.14, 0.385, 0.74])
+    along.set_position([0.585, 0.14, 0.385, 0.74])
+    front = exploration.front[::EVERY]
+    x, y = np.vstack([front[::-1], [2, 0]]).T  # all that is worse: above, and to the right
+    plane.fill_between(x, y, 2, color=GREEN, alpha=0.08, linewidth=0)
+    _draw_level(plane, exploration, rule)
+    values = exploration.values[rule][::EVERY]
+    share = np.linspace(0, 1, len(values))
+    missed = exploration.unreached[::EVERY]
+    for axes, x, y in ((plane, *front.T), (along, share, values)):
+        axes.plot(x, np.where(missed, np.nan, y), color=GREEN, linewidth=5, alpha=0.8)
+        axes.plot(x, np.where(missed, y, np.nan), color=ORANGE, linewidth=3.5, linestyle=":")
+    other = RULES[1 - RULES.index(rule)]
+    for name, style in ((other, {"markerfacecolor": "white"}), (rule, {})):
+        for k in exploration.found[name]:
+            plane.plot(*exploration.front[k], "o", color=BLACK, markersize=9, **style)
+            if name == rule:
+                where = k / (POINTS - 1), exploration.values[name][k]
+                along.plot(*where, "o", color=BLACK, markersize=9)
+    plane.set(
+        xlim=(-0.03, 1.1), ylim=(-0.03, 1.1), xlabel="loss of task 1", ylabel="loss of task 2"
+    )
+    plane.set_title(f"Full dot: {rule}; open: {other}")
+    along.set(xlim=(-0.03, 1.03), ylim=(0, 1), ylabel=f"value of the {rule}")
+    along.set(xlabel="place: 0 is best for task 2, 1 for task 1")
+    along.set_title(_title(exploration, rule))
+    return describe_exploration(exploration)
+
+
+def _draw_level(axes: Axes, exploration: Exploration, rule: str) -> None:
+    """Draw where a rule has the value that it has at the point it finds."""
+    weights = np.array([exploration.weight, 1 - exploration.weight])
+    x, y = exploration.front[exploration.found[rule][0]]
+    style = {"color": BLACK, "linewidth": 1.4, "linestyle": "--"}
+    if rule == RULES[1]:
+        a, b = weights * (x, y)
+        x, y = max(a, b) / weights  # the corner
+        axes.plot([x, x, -1], [-1, y, y], **style)
+        return
+    slope = -weights[0] / weights[1]
+    axes.plot([x - 2, x + 2], [y - 2 * slope, y + 2 * slope], **style)
+
+
+def _title(exploration: Exploration, rule: str) -> str:
+    if rule == RULES[1]:
+        return "Min-max is lowest inside"
+    if exploration.share:
+        return "Dotted: no weight of the sum finds it"
+    return "Some weight finds each place"
+
+
+def describe_exploration(exploration: Exploration) -> str:
+    """Say which share of the front no weight reaches, and what the two rules find."""
+    share = exploration.share
+    missed = "no part of the front" if not share else f"{share:.0%} of the front"
+    missed = missed if share < 0.985 else "all of the front but its ends"
+    places = {
+        rule: " or ".join("({:.2f}, {:.2f})".format(*exploration.front[k]) for k in points)
+        for rule, points in exploration.found.items()
+    }
+    return (
+        f"Least values {exploration.distance:.2f} apart: {missed} is out of the weighted sum's "
+        f"reach. With weight {exploration.weight:.2f} for task 1 it ends at the losses "
+        f"{places[RULES[0]]}; min-max ends at {places[RULES[1]]}."
+    )
+
+
+class ParetoExplorer(View):
+    """Bend the front, turn the weight, and choose what is made small.
+
+    Args:
+        distance: between the least values of the two losses, at the start.
+        weight: of task 1 at the start.
+        rule: ``"weighted sum"`` or ``"min-max"``.
+
+    Raises:
+        ValueError: for an unknown rule.
+    """
+
+    def __init__(
+        self, distance: float = 1.6, weight: float = 0.4, rule: str = "weighted sum"
+    ) -> None:
+        check_choice("rule", rule, RULES)
+        self._start = (distance, weight, rule)
+        self.rule = ipywidgets.ToggleButtons(
+            options=RULES, value=rule, style={"button_width": "120px"}
+        )
+        wide = {"style": {"description_width": "120px"}, "layout": {"width": "440px"}}
+        self.distance = ipywidgets.FloatSlider(
+            value=distance, min=0.6, max=2.4, step=0.05, description="distance of tasks", **wide
+        )
+        self.weight = ipywidgets.FloatSlider(
+            value=weight, min=0.05, max=0.95, step=0.05, description="weight of task 1", **wide
+        )
+        self.button = ipywidgets.Button(
+            description="As it was", icon="undo", layout={"width": "120px"}
+        )
+        rows = [
+            ipywidgets.HBox([self.rule, self.button]),
+            ipywidgets.HBox([self.distance, self.weight], layout={"width": "900px"}),
+        ]
+        super().__init__(draw_front_explorer, size=(9, 4.1), above=rows)
+        for control in (self.distance, self.weight, self.rule):
+            control.observe(in_cell_loop(lambda _: self._refresh()), "value")
+        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        self._refresh()
+
+    def _undo(self) -> None:
+        self.distance.value, self.weight.value, self.rule.value = self._start
+
+    def _refresh(self) -> None:
+        exploration = explore_front(self.distance.value, self.weight.value)
+        self.redraw(exploration, self.rule.value)

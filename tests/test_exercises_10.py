@@ -1,0 +1,142 @@
+"""Each plausible wrong answer in lesson 10 gets the hint that fits it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from exercise_answers import told
+
+from mtl_tutorial.exercises.lesson_10 import q1, q2, q3, q4, q5
+from mtl_tutorial.experiments import non_dominated
+
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
+LOSSES = torch.tensor([[1.0, 5], [2, 3], [3, 3], [4, 1], [2, 4]])
+NETWORKS = torch.tensor([[0.90, 5], [0.80, 3], [0.85, 6], [0.70, 2], [0.75, 4]])
+
+
+def at_most(q, p):
+    return all(a <= b for a, b in zip(q, p, strict=True))
+
+
+def below_in_all(q, p):
+    return all(a < b for a, b in zip(q, p, strict=True))
+
+
+def below_in_some(q, p):
+    return any(a < b for a, b in zip(q, p, strict=True))
+
+
+def for_accuracies(q, p):
+    return at_most(p, q) and below_in_some(p, q)
+
+
+def smaller_mean(q, p):
+    return (q[0] + q[1]) / 2 < (p[0] + p[1]) / 2
+
+
+def of_the_first_alone(q, p):
+    return q[0] < p[0]
+
+
+def entry_by_entry(q, p):
+    return [a <= b for a, b in zip(q, p, strict=True)]
+
+
+def forgets_to_return(q, p):
+    at_most(q, p)
+
+
+def chosen(keep) -> str:
+    return "".join(letter for letter, kept in zip("ABCDE", keep.tolist(), strict=True) if kept)
+
+
+WRONG = [
+    ("q1", "ABCDE", "A tie does not save"),
+    ("q1", "ABCD", "that of task 1 is smaller"),
+    ("q1", ["A", "B", "D", "E"], "that of task 2 is smaller"),
+    ("q1", chosen(non_dominated(-LOSSES)), "large for good"),
+    ("q1", "BD", "mean"),
+    ("q1", "b", "good compromise"),
+    ("q1", "AD", "ends"),
+    ("q1", "CE", "dominated ones"),
+    ("q1", "AB", "Take each point"),
+    ("q1", "AF", "yours has 'F'"),
+    ("q1", 3, "Letters are needed"),
+    ("q2", at_most, "equal points"),
+    ("q2", below_in_all, "A tie in one loss"),
+    ("q2", below_in_some, "nowhere worse as well"),
+    ("q2", for_accuracies, "the other way"),
+    ("q2", smaller_mean, "compare the sums"),
+    ("q2", of_the_first_alone, "every loss of q"),
+    ("q2", entry_by_entry, "use all and any"),
+    ("q2", forgets_to_return, "has to return"),
+    ("q2", lambda q, p: "yes", "use all and any"),
+    ("q2", lambda q, p: 1.5, "True or False is needed"),
+    ("q2", True, "A function is needed"),
+    ("q3", chosen(non_dominated(NETWORKS)), "small accuracy for good"),
+    ("q3", chosen(non_dominated(-NETWORKS)), "long time for good"),
+    ("q3", chosen(non_dominated(NETWORKS * torch.tensor([1.0, -1]))), "Both are turned round"),
+    ("q3", "CE", "dominated ones"),
+    ("q3", "AD", "anything dominate B"),
+    ("q3", "ABCD", "than C"),
+    ("q3", "ABDE", "than E"),
+    ("q3", "A", "Turn one of the two round"),
+    ("q4", 0.8, "weight of task 2"),
+    ("q4", 0.25, "ratio λ / (1 − λ)"),
+    ("q4", 4, "ratio (1 − λ) / λ"),
+    ("q4", 0.5, "(1, 1)"),
+    ("q4", 1 / 3, "−1/L₁²"),
+    ("q4", -0.25, "not negative"),
+    ("q4", 0.9, "derivative"),
+    ("q5", "a", "2.8"),
+    ("q5", "c", "other way round"),
+    ("q5", "d", "0.6 to task 2"),
+    ("q5", "e", "above the line"),
+    ("q5", "f", "is needed"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "fits"), WRONG)
+def test_a_wrong_answer_gets_the_hint_that_fits_it(name, answer, fits, capsys) -> None:
+    text = told(ALL[name], answer, capsys)
+    assert "Not yet." in text and "Correct." not in text
+    assert fits in text
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_exercise_is_tried_with_at_least_four_wrong_answers(name) -> None:
+    assert sum(wrong[0] == name for wrong in WRONG) >= 4
+
+
+@pytest.mark.parametrize("answer", ["ABD", "d, b, a", ["A", "B", "D"], {"a", "b", "d"}])
+def test_letters_may_come_in_any_order_and_form(answer, capsys) -> None:
+    assert "Correct." in told(q1, answer, capsys)
+
+
+def test_a_dominance_of_tensors_is_right_too(capsys) -> None:
+    def dominates(q, p):
+        q, p = torch.tensor(q), torch.tensor(p)
+        return (q <= p).all() & (q < p).any()
+
+    assert "Correct." in told(q2, dominates, capsys)
+
+
+def test_the_packages_front_is_right(capsys) -> None:
+    assert "Correct." in told(q1, chosen(non_dominated(LOSSES)), capsys)
+    turned = NETWORKS * torch.tensor([-1.0, 1])
+    assert "Correct." in told(q3, chosen(non_dominated(turned)), capsys)
+
+
+def test_the_weight_of_exercise_4_leads_to_its_point(capsys) -> None:
+    first = torch.linspace(0.5, 4, 3501, dtype=torch.float64)
+    least = first[(0.2 * first + 0.8 / first).argmin()]
+    assert least.item() == pytest.approx(2)
+
+
+def test_the_numbers_in_the_hints_of_exercise_5_are_right() -> None:
+    points = torch.tensor([[0.0, 10], [4, 7], [7, 4], [10, 0]])
+    weighted = points * torch.tensor([0.6, 0.4])
+    assert weighted.sum(1).tolist() == pytest.approx([4, 5.2, 5.8, 6])
+    assert weighted.amax(1).tolist() == pytest.approx([4, 2.8, 4.2, 6])
+    turned = points * torch.tensor([0.4, 0.6])
+    assert (turned.sum(1).argmin(), turned.amax(1).argmin()) == (3, 2)  # S and R, choice d

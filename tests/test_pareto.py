@@ -1,0 +1,127 @@
+"""The Pareto front of points, and the gap between a point and a front."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mtl_tutorial.experiments import gap_to_front, non_dominated
+
+UNHURRIED = settings(deadline=None, max_examples=100)
+coordinate = st.integers(-4, 4).map(float)  # few values, so that ties are common
+
+
+def clouds(columns: st.SearchStrategy[int] | int):
+    shapes = st.tuples(
+        st.integers(1, 12), st.just(columns) if isinstance(columns, int) else columns
+    )
+    return shapes.flatmap(lambda shape: arrays(float, shape, elements=coordinate)).map(
+        torch.from_numpy
+    )
+
+
+def dominates(q, p) -> bool:
+    return bool((q <= p).all() and (q < p).any())
+
+
+@UNHURRIED
+@given(clouds(st.integers(1, 4)))
+def test_no_kept_point_is_dominated_and_every_dropped_one_is_by_a_kept_one(points) -> None:
+    keep = non_dominated(points)
+    kept = points[keep]
+    assert keep.any()
+    assert not any(dominates(q, p) for p in kept for q in points)
+    assert all(any(dominates(q, p) for q in kept) for p in points[~keep])
+
+
+@UNHURRIED
+@given(clouds(st.integers(1, 4)))
+def test_the_front_of_a_front_is_all_of_it(points) -> None:
+    assert non_dominated(points[non_dominated(points)]).all()
+
+
+@UNHURRIED
+@given(clouds(3), st.randoms(use_true_random=False))
+def test_the_order_of_the_points_does_not_matter(points, random) -> None:
+    order = random.sample(range(len(points)), len(points))
+    assert torch.equal(non_dominated(points[order]), non_dominated(points)[order])
+
+
+def test_small_is_good_and_the_minus_sign_makes_large_good() -> None:
+    points = torch.tensor([[1.0, 3.0], [3.0, 1.0], [2.0, 2.0], [3.0, 3.0], [1.0, 1.0]])
+    assert non_dominated(points).tolist() == [False, False, False, False, True]
+    assert non_dominated(-points).tolist() == [False, False, False, True, False]
+
+
+def test_equal_points_are_both_kept_and_one_tie_is_enough_to_lose() -> None:
+    points = torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]])
+    assert non_dominated(points).tolist() == [True, True, False]
+
+
+def test_infinite_losses_are_compared_like_others() -> None:
+    points = torch.tensor([[1.0, float("inf")], [2.0, 5.0], [2.0, float("inf")]])
+    assert non_dominated(points).tolist() == [True, True, False]
+
+
+FRONT = torch.tensor([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [2.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("point", "gap"),
+    [
+        ((1.0, 1.0), 0.0),
+        ((0.5, 1.5), 0.0),  # on the line between two corners
+        ((1.5, 1.5), 0.5),
+        ((2.0, 1.0), 0.5),  # the front has (1.5, 0.5)
+        ((0.0, 0.0), -1.0),
+        ((-1.0, 2.5), -1.0),  # beside the front: nothing is as good for the first
+        ((3.0, 0.5), 0.5),
+    ],
+)
+def test_the_gap_is_how_much_better_the_front_is_in_both(point, gap) -> None:
+    assert gap_to_front(torch.tensor([point]), FRONT).item() == pytest.approx(gap)
+
+
+def test_a_front_of_one_point_has_its_gaps_too() -> None:
+    points = torch.tensor([[2.0, 3.0], [0.0, 5.0]])
+    assert gap_to_front(points, torch.tensor([[1.0, 1.0]])).tolist() == [1.0, -1.0]
+
+
+@UNHURRIED
+@given(clouds(2), clouds(2))
+def test_a_gap_is_that_of_the_closest_place_on_a_fine_grid(points, front) -> None:
+    corners = front[non_dominated(front)].unique(dim=0)
+    along = torch.linspace(0, 1, 101, dtype=torch.float64)[:, None, None]
+    lines = (corners[:-1] + along * (corners[1:] - corners[:-1])).reshape(-1, 2)
+    grid = torch.cat([corners, lines])
+    expected = (points[:, None] - grid).amin(-1).amax(1)
+    found = gap_to_front(points, front)
+    assert (found >= expected - 1e-9).all()
+    assert (found <= expected + 8 / 100).all()  # a step of the grid
+
+
+@UNHURRIED
+@given(clouds(2), clouds(2))
+def test_a_point_that_is_worse_by_1_in_both_has_a_gap_that_is_greater_by_1(points, front) -> None:
+    gaps = gap_to_front(points, front)
+    for point, gap in zip(points, gaps.tolist(), strict=True):
+        assert gap_to_front(point[None] + 1, front).item() == pytest.approx(gap + 1)
+
+
+@pytest.mark.parametrize("points", [torch.zeros(3), torch.zeros(0, 2), torch.zeros(2, 0)])
+def test_points_of_another_shape_are_refused(points) -> None:
+    with pytest.raises(ValueError, match="points must have the shape"):
+        non_dominated(points)
+
+
+def test_a_point_that_is_nan_is_named() -> None:
+    with pytest.raises(ValueError, match="row 1 has a NaN"):
+        non_dominated(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]]))
+
+
+def test_a_gap_is_between_two_objectives() -> None:
+    with pytest.raises(ValueError, match="front must have 2 columns, got 3"):
+        gap_to_front(torch.zeros(1, 2), torch.zeros(4, 3))
