@@ -191,6 +191,14 @@ def test_single_task_networks_do_not_feel_each_other() -> None:
     assert all(p.grad is not None for p in own["left"])
 
 
+def test_a_run_whose_gradients_diverge_says_so_too() -> None:
+    setting = replace(RUN, architecture="cross_stitch", balancer="gradnorm", learning_rate=10.0)
+    result = execute(setting, PROTOCOL)
+    assert result["diverged"].startswith("epoch 1: ")
+    assert "inf" in result["diverged"] or "nan" in result["diverged"]
+    assert result["test"] is None
+
+
 def test_a_run_that_diverges_says_when_and_has_no_test() -> None:
     result = execute(replace(RUN, learning_rate=1e6), PROTOCOL)
     assert result["diverged"].startswith("epoch 1: loss of task 'left' became nan at step")

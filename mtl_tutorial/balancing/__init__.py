@@ -1,6 +1,6 @@
 """Ways to turn several losses into one update."""
 
-from mtl_tutorial.balancing.base import Balancer, task_gradients
+from mtl_tutorial.balancing.base import Balancer, NonFiniteError, task_gradients
 from mtl_tutorial.balancing.dwa import DynamicWeightAverage, dwa_weights
 from mtl_tutorial.balancing.fixed import FixedWeights
 from mtl_tutorial.balancing.gradient_norm_weights import GradientNormWeights
@@ -19,6 +19,7 @@ __all__ = [
     "GradNorm",
     "GradNormStep",
     "GradientNormWeights",
+    "NonFiniteError",
     "PCGrad",
     "UncertaintyWeights",
     "dwa_weights",

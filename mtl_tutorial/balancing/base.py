@@ -163,6 +163,10 @@ def check_graphs(losses: Mapping[str, Tensor]) -> None:
             )
 
 
+class NonFiniteError(ValueError):
+    """A loss or a gradient of a task is NaN or infinite: the training has diverged."""
+
+
 def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> None:
     """Check one number for each task.
 
@@ -170,11 +174,11 @@ def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> No
         what: what they are, such as ``"gradient"``.
 
     Raises:
-        ValueError: naming the first task whose number is NaN or infinite.
+        NonFiniteError: naming the first task whose number is NaN or infinite.
     """
     for name, value in zip(names, values, strict=True):
         if not abs(value) < float("inf"):
-            raise ValueError(
+            raise NonFiniteError(
                 f"{what} of task {name!r} is {value}; lower the learning rate, or look for a "
                 f"division by zero or a root of zero in its loss"
             )

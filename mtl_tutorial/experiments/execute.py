@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial import __version__
+from mtl_tutorial.balancing import NonFiniteError
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.catalogue import (
     Making,
@@ -90,7 +91,7 @@ def execute(
                     run.save(Path(checkpoint))
                 if on_epoch is not None:
                     on_epoch(run.state.epoch)
-        except NonFiniteLossError as error:
+        except (NonFiniteLossError, NonFiniteError) as error:
             run.state.diverged = f"epoch {run.state.epoch + 1}: {str(error).partition(';')[0]}"
         return run.result()
 
