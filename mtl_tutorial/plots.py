@@ -872,6 +872,8 @@ def draw_by_shots(
     for label, colour in zip(row[0].get_yticklabels(), colours.values(), strict=True):
         label.set_color(colour)
     figure.subplots_adjust(0.175, 0.15, 0.985, 0.79, wspace=0.1)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
 
 
 def draw_descents(

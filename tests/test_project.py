@@ -87,12 +87,13 @@ def test_conda_takes_everything_from_conda_forge_and_the_package_from_here() -> 
 def test_every_library_that_is_imported_is_declared(project: dict) -> None:
     declared = {IMPORT_NAMES.get(r.name, r.name) for r in requirements(project)}
     for extra, folder in (
-        (None, "mtl_tutorial"),
+        ("cluster", "mtl_tutorial"),
         ("test", "tests"),
         ("bench", "benchmarks"),
     ):
-        extras = requirements(project, extra) if extra else []
+        extras = requirements(project, extra)
         known = {IMPORT_NAMES.get(r.name, r.name) for r in extras} | declared
+        known |= {name for r in extras for name in r.extras}  # dask[distributed]
         known |= {"mtl_tutorial", *sys.stdlib_module_names}
         known |= JUPYTER  # jupyterlab and ipykernel are built on these
         local = {path.stem for path in (ROOT / folder).rglob("*.py")}
