@@ -19,6 +19,7 @@ from mtl_tutorial.training import write_whole
 FORMAT = 1
 GRID = "grid.json"
 NEEDED = ("format", "setting", "protocol", "provenance", "curves", "test")
+RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
 class ResultsFolder:
@@ -154,6 +155,24 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"result {path} is damaged ({error}); delete it") from error
     return results
+
+
+def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
+    """Read results that come with the course.
+
+    Args:
+        name: of their folder, such as ``"quick_60_epochs"`` or ``"full_3_epochs/search"``.
+        folder: where they lie, if not in ``results`` of the checkout.
+
+    Raises:
+        ValueError: where they are not there, or one is damaged.
+    """
+    if not (Path(folder) / name).is_dir():
+        raise ValueError(
+            f"results {name!r} are not in {folder}; they come with a checkout of the course: "
+            f"install the package from there with 'python -m pip install -e .'"
+        )
+    return read_results(Path(folder) / name)
 
 
 def set_aside(path: Path, reason: str = "it can't be read") -> Path:
