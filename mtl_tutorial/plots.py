@@ -34,6 +34,9 @@ TASK_STYLES = {
     "match": (BLACK, "--"),
     "sum": (SKY, "-."),
     "speaker": (PURPLE, ":"),
+    "weight": (SKY, "-"),
+    "waist": (BLACK, ":"),
+    "pulse": (GREY, "-."),
 }
 
 STYLE = {
@@ -858,6 +861,7 @@ METHOD_NAMES = {
     "upgrad": "UPGrad",
     "nash_mtl": "Nash-MTL",
 }
+METRICS = {"box": "mean IoU", "mask": "pixel IoU"}  # of the other tasks it is the accuracy
 ARCHITECTURE_NAMES = {"cross_stitch": "cross-stitch", "mtan": "MTAN"}
 
 
@@ -874,7 +878,6 @@ def method_label(method: str, architecture: str) -> str:
 def draw_methods(
     figure: Figure,
     table: pd.DataFrame,
-    tasks: Sequence[Task],
     *,
     title: str,
     notable: Container[tuple[str, str, str]] = (),
@@ -886,15 +889,14 @@ def draw_methods(
 
     Args:
         table: of one data set, as `experiments.summary.means` gives it.
-        tasks: what there is a panel for.
         title: what the picture shows.
         notable: architecture, method and task of the points to fill.
     """
-    keys = _order_of_methods(table)
+    keys, tasks = _order_of_methods(table), list(dict.fromkeys(table["task"]))
     indexed = table.set_index(["architecture", "method", "task"])
     for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
-        colour = task_style(task.name)["color"]
-        own = {key: indexed.loc[(*key, task.name)] for key in keys}
+        colour = task_style(task)["color"]
+        own = {key: indexed.loc[(*key, task)] for key in keys}
         left, right = _limits(pd.DataFrame(own).T)
         if ("hard_sharing", "equal") in own:
             equal = own["hard_sharing", "equal"]
@@ -904,7 +906,7 @@ def draw_methods(
             axes.axvline(single, color=GREY, linestyle=":", linewidth=1.6)
         for place, (key, row) in enumerate(own.items()):
             mark, size, ink = _mark(key, colour)
-            fill = ink if (*key, task.name) in notable or ink == BLACK else "white"
+            fill = ink if (*key, task) in notable or ink == BLACK else "white"
             if row["mean"] < left:
                 words = f"◂ {100 * row['mean']:.1f}"
                 axes.annotate(words, (left, place), xytext=(4, 0), va="center", color=ink,
@@ -913,15 +915,15 @@ def draw_methods(
             axes.hlines(place, max(row["low"], left), row["high"], color=ink, linewidth=2)
             axes.plot(row["mean"], place, mark, color=ink, markersize=size, markerfacecolor=fill)
         axes.set(xlim=(left, right), ylim=(len(keys) - 0.4, -0.6), yticks=range(len(keys)))
-        axes.set_yticklabels([method_label(m, a) for a, m in keys] if task is tasks[0] else [])
+        axes.set_yticklabels([method_label(m, a) for a, m in keys] if task == tasks[0] else [])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(
             PercentFormatter(1, decimals=0 if right - left > 0.04 else 1)
         )
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.set_xlabel(f"test {task.metric_name}")
-        axes.set_title(task.name, color=colour)
+        axes.set_xlabel(f"test {METRICS.get(task, 'accuracy')}")
+        axes.set_title(task, color=colour)
     head = 0.62 / figure.get_figheight()
     figure.subplots_adjust(0.19, 0.5 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
@@ -987,4 +989,38 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="lower left")
     axes.set_title(title)
     figure.subplots_adjust(0.19, 0.5 / figure.get_figheight(), 0.98, 0.9)
+    return title
+
+
+def draw_skill(figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, title: str) -> str:
+    """Draw the skill of each method against a guess that knows the mean, every seed a dot.
+
+    Args:
+        frame: columns ``method``, ``seed``, ``task`` and ``value``, R² (1 is perfect, 0 the mean).
+        tasks: their order in each method.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    methods = list(dict.fromkeys(frame["method"]))
+    for i, task in enumerate(tasks):
+        colour = task_style(task.name)["color"]
+        for place, method in enumerate(methods):
+            rows = frame[(frame["method"] == method) & (frame["task"] == task.name)]
+            x = place + 0.24 * (i - (len(tasks) - 1) / 2)
+            axes.plot([x] * len(rows), rows["value"], "o", color=colour, alpha=0.6, markersize=6)
+            axes.hlines(rows["value"].mean(), x - 0.1, x + 0.1, color=colour, linewidth=3)
+    axes.axhline(0, color=BLACK, linewidth=1)
+    low = min(frame["value"].min() * 1.1, -0.1)
+    axes.set(xlim=(-0.5, len(methods) - 0.5), ylim=(low, max(0.3, frame["value"].max() + 0.1)))
+    axes.set_xticks(range(len(methods)), [method.replace(", ", "\n") for method in methods])
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel("R² on held-out rows")
+    _annotate(axes, (len(methods) - 0.5, 0), "the mean of all rows", dx=-4, dy=5, ha="right")
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=task_style(task.name)["color"])
+        for task in tasks
+    ]
+    axes.legend(handles, [task.name for task in tasks], loc="lower right", ncols=len(tasks))
+    axes.set_title(title)
+    figure.subplots_adjust(0.09, 0.16, 0.98, 0.9)
     return title

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -173,6 +173,31 @@ def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[s
             f"install the package from there with 'python -m pip install -e .'"
         )
     return read_results(Path(folder) / name)
+
+
+def origin(results: Iterable[dict[str, Any]]) -> str:
+    """Say in one line what made results: device, epochs, seeds, runs, versions, commits, days."""
+    found: dict[str, set[Any]] = {}
+    results = list(results)
+    for result in results:
+        setting, protocol, made = (result[n] for n in ("setting", "protocol", "provenance"))
+        libraries = [n for n in ("mtl_tutorial", "torch", "torchjd", "python") if made.get(n)]
+        for name, value in {
+            "device": made["device"],
+            "epochs": f"{protocol['epochs']} epochs, {protocol['profile']} profile",
+            "seed": setting["seed"],
+            "versions": ", ".join(f"{library} {made[library]}" for library in libraries),
+            "commit": made["commit"],
+            "date": made["date"],
+        }.items():
+            found.setdefault(name, set()).add(value)
+    if not results:
+        raise ValueError("there are no results, so they have no origin")
+    parts = {n: ", ".join(str(v) for v in sorted(values, key=str)) for n, values in found.items()}
+    return (
+        f"{len(results)} runs on {parts['device']}; {parts['epochs']}; seeds {parts['seed']}; "
+        f"{parts['versions']}; commit {parts['commit']}; {parts['date']}"
+    )
 
 
 def set_aside(path: Path, reason: str = "it can't be read") -> Path:
