@@ -174,8 +174,8 @@ KEYS = (*SCORES, "difference")
 
 
 def _study_verdict(answer: Any) -> str | None:
-    if hasattr(answer, "to_dict"):  # a table of pandas
-        answer = answer.to_dict("list" if getattr(answer, "ndim", 1) == 2 else "dict")
+    if not isinstance(answer, Mapping) and hasattr(answer, "items"):  # a table of pandas
+        answer = dict(answer.items())
     if not isinstance(answer, Mapping):
         raise AnswerError(
             f"A dict with the keys {', '.join(map(repr, KEYS))} is needed; "
@@ -231,11 +231,15 @@ def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> 
             "Your interval is that of an unpaired comparison. Take the difference of each seed.",
         ),
     )
-    for half, hint in candidates:
-        if np.allclose(given, [mean, mean - half, mean + half], atol=5e-4):
-            return hint
-        if np.allclose(given, [-mean, -mean - half, -mean + half], atol=5e-4):
-            return "The sign is turned: multi-task minus single-task is asked for."
+    for sign in (1, -1):
+        off = [
+            (np.abs(given - [sign * mean, sign * mean - half, sign * mean + half]).max(), hint)
+            for half, hint in candidates
+        ]
+        distance, hint = min(off, key=lambda pair: pair[0])
+        if distance < 6e-4:
+            turned = "The sign is turned: multi-task minus single-task is asked for."
+            return hint if sign == 1 else turned
     if np.isclose(given[0], best, atol=5e-4) and not np.isclose(best, mean, atol=5e-4):
         return "That is the difference of the best seeds. Take the mean of all differences."
     if not given[1] <= given[0] <= given[2]:
@@ -317,8 +321,8 @@ q4 = Exercise(
             "one that varies most. The lesson measured by how much.",
             "b": "Who looks at the test set twelve times and keeps the best has trained on it a "
             "little. Choose on validation.",
-            "d": "Equal weights with a rate from elsewhere lose to that rate. They need the same search "
-            "as the others.",
+            "d": "Equal weights with a rate from elsewhere lose to that rate. They need a search, "
+            "as the others had it.",
             "e": "An unpaired test at 0.05 for each of 22 comparisons finds a winner among equals "
             "most of the time. Which correction is missing?",
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,22 +73,24 @@ def compute_recording(result: Result) -> Recording:
             f"there are no cosines in the run of {setting['architecture']!r}, "
             f"{setting['balancer']!r}, seed {setting['seed']}: it shares nothing, or ended early"
         )
-    words = layer_words(setting["data"], setting["architecture"], tuple(curves["weight"]))
+    pairs = [pair.split(", ") for pair in curves["cosine"]]
+    firsts = [first for first, _ in pairs]
+    tasks = sorted(curves["weight"], key=firsts.count, reverse=True)  # as they were, not by letter
+    words = layer_words(setting["data"], setting["architecture"], tuple(tasks))
     by_pair = {
-        tuple(pair.split(", ")): {words[layer]: np.array(by_layer[layer]) for layer in words}
-        for pair, by_layer in curves["cosine"].items()
+        pair: {words[layer]: np.array(by_layer[layer], dtype=float) for layer in words}
+        for pair in itertools.combinations(tasks, 2)
+        if (by_layer := curves["cosine"].get(", ".join(pair)))
     }
     return Recording(
         method_label(method_of(setting["balancer"]), setting["architecture"]),
         setting["seed"],
         by_pair,
-        _by_task(curves["weight"]),
-        _by_task(curves["validation metric"]),
+        *(
+            {task: np.array(curves[name][task], dtype=float) for task in tasks}
+            for name in ("weight", "validation metric")
+        ),
     )
-
-
-def _by_task(curves: dict[str, list[float]]) -> dict[str, np.ndarray]:
-    return {task: np.array(values, dtype=float) for task, values in curves.items()}
 
 
 @functools.cache
