@@ -16,7 +16,9 @@ from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
+from mtl_tutorial.experiments.store import committed_results
 from mtl_tutorial.training import fit
+from mtl_tutorial.widgets.flight_recorder import FlightRecorder
 from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
 from mtl_tutorial.widgets.scene_sampler import SceneSampler
 from mtl_tutorial.widgets.single_task_trainer import SingleTaskTrainer
@@ -106,6 +108,7 @@ def main() -> None:
         held_out,
         warm_up=300,
     )
+    recorder = FlightRecorder(committed_results("quick_60_epochs"))
     names = [task.name for task in scenes.tasks]
     turns = {
         "scene sampler, noise": (
@@ -119,6 +122,14 @@ def main() -> None:
         "single-task trainer, task": (
             lambda i: setattr(trainer.choice, "value", names[(i + 1) % 3]),
             lambda: trainer.image.value,
+        ),
+        "flight recorder, epoch": (
+            lambda i: setattr(recorder.epoch, "value", 20 if i % 2 else 40),
+            lambda: recorder.image.value,
+        ),
+        "flight recorder, seed": (
+            lambda i: setattr(recorder.seed, "value", (i + 1) % 2),
+            lambda: recorder.image.value,
         ),
     }
     print("| widget and control | median ms | 95th percentile ms |")
