@@ -918,14 +918,13 @@ def draw_methods(
         axes.set_yticklabels([method_label(m, a) for a, m in keys] if task == tasks[0] else [])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_formatter(
-            PercentFormatter(1, decimals=0 if right - left > 0.04 else 1)
-        )
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        digits = 0 if right - left > 0.03 else 1
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=digits))
         axes.set_xlabel(f"test {METRICS.get(task, 'accuracy')}")
         axes.set_title(task, color=colour)
-    head = 0.62 / figure.get_figheight()
-    figure.subplots_adjust(0.19, 0.5 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
+    head = 0.7 / figure.get_figheight()
+    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -943,7 +942,7 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     numbers = rows[["mean", "low", "high"]].astype(float)
     middle = numbers["mean"].median()
     spread = (numbers["mean"] - middle).abs().median()
-    near = numbers[numbers["mean"] > middle - max(8 * spread, 0.01)]
+    near = numbers[numbers["mean"] > middle - max(8 * spread, 0.03)]
     left, right = np.nanmin(near.to_numpy()), np.nanmax(numbers.to_numpy())
     room = 0.08 * (right - left or 0.01)
     return left - room * (2.5 if len(near) < len(numbers) else 1), right + room
@@ -986,9 +985,9 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
         Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
         for mark, colour in marks.values()
     ]
-    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="lower left")
+    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="upper left")
     axes.set_title(title)
-    figure.subplots_adjust(0.19, 0.5 / figure.get_figheight(), 0.98, 0.9)
+    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 0.9)
     return title
 
 
@@ -1015,7 +1014,7 @@ def draw_skill(figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, ti
     axes.set_xticks(range(len(methods)), [method.replace(", ", "\n") for method in methods])
     axes.grid(axis="x", visible=False)
     axes.set_ylabel("R² on held-out rows")
-    _annotate(axes, (len(methods) - 0.5, 0), "the mean of all rows", dx=-4, dy=5, ha="right")
+    _annotate(axes, (-0.5, 0), "the mean of all rows", dx=5, dy=5)
     handles = [
         Line2D([], [], linestyle="", marker="o", color=task_style(task.name)["color"])
         for task in tasks
