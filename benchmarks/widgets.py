@@ -16,7 +16,9 @@ from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
+from mtl_tutorial.experiments.store import committed_results
 from mtl_tutorial.training import fit
+from mtl_tutorial.widgets.flight_recorder import FlightRecorder
 from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
 from mtl_tutorial.widgets.relatedness_lab import RelatednessLab
 from mtl_tutorial.widgets.scene_sampler import SceneSampler
@@ -108,6 +110,7 @@ def main() -> None:
         warm_up=300,
     )
     lab = RelatednessLab()
+    recorder = FlightRecorder(committed_results("quick_60_epochs"))
     names = [task.name for task in scenes.tasks]
     turns = {
         "scene sampler, noise": (
@@ -125,6 +128,14 @@ def main() -> None:
         "relatedness lab, samples": (
             lambda i: setattr(lab.sliders["first"], "value", 40 if i % 2 else 80),
             lambda: lab.image.value,
+        ),
+        "flight recorder, epoch": (
+            lambda i: setattr(recorder.epoch, "value", 20 if i % 2 else 40),
+            lambda: recorder.image.value,
+        ),
+        "flight recorder, seed": (
+            lambda i: setattr(recorder.seed, "value", (i + 1) % 2),
+            lambda: recorder.image.value,
         ),
     }
     print("| widget and control | median ms | 95th percentile ms |")

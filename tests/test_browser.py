@@ -482,3 +482,24 @@ def test_the_explorer_bends_the_front_and_changes_what_is_made_small(lesson: Run
     wait_until(lambda: view.picture() not in (picture, b""), "a picture of min-max")
     _, after = view.sees_change(lambda: view.press("As it was"))
     assert "87% of the front" in after
+
+
+@only("11_full_runs")
+def test_the_recorder_shows_another_run_method_seed_and_epoch(lesson: RunLesson) -> None:
+    view = lesson.view()
+
+    def choose(label: str, option: str, words: str) -> None:
+        field = view.element.locator(".widget-dropdown", has_text=label).locator("select")
+        _, after = view.sees_change(lambda: field.select_option(label=option))
+        assert words in after
+
+    choose("runs", "two digits, quick profile, 60 epochs", "left and right")
+    choose("method", "MGDA", "of MGDA, seed 0")
+    choose("seed", "2", "of MGDA, seed 2")
+    view.slider("epoch").focus()
+    _, after = view.sees_change(lambda: lesson.page.keyboard.press("ArrowLeft"))
+    assert "Epoch 59 of MGDA" in after
+    _, after = view.sees_change(lambda: view.press("Last epoch"))
+    assert "Epoch 60 of MGDA" in after
+    choose("runs", "located digit, quick profile, 60 epochs", "digit and box")
+    choose("tasks", "box and mask", "box and mask")

@@ -31,7 +31,7 @@ ANATOMY = (
         "code",
         r"(Sampler|Trainer|Tuner|Mixer|Viewer|Fader|Stepper|Compass|Race|Lab|Explorer|Recorder)\(",
     ),
-    ("an experiment over the seeds", "code", r"seed=profile\.seeds"),
+    ("an experiment over the seeds", "code", r"seeds?=profile\.seeds"),
     ("exercises", "markdown", r"^## exercises"),
     ("what to remember", "markdown", r"^## what to remember"),
     ("references", "markdown", r"^## references"),

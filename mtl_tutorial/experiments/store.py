@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +19,7 @@ from mtl_tutorial.training import write_whole
 FORMAT = 1
 GRID = "grid.json"
 NEEDED = ("format", "setting", "protocol", "provenance", "curves", "test")
+RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
 class ResultsFolder:
@@ -154,6 +155,49 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"result {path} is damaged ({error}); delete it") from error
     return results
+
+
+def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
+    """Read results that come with the course.
+
+    Args:
+        name: of their folder, such as ``"quick_60_epochs"`` or ``"full_3_epochs/search"``.
+        folder: where they lie, if not in ``results`` of the checkout.
+
+    Raises:
+        ValueError: where they are not there, or one is damaged.
+    """
+    if not (Path(folder) / name).is_dir():
+        raise ValueError(
+            f"results {name!r} are not in {folder}; they come with a checkout of the course: "
+            f"install the package from there with 'python -m pip install -e .'"
+        )
+    return read_results(Path(folder) / name)
+
+
+def origin(results: Iterable[dict[str, Any]]) -> str:
+    """Say in one line what made results: device, epochs, seeds, runs, versions, commits, days."""
+    found: dict[str, set[Any]] = {}
+    results = list(results)
+    for result in results:
+        setting, protocol, made = (result[n] for n in ("setting", "protocol", "provenance"))
+        libraries = [n for n in ("mtl_tutorial", "torch", "torchjd", "python") if made.get(n)]
+        for name, value in {
+            "device": made["device"],
+            "epochs": f"{protocol['epochs']} epochs, {protocol['profile']} profile",
+            "seed": setting["seed"],
+            "versions": ", ".join(f"{library} {made[library]}" for library in libraries),
+            "commit": made["commit"],
+            "date": made["date"],
+        }.items():
+            found.setdefault(name, set()).add(value)
+    if not results:
+        raise ValueError("there are no results, so they have no origin")
+    parts = {n: ", ".join(str(v) for v in sorted(values, key=str)) for n, values in found.items()}
+    return (
+        f"{len(results)} runs on {parts['device']}; {parts['epochs']}; seeds {parts['seed']}; "
+        f"{parts['versions']}; commit {parts['commit']}; {parts['date']}"
+    )
 
 
 def set_aside(path: Path, reason: str = "it can't be read") -> Path:

@@ -1,0 +1,361 @@
+"""Exercises of lesson 11: intervals, paired tests, many comparisons, and a problem of your own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_number,
+    as_numbers,
+    choice,
+    number,
+)
+
+# Exercise 1: differences of five seeds; mean 2, s = √5, standard error 1, t(4) = 2.776.
+DIFFERENCES = (-1.0, 1.0, 2.0, 3.0, 5.0)
+SPREAD = np.std(DIFFERENCES, ddof=1)
+ERROR = SPREAD / 5**0.5
+T = stats.t.ppf(0.975, 4)
+HALF_MISTAKES = {
+    T * SPREAD: "That is t · s: where one more seed may fall. The mean of n seeds is surer: "
+    "divide s by √n.",
+    SPREAD: "That is the standard deviation of the seeds. Divide by √n, and multiply by t.",
+    ERROR: "That is the standard error alone. Multiply it by t.",
+    2 * T * ERROR: "That is the whole interval. Half of it is asked for.",
+    1.96 * ERROR: "1.96 is for many seeds. With 5 of them take t for 4 degrees of freedom: 2.776.",
+    T * np.std(DIFFERENCES) / 5**0.5: "Your s divides by n. Divide by n − 1.",
+    stats.t.ppf(0.975, 5) * ERROR: "That is t for 5 degrees of freedom. With 5 seeds there are 4.",
+    stats.t.ppf(0.95, 4) * ERROR: "That leaves out 5 % on each side. Leave out 2.5 % on each.",
+    T * SPREAD / 5: "Divide s by √n, not by n.",
+}
+
+
+def _paired_p(a, b):
+    difference = np.asarray(a) - np.asarray(b)
+    error = difference.std(ddof=1) / len(difference) ** 0.5
+    t = difference.mean() / error
+    return 2 * stats.t.sf(abs(t), len(difference) - 1)
+
+
+PAIRS = (
+    (np.array([0.91, 0.94, 0.90, 0.96, 0.93]), np.array([0.90, 0.92, 0.90, 0.93, 0.92])),
+    (np.array([0.50, 0.61, 0.57]), np.array([0.52, 0.60, 0.66])),
+    (np.array([0.7, 0.8, 0.9, 0.6]), np.array([0.75, 0.7, 0.95, 0.75])),
+)
+P_MISTAKES = (
+    (
+        lambda a, b: stats.ttest_ind(a, b).pvalue,
+        "That treats the two lists as strangers. Seed 0 of one belongs to seed 0 of the other: "
+        "take the differences first.",
+    ),
+    (
+        lambda a, b: stats.ttest_ind(a, b, equal_var=False).pvalue,
+        "Welch's test, too, treats the two lists as strangers. Take the differences first.",
+    ),
+    (
+        lambda a, b: stats.ttest_rel(a, b, alternative="greater").pvalue,
+        "That is one-sided: it can't find that b is better. Take both sides.",
+    ),
+    (
+        lambda a, b: stats.t.sf(abs(stats.ttest_rel(a, b).statistic), len(a) - 1),
+        "That is the probability of one side. Two-sided is twice that.",
+    ),
+    (
+        lambda a, b: 2 * stats.norm.sf(abs(stats.ttest_rel(a, b).statistic)),
+        "The normal distribution is for many seeds. With few, take Student's t.",
+    ),
+    (
+        lambda a, b: 2 * stats.t.sf(abs((a - b).mean() / (a - b).std(ddof=1)), len(a) - 1),
+        "Divide the mean difference by its standard error s / √n, not by s.",
+    ),
+    (
+        lambda a, b: stats.ttest_rel(a, b).statistic,
+        "That is t. Which probability belongs to it? `2 * stats.t.sf(abs(t), n - 1)`.",
+    ),
+    (
+        lambda a, b: stats.wilcoxon(a, b).pvalue,
+        "That is Wilcoxon's test of ranks. It is paired too, but the lesson's is the t-test.",
+    ),
+)
+
+
+def _holm(p_values):
+    order, adjusted, largest = np.argsort(p_values), np.zeros(len(p_values)), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def _without_order(p_values):
+    p, order = np.asarray(p_values), np.argsort(p_values)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1, (len(p) - np.arange(len(p))) * p[order])
+    return adjusted
+
+
+def _in_given_order(p_values):
+    m = len(p_values)
+    factors = m - np.arange(m)
+    return np.maximum.accumulate(np.minimum(1, factors * np.asarray(p_values)))
+
+
+P_VALUES = (
+    np.array([0.04, 0.001, 0.03, 0.2]),
+    np.array([0.02, 0.021, 0.6]),
+    np.array([0.9, 0.5, 0.004, 0.012, 0.013]),
+)
+HOLM_MISTAKES = (
+    (lambda p: p, "Those are the p-values as they were. Nothing is corrected yet."),
+    (
+        lambda p: np.minimum(1, len(p) * p),
+        "That multiplies all by m: Bonferroni's correction. Holm's factor falls: m, m − 1, …, 1.",
+    ),
+    (
+        lambda p: stats.false_discovery_control(p),
+        "That is Benjamini and Hochberg's: it controls the share of false finds. Holm's keeps even "
+        "one of them unlikely.",
+    ),
+    (
+        _without_order,
+        "The factors are right. But no value may fall below the one before it: take the largest "
+        "so far.",
+    ),
+    (
+        _in_given_order,
+        "The factor m belongs to the smallest p-value, not to the first in the list. Sort first.",
+    ),
+    (
+        lambda p: np.sort(_holm(p)),
+        "The numbers are right, but sorted. Give them back in the order of the question.",
+    ),
+)
+
+
+def _function_verdict(
+    cases: Sequence[tuple],
+    right: Callable,
+    mistakes: Sequence[tuple[Callable, str]],
+    read: Callable,
+    otherwise: str,
+) -> Callable[[Any], str | None]:
+    """Make the verdict for a function, from what it gives for some cases."""
+
+    def verdict(answer: Any) -> str | None:
+        function = as_function(answer)
+        given = [function(*(np.array(part) for part in case)) for case in cases]
+        if any(value is None or value is ... for value in given):
+            raise AnswerError(f"Your function gives {given[0]}; its last line has to return it.")
+        given = [read(value, case) for value, case in zip(given, cases, strict=True)]
+        for candidate, hint in ((right, None), *mistakes):
+            found = [candidate(*case) for case in cases]
+            if all(np.allclose(a, b, atol=1e-6) for a, b in zip(given, found, strict=True)):
+                return hint
+        return otherwise
+
+    return verdict
+
+
+def _as_list(value: Any, case: tuple) -> tuple[float, ...]:
+    return as_numbers(value, [f"p-value {i + 1}" for i in range(len(case[0]))])
+
+
+# Exercise 5: what a study of one's own has to hold.
+SCORES = ("baseline", "single-task", "multi-task")
+KEYS = (*SCORES, "difference")
+
+
+def _study_verdict(answer: Any) -> str | None:
+    if not isinstance(answer, Mapping) and hasattr(answer, "items"):  # a table of pandas
+        answer = dict(answer.items())
+    if not isinstance(answer, Mapping):
+        raise AnswerError(
+            f"A dict with the keys {', '.join(map(repr, KEYS))} is needed; "
+            f"yours is of type {type(answer).__name__}."
+        )
+    if missing := [key for key in KEYS if key not in answer]:
+        if missing[0] == "baseline":
+            return (
+                "There is no 'baseline'. What does a guess score that looks at no input, such as "
+                "the mean or the most frequent class?"
+            )
+        return f"There is no {missing[0]!r}; the keys are {', '.join(map(repr, KEYS))}."
+    scores = {name: _scores(name, answer[name]) for name in SCORES}
+    counts = {name: len(values) for name, values in scores.items()}
+    if len(set(counts.values())) > 1:
+        return f"Every method needs the same seeds; yours have {counts}."
+    if counts["multi-task"] < 3:
+        return f"{counts['multi-task']} seeds are an anecdote. Take 3 or more."
+    if scores["multi-task"].std() == 0:
+        return "Every seed gives the same score: does the seed reach the split and the network?"
+    given = np.array(as_numbers(answer["difference"], ("mean", "low end", "high end")))
+    return _interval_hint(given, scores["multi-task"], scores["single-task"])
+
+
+def _scores(name: str, values: Any) -> np.ndarray:
+    if isinstance(values, (int, float)) and not isinstance(values, bool):
+        raise AnswerError(
+            f"{name!r} is one number. Give a list, a score for each seed; which of them is best is "
+            f"no result."
+        )
+    values = list(values) if isinstance(values, Sequence | np.ndarray) else values
+    if not isinstance(values, list) or not values:
+        raise AnswerError(f"{name!r} has to be a list with a score for each seed.")
+    return np.array([as_number(value) for value in values])
+
+
+def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> str | None:
+    """None where the interval is right; else what went wrong in it."""
+    n = len(multi)
+    t = stats.t.ppf(0.975, n - 1)
+    difference = multi - single
+    mean, s = difference.mean(), difference.std(ddof=1)
+    unpaired = ((multi.var(ddof=1) + single.var(ddof=1)) / n) ** 0.5
+    best = multi.max() - single.max()
+    candidates = (
+        (t * s / n**0.5, None),
+        (s, "Your ends are mean ± s. The interval of the mean is mean ± t s / √n."),
+        (s / n**0.5, "Your ends are mean ± standard error. Multiply it by t."),
+        (t * s, "Your ends are mean ± t s. Divide s by √n."),
+        (1.96 * s / n**0.5, "1.96 is for many seeds. With few, take t for n − 1 degrees."),
+        (
+            stats.t.ppf(0.975, 2 * n - 2) * unpaired,
+            "Your interval is that of an unpaired comparison. Take the difference of each seed.",
+        ),
+    )
+    for sign in (1, -1):
+        off = [
+            (np.abs(given - [sign * mean, sign * mean - half, sign * mean + half]).max(), hint)
+            for half, hint in candidates
+        ]
+        distance, hint = min(off, key=lambda pair: pair[0])
+        if distance < 6e-4:
+            turned = "The sign is turned: multi-task minus single-task is asked for."
+            return hint if sign == 1 else turned
+    if np.isclose(given[0], best, atol=5e-4) and not np.isclose(best, mean, atol=5e-4):
+        return "That is the difference of the best seeds. Take the mean of all differences."
+    if not given[1] <= given[0] <= given[2]:
+        return "The order is mean, low end, high end; the mean lies between the ends."
+    if np.isclose(given[0], mean, atol=5e-4):
+        return (
+            "The mean is right, its interval is not: ± t s / √n of the differences, seed by seed."
+        )
+    return "'difference' is the mean of multi-task minus single-task, seed by seed, and its ends."
+
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=number(
+        T * ERROR,
+        tolerance=6e-3,
+        mistakes=HALF_MISTAKES,
+        otherwise="Half of the interval is t · s / √n, with n = 5.",
+    ),
+    praise="The interval goes from −0.8 to 4.8: it holds 0. Five seeds do not settle it.",
+    hints=(
+        "The mean is 2. Squared distances from it: 9, 1, 0, 1, 9. s² is their sum over n − 1.",
+        "s² = 5, so s / √n = 1.",
+    ),
+    solution_code="""
+differences = [-1, 1, 2, 3, 5]
+n, mean = 5, 2
+s = (sum((d - mean) ** 2 for d in differences) / (n - 1)) ** 0.5
+answer = 2.776 * s / n**0.5
+""",
+)
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=_function_verdict(
+        PAIRS,
+        _paired_p,
+        P_MISTAKES,
+        lambda value, case: as_number(value),
+        "t is the mean of the differences over its standard error; p is 2 · sf(|t|) of Student's t "
+        "with n − 1 degrees of freedom.",
+    ),
+    praise="What both runs of a seed have in common drops out of their difference.",
+    hints=(
+        "Start with `difference = a - b`; then it is a test of one list against 0.",
+        "`t = mean / (s / n**0.5)`, and p is `2 * stats.t.sf(abs(t), n - 1)`.",
+    ),
+    solution_code="import numpy as np\nfrom scipy import stats\n\n\n"
+    + inspect.getsource(_paired_p).replace("_paired_p", "paired_p")
+    + "\n\nanswer = paired_p",
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=_function_verdict(
+        [(p,) for p in P_VALUES],
+        _holm,
+        HOLM_MISTAKES,
+        _as_list,
+        "Smallest p-value times m, next one times m − 1, …; at most 1, and never below the one "
+        "before.",
+    ),
+    praise="Ten comparisons, and still at most one chance in twenty of a false find among them.",
+    hints=(
+        "`np.argsort(p)` gives the places of the values from the smallest on.",
+        "Go through them with `enumerate`; the factor is `len(p) - rank`. Keep the largest so far.",
+    ),
+    solution_code="import numpy as np\n\n\n"
+    + inspect.getsource(_holm).replace("_holm", "holm_by_hand")
+    + "\n\nanswer = holm_by_hand",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=choice(
+        "c",
+        {
+            "a": "The best of five seeds lies above their mean for every method, and most for the "
+            "one that varies most. The lesson measured by how much.",
+            "b": "Who looks at the test set twelve times and keeps the best has trained on it a "
+            "little. Choose on validation.",
+            "d": "Equal weights with a rate from elsewhere lose to that rate. They need a search, "
+            "as the others had it.",
+            "e": "An unpaired test at 0.05 for each of 22 comparisons finds a winner among equals "
+            "most of the time. Which correction is missing?",
+        },
+    ),
+    praise="One search for all, chosen on validation; all seeds; one correction for all tests.",
+    hints=(
+        "Which of them gives every method, the baseline too, the same chances?",
+        "Two of them look at the test set or the best seed before they choose.",
+    ),
+    solution_code='answer = "c"',
+)
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=_study_verdict,
+    praise="A guess to beat, a network for each task, the same seeds for all, and an interval.",
+    hints=(
+        "Copy the page on the gym, and change its steps one by one; begin with the tasks.",
+        "The difference is `interval(multi - single)`, with an array of scores for each.",
+    ),
+    solution_code="""
+import numpy as np
+
+from mtl_tutorial.experiments.summary import interval
+
+# In place of these numbers, the scores of your own runs.
+baseline, single = np.array([0.50, 0.52, 0.51]), np.array([0.70, 0.74, 0.71])
+multi = np.array([0.72, 0.75, 0.75])
+answer = {
+    "baseline": baseline,
+    "single-task": single,
+    "multi-task": multi,
+    "difference": interval(multi - single),
+}
+""",
+)
