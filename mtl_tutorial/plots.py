@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -1050,6 +1050,7 @@ METHOD_NAMES = {
     "upgrad": "UPGrad",
     "nash_mtl": "Nash-MTL",
 }
+SINGLE = ("single_task", "equal")
 METRICS = {"box": "mean IoU", "mask": "pixel IoU"}  # of the other tasks it is the accuracy
 ARCHITECTURE_NAMES = {"cross_stitch": "cross-stitch", "mtan": "MTAN"}
 
@@ -1077,24 +1078,25 @@ def draw_methods(
     networks. Square: equal weights; star: tuned weighted sum; diamond: single-task networks.
 
     Args:
-        table: of one data set, as `experiments.summary.means` gives it.
+        table: of one data set, as `experiments.summary.means` gives it; of one architecture, and
+            single-task networks.
         title: what the picture shows.
         notable: architecture, method and task of the points to fill.
     """
     keys, tasks = _order_of_methods(table), list(dict.fromkeys(table["task"]))
+    marks = _marks(keys)
     indexed = table.set_index(["architecture", "method", "task"])
     for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
         colour = task_style(task)["color"]
         own = {key: indexed.loc[(*key, task)] for key in keys}
         left, right = _limits(pd.DataFrame(own).T)
-        if ("hard_sharing", "equal") in own:
-            equal = own["hard_sharing", "equal"]
-            axes.axvspan(equal["low"], equal["high"], color=GREY, alpha=0.22, linewidth=0)
-        if ("single_task", "equal") in own:
-            single = own["single_task", "equal"]["mean"]
-            axes.axvline(single, color=GREY, linestyle=":", linewidth=1.6)
+        for key, row in own.items():
+            if key == SINGLE:
+                axes.axvline(row["mean"], color=GREY, linestyle=":", linewidth=1.6)
+            elif key[1] == "equal":
+                axes.axvspan(row["low"], row["high"], color=GREY, alpha=0.22, linewidth=0)
         for place, (key, row) in enumerate(own.items()):
-            mark, size, ink = _mark(key, colour)
+            mark, size, ink = marks.get(key, ("o", 8.0, colour))
             fill = ink if (*key, task) in notable or ink == BLACK else "white"
             if row["mean"] < left:
                 words = f"◂ {100 * row['mean']:.1f}"
@@ -1120,10 +1122,10 @@ def draw_methods(
 
 def _order_of_methods(table: pd.DataFrame) -> list[tuple[str, str]]:
     """Single-task networks, equal weights and the tuned sum first; then the best on average."""
-    first = [("single_task", "equal"), ("hard_sharing", "equal"), ("hard_sharing", "fixed")]
     average = table.groupby(["architecture", "method"])["mean"].mean()
     keys = list(average.sort_values(ascending=False, na_position="last").index)
-    return [key for key in first if key in keys] + [key for key in keys if key not in first]
+    first = list(_marks(keys))
+    return [*first, *(key for key in keys if key not in first)]
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -1137,13 +1139,12 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return left - room * (2.5 if len(near) < len(numbers) else 1), right + room
 
 
-def _mark(key: tuple[str, str], colour: str) -> tuple[str, float, str]:
-    marks = {
-        ("single_task", "equal"): ("D", 8.0, BLACK),
-        ("hard_sharing", "equal"): ("s", 8.0, BLACK),
-        ("hard_sharing", "fixed"): ("*", 15.0, BLACK),
-    }
-    return marks.get(key, ("o", 8.0, colour))
+def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, float, str]]:
+    """Marker, size and colour of the baselines that are there, in the order of their rows."""
+    marks = {}
+    for method, mark in (("equal", ("s", 8.0, BLACK)), ("fixed", ("*", 15.0, BLACK))):
+        marks |= {key: mark for key in keys if key[1] == method and key != SINGLE}
+    return {SINGLE: ("D", 8.0, BLACK), **marks} if SINGLE in keys else marks
 
 
 def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
