@@ -43,6 +43,13 @@ def test_workers_give_the_same_numbers(expected, tmp_path) -> None:
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+def test_threads_of_one_process_give_the_same_numbers(expected, tmp_path) -> None:
+    jobs = [(run, PROTOCOL, "cpu", tmp_path / f"{run}.pt") for run in RUNS]
+    with ThreadPoolExecutor(4) as pool:  # as on a Dask worker of several threads
+        outcomes = list(pool.map(lambda job: dispatch.attempt(*job), jobs))
+    assert [numbers(result) for _, result, _ in outcomes] == expected
+
+
 def test_what_is_finished_is_not_run_again(expected, tmp_path, monkeypatch) -> None:
     run_grid(RUNS[:2], PROTOCOL, tmp_path)
     ran = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from mtl_tutorial.experiments.store import ResultsFolder
 from mtl_tutorial.profiles import check_choice, resolve_device
 
 BACKENDS = ("local", "dask")
+ONE_AT_A_TIME = threading.Lock()
 PATIENCE = 10  # seconds in which a scheduler has to answer
 
 
