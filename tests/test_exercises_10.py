@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from exercise_answers import told
+from exercise_answers import told, wrong_answer_tests
 
 from mtl_tutorial.exercises.lesson_10 import q1, q2, q3, q4, q5
 from mtl_tutorial.experiments import non_dominated
@@ -95,17 +95,7 @@ WRONG = [
     ("q5", "f", "is needed"),
 ]
 
-
-@pytest.mark.parametrize(("name", "answer", "fits"), WRONG)
-def test_a_wrong_answer_gets_the_hint_that_fits_it(name, answer, fits, capsys) -> None:
-    text = told(ALL[name], answer, capsys)
-    assert "Not yet." in text and "Correct." not in text
-    assert fits in text
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_every_exercise_is_tried_with_at_least_four_wrong_answers(name) -> None:
-    assert sum(wrong[0] == name for wrong in WRONG) >= 4
+test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
 
 
 @pytest.mark.parametrize("answer", ["ABD", "d, b, a", ["A", "B", "D"], {"a", "b", "d"}])
