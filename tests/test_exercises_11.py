@@ -11,7 +11,7 @@ from mtl_tutorial.exercises.lesson_11 import q1, q2, q3, q4, q5
 from mtl_tutorial.experiments.summary import holm, interval
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
-DIFFERENCES = np.array([-1.0, 1, 2, 3, 5])
+DIFFERENCES = np.array([-2.0, 2, 4, 6, 10])
 SINGLE = np.array([0.70, 0.74, 0.71, 0.72])
 MULTI = np.array([0.72, 0.75, 0.75, 0.70])
 GAIN = MULTI - SINGLE
@@ -29,45 +29,41 @@ def ends(half, mean=None):
     return mean, mean - half, mean + half
 
 
-def unpaired(a, b):
-    return stats.ttest_ind(a, b).pvalue
+def least(margin_reached):
+    """The least n from 2 on for which a half-width reaches the margin."""
+
+    def seeds_needed(s, margin):
+        return next(n for n in range(2, 10_000) if margin_reached(n, s, margin))
+
+    return seeds_needed
 
 
-def welch(a, b):
-    return stats.ttest_ind(a, b, equal_var=False).pvalue
+right_number = least(lambda n, s, margin: stats.t.ppf(0.975, n - 1) * s / n**0.5 <= margin)
+normal = least(lambda n, s, margin: 1.96 * s / n**0.5 <= margin)
+n_degrees = least(lambda n, s, margin: stats.t.ppf(0.975, n) * s / n**0.5 <= margin)
+one_sided = least(lambda n, s, margin: stats.t.ppf(0.95, n - 1) * s / n**0.5 <= margin)
+whole = least(lambda n, s, margin: 2 * stats.t.ppf(0.975, n - 1) * s / n**0.5 <= margin)
+without_root = least(lambda n, s, margin: stats.t.ppf(0.975, n - 1) * s / n <= margin)
 
 
-def one_sided(a, b):
-    return stats.ttest_rel(a, b, alternative="greater").pvalue
+def one_too_few(s, margin):
+    return right_number(s, margin) - 1
 
 
-def half_of_p(a, b):
-    return stats.ttest_rel(a, b).pvalue / 2
+def one_too_many(s, margin):
+    return right_number(s, margin) + 1
 
 
-def normal(a, b):
-    return 2 * stats.norm.sf(abs(stats.ttest_rel(a, b).statistic))
+def rounded_normal(s, margin):
+    return int(np.ceil((1.96 * s / margin) ** 2))
 
 
-def without_root(a, b):
-    d = a - b
-    return 2 * stats.t.sf(abs(d.mean() / d.std(ddof=1)), len(d) - 1)
+def gives_nothing(s, margin):
+    right_number(s, margin)
 
 
-def gives_t(a, b):
-    return stats.ttest_rel(a, b).statistic
-
-
-def ranks(a, b):
-    return stats.wilcoxon(a, b).pvalue
-
-
-def gives_nothing(*arguments):
-    unpaired(np.arange(3.0), np.arange(3.0))
-
-
-def gives_a_half(a, b):
-    return 0.5
+def always_five(s, margin):
+    return 5
 
 
 def as_it_was(p):
@@ -88,6 +84,12 @@ def unsorted_factors(p):
     return np.maximum.accumulate(np.minimum(1, (len(p) - np.arange(len(p))) * p))
 
 
+def uncapped(p):
+    found, order = np.empty(len(p)), np.argsort(p)
+    found[order] = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    return found
+
+
 def in_rising_order(p):
     return sorted(holm(p))
 
@@ -97,32 +99,33 @@ def all_ones(p):
 
 
 WRONG = [
-    ("q1", 2.776 * 5**0.5, "one more seed"),
-    ("q1", 5**0.5, "standard deviation"),
-    ("q1", 1, "standard error alone"),
-    ("q1", 2 * 2.776, "Half of it"),
-    ("q1", 1.96, "many seeds"),
-    ("q1", 2.776 * 2 / 5**0.5, "n − 1"),
-    ("q1", 2.571, "5 degrees of freedom"),
-    ("q1", 2.132, "on each side"),
-    ("q1", 2.776 * 5**0.5 / 5, "not by n"),
-    ("q1", 17, "t · s / √n"),
-    ("q2", unpaired, "strangers"),
-    ("q2", welch, "Welch"),
-    ("q2", one_sided, "one-sided"),
-    ("q2", half_of_p, "Two-sided"),
-    ("q2", normal, "normal distribution"),
-    ("q2", without_root, "not by s"),
-    ("q2", gives_t, "That is t"),
-    ("q2", ranks, "Wilcoxon"),
+    ("q1", 2.776 * 20**0.5, "one more seed"),
+    ("q1", 20**0.5, "standard deviation"),
+    ("q1", 2, "standard error alone"),
+    ("q1", 4 * 2.776, "Half of it"),
+    ("q1", 2 * 1.96, "many seeds"),
+    ("q1", 2.776 * 4 / 5**0.5, "n − 1"),
+    ("q1", 2 * 2.571, "5 degrees of freedom"),
+    ("q1", 2 * 2.132, "on each side"),
+    ("q1", 2.776 * 20**0.5 / 5, "not by n"),
+    ("q1", 2.776, "t · s / √n"),
+    ("q2", normal, "many seeds"),
+    ("q2", rounded_normal, "many seeds"),
+    ("q2", n_degrees, "n degrees of freedom"),
+    ("q2", one_sided, "on each side"),
+    ("q2", whole, "Half of it"),
+    ("q2", without_root, "not by n"),
+    ("q2", one_too_few, "too few"),
+    ("q2", one_too_many, "too many"),
     ("q2", gives_nothing, "return"),
-    ("q2", gives_a_half, "mean of the differences"),
-    ("q2", 0.05, "A function is needed"),
+    ("q2", always_five, "stop at the first"),
+    ("q2", 7, "A function is needed"),
     ("q3", as_it_was, "Nothing is corrected"),
     ("q3", bonferroni, "Bonferroni"),
     ("q3", stats.false_discovery_control, "Benjamini"),
     ("q3", step_down_alone, "largest so far"),
     ("q3", unsorted_factors, "Sort first"),
+    ("q3", uncapped, "at most 1"),
     ("q3", in_rising_order, "order of the question"),
     ("q3", all_ones, "Smallest p-value times m"),
     ("q3", len, "p-value 1"),
@@ -157,6 +160,7 @@ WRONG = [
     ("q5", STUDY | {"difference": ends(0.5)}, "interval is not"),
     ("q5", STUDY | {"difference": ends(0.5, 0.3)}, "seed by seed"),
     ("q5", STUDY | {"difference": 0.01}, "3 numbers are needed"),
+    ("q5", STUDY | {"multi-task": list(SINGLE)}, "the same list"),
     ("q5", "it helped", "A dict"),
 ]
 
@@ -166,7 +170,7 @@ test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answ
 def test_the_packages_answers_are_right(capsys) -> None:
     _, low, high = interval(DIFFERENCES)
     assert "Correct." in told(q1, (high - low) / 2, capsys)
-    assert "Correct." in told(q2, lambda a, b: stats.ttest_rel(a, b).pvalue, capsys)
+    assert "Correct." in told(q2, right_number, capsys)
     assert "Correct." in told(q3, holm, capsys)
     assert "Correct." in told(q4, " C", capsys)
 
@@ -175,6 +179,11 @@ def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys)
     assert "Correct." in told(q5, STUDY, capsys)
     assert "Correct." in told(q5, {k: np.asarray(v) for k, v in STUDY.items()}, capsys)
     assert "Correct." in told(q5, pd.Series(STUDY), capsys)
+
+
+def test_two_decimals_of_an_interval_are_enough(capsys) -> None:
+    study = STUDY | {"difference": [round(value, 2) for value in interval(GAIN)]}
+    assert "Correct." in told(q5, study, capsys)
 
 
 def test_a_study_in_which_sharing_does_harm_is_as_good_as_any(capsys) -> None:

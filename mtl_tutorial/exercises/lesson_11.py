@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,8 +20,8 @@ from mtl_tutorial.exercises.core import (
     number,
 )
 
-# Exercise 1: differences of five seeds; mean 2, s = √5, standard error 1, t(4) = 2.776.
-DIFFERENCES = (-1.0, 1.0, 2.0, 3.0, 5.0)
+# Exercise 1: differences of five seeds; mean 4, s = √20, standard error 2, t(4) = 2.776.
+DIFFERENCES = (-2.0, 2.0, 4.0, 6.0, 10.0)
 SPREAD = np.std(DIFFERENCES, ddof=1)
 ERROR = SPREAD / 5**0.5
 T = stats.t.ppf(0.975, 4)
@@ -38,51 +39,51 @@ HALF_MISTAKES = {
 }
 
 
-def _paired_p(a, b):
-    difference = np.asarray(a) - np.asarray(b)
-    error = difference.std(ddof=1) / len(difference) ** 0.5
-    t = difference.mean() / error
-    return 2 * stats.t.sf(abs(t), len(difference) - 1)
+def _seeds_needed(s, margin, quantile=0.975, lost=1):
+    """The least n from 2 on with t_{n−lost} s / √n ≤ margin."""
+    n = 2
+    while stats.t.ppf(quantile, n - lost) * s / n**0.5 > margin:
+        n += 1
+    return n
 
 
-PAIRS = (
-    (np.array([0.91, 0.94, 0.90, 0.96, 0.93]), np.array([0.90, 0.92, 0.90, 0.93, 0.92])),
-    (np.array([0.50, 0.61, 0.57]), np.array([0.52, 0.60, 0.66])),
-    (np.array([0.7, 0.8, 0.9, 0.6]), np.array([0.75, 0.7, 0.95, 0.75])),
-)
-P_MISTAKES = (
+def _without_root(s, margin):
+    n = 2
+    while stats.t.ppf(0.975, n - 1) * s / n > margin:
+        n += 1
+    return n
+
+
+SEEDS_CASES = ((1.0, 1.0), (2.0, 1.0), (1.0, 5.0), (0.5, 0.4))
+SEEDS_MISTAKES = (
     (
-        lambda a, b: stats.ttest_ind(a, b).pvalue,
-        "That treats the two lists as strangers. Seed 0 of one belongs to seed 0 of the other: "
-        "take the differences first.",
+        lambda s, margin: np.ceil((1.96 * s / margin) ** 2),
+        "1.96 is for many seeds. With few, Student's t is larger, and it depends on n.",
     ),
     (
-        lambda a, b: stats.ttest_ind(a, b, equal_var=False).pvalue,
-        "Welch's test, too, treats the two lists as strangers. Take the differences first.",
+        lambda s, margin: max(2, np.ceil((1.96 * s / margin) ** 2)),
+        "1.96 is for many seeds. With few, Student's t is larger, and it depends on n.",
     ),
     (
-        lambda a, b: stats.ttest_rel(a, b, alternative="greater").pvalue,
-        "That is one-sided: it can't find that b is better. Take both sides.",
+        lambda s, margin: _seeds_needed(s, margin, lost=0),
+        "That takes t for n degrees of freedom. With n seeds there are n − 1.",
     ),
     (
-        lambda a, b: stats.t.sf(abs(stats.ttest_rel(a, b).statistic), len(a) - 1),
-        "That is the probability of one side. Two-sided is twice that.",
+        lambda s, margin: _seeds_needed(s, margin, quantile=0.95),
+        "That leaves out 5 % on each side. For a 95 % interval take `ppf(0.975, …)`.",
     ),
     (
-        lambda a, b: 2 * stats.norm.sf(abs(stats.ttest_rel(a, b).statistic)),
-        "The normal distribution is for many seeds. With few, take Student's t.",
+        lambda s, margin: _seeds_needed(2 * s, margin),
+        "That makes the whole interval as short as the margin. Half of it is asked for.",
+    ),
+    (_without_root, "Divide s by √n, not by n: noise goes down slowly."),
+    (
+        lambda s, margin: _seeds_needed(s, margin) - 1,
+        "That is one seed too few: its interval is still longer than the margin.",
     ),
     (
-        lambda a, b: 2 * stats.t.sf(abs((a - b).mean() / (a - b).std(ddof=1)), len(a) - 1),
-        "Divide the mean difference by its standard error s / √n, not by s.",
-    ),
-    (
-        lambda a, b: stats.ttest_rel(a, b).statistic,
-        "That is t. Which probability belongs to it? `2 * stats.t.sf(abs(t), n - 1)`.",
-    ),
-    (
-        lambda a, b: stats.wilcoxon(a, b).pvalue,
-        "That is Wilcoxon's test of ranks. It is paired too, but the lesson's is the t-test.",
+        lambda s, margin: _seeds_needed(s, margin) + 1,
+        "That is one seed too many: stop as soon as the margin is reached.",
     ),
 )
 
@@ -92,6 +93,13 @@ def _holm(p_values):
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
         adjusted[i] = largest
+    return adjusted
+
+
+def _without_cap(p_values):
+    p, order = np.asarray(p_values), np.argsort(p_values)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
     return adjusted
 
 
@@ -112,6 +120,7 @@ P_VALUES = (
     np.array([0.04, 0.001, 0.03, 0.2]),
     np.array([0.02, 0.021, 0.6]),
     np.array([0.9, 0.5, 0.004, 0.012, 0.013]),
+    np.array([0.6, 0.7]),
 )
 HOLM_MISTAKES = (
     (lambda p: p, "Those are the p-values as they were. Nothing is corrected yet."),
@@ -124,6 +133,7 @@ HOLM_MISTAKES = (
         "That is Benjamini and Hochberg's: it controls the share of false finds. Holm's keeps even "
         "one of them unlikely.",
     ),
+    (_without_cap, "A probability is at most 1: `min(1, …)` for each product."),
     (
         _without_order,
         "The factors are right. But no value may fall below the one before it: take the largest "
@@ -151,7 +161,7 @@ def _function_verdict(
 
     def verdict(answer: Any) -> str | None:
         function = as_function(answer)
-        given = [function(*(np.array(part) for part in case)) for case in cases]
+        given = [function(*copy.deepcopy(case)) for case in cases]
         if any(value is None or value is ... for value in given):
             raise AnswerError(f"Your function gives {given[0]}; its last line has to return it.")
         given = [read(value, case) for value, case in zip(given, cases, strict=True)]
@@ -196,6 +206,8 @@ def _study_verdict(answer: Any) -> str | None:
         return f"{counts['multi-task']} seeds are an anecdote. Take 3 or more."
     if scores["multi-task"].std() == 0:
         return "Every seed gives the same score: does the seed reach the split and the network?"
+    if np.array_equal(scores["multi-task"], scores["single-task"]):
+        return "'single-task' and 'multi-task' are the same list: has each method its own run?"
     given = np.array(as_numbers(answer["difference"], ("mean", "low end", "high end")))
     return _interval_hint(given, scores["multi-task"], scores["single-task"])
 
@@ -237,7 +249,7 @@ def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> 
             for half, hint in candidates
         ]
         distance, hint = min(off, key=lambda pair: pair[0])
-        if distance < 6e-4:
+        if distance < np.clip(0.2 * candidates[0][0], 6e-4, 6e-3):  # two decimals are enough
             turned = "The sign is turned: multi-task minus single-task is asked for."
             return hint if sign == 1 else turned
     if np.isclose(given[0], best, atol=5e-4) and not np.isclose(best, mean, atol=5e-4):
@@ -259,14 +271,14 @@ q1 = Exercise(
         mistakes=HALF_MISTAKES,
         otherwise="Half of the interval is t · s / √n, with n = 5.",
     ),
-    praise="The interval goes from −0.8 to 4.8: it holds 0. Five seeds do not settle it.",
+    praise="The interval goes from −1.55 to 9.55: it holds 0. Five seeds do not settle it.",
     hints=(
-        "The mean is 2. Squared distances from it: 9, 1, 0, 1, 9. s² is their sum over n − 1.",
-        "s² = 5, so s / √n = 1.",
+        "The mean is 4. Squared distances from it: 36, 4, 0, 4, 36. s² is their sum over n − 1.",
+        "s² = 20, so s / √n = √(20 / 5).",
     ),
     solution_code="""
-differences = [-1, 1, 2, 3, 5]
-n, mean = 5, 2
+differences = [-2, 2, 4, 6, 10]
+n, mean = 5, 4
 s = (sum((d - mean) ** 2 for d in differences) / (n - 1)) ** 0.5
 answer = 2.776 * s / n**0.5
 """,
@@ -275,21 +287,30 @@ answer = 2.776 * s / n**0.5
 q2 = Exercise(
     name="Exercise 2",
     verdict=_function_verdict(
-        PAIRS,
-        _paired_p,
-        P_MISTAKES,
+        SEEDS_CASES,
+        _seeds_needed,
+        SEEDS_MISTAKES,
         lambda value, case: as_number(value),
-        "t is the mean of the differences over its standard error; p is 2 · sf(|t|) of Student's t "
-        "with n − 1 degrees of freedom.",
+        "Try n = 2, 3, 4, …: stop at the first one with t · s / √n at most the margin.",
     ),
-    praise="What both runs of a seed have in common drops out of their difference.",
+    praise="To see a difference half as large takes about four times the seeds.",
     hints=(
-        "Start with `difference = a - b`; then it is a test of one list against 0.",
-        "`t = mean / (s / n**0.5)`, and p is `2 * stats.t.sf(abs(t), n - 1)`.",
+        "Half of the interval is t · s / √n. It shrinks with n, and so does t.",
+        "Start with `n = 2`, and add 1 `while` half of the interval is larger than the margin.",
     ),
-    solution_code="import numpy as np\nfrom scipy import stats\n\n\n"
-    + inspect.getsource(_paired_p).replace("_paired_p", "paired_p")
-    + "\n\nanswer = paired_p",
+    solution_code="""
+from scipy import stats
+
+
+def seeds_needed(s, margin):
+    n = 2
+    while stats.t.ppf(0.975, n - 1) * s / n**0.5 > margin:
+        n += 1
+    return n
+
+
+answer = seeds_needed
+""",
 )
 
 q3 = Exercise(
@@ -338,7 +359,8 @@ q4 = Exercise(
 q5 = Exercise(
     name="Exercise 5",
     verdict=_study_verdict,
-    praise="A guess to beat, a network for each task, the same seeds for all, and an interval.",
+    praise="A guess, a network for each task, the same seeds for all, and an interval. Whether "
+    "sharing helped, and whether the guess was beaten, your numbers say.",
     hints=(
         "Copy the page on the gym, and change its steps one by one; begin with the tasks.",
         "The difference is `interval(multi - single)`, with an array of scores for each.",

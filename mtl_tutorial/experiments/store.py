@@ -184,7 +184,8 @@ def origin(results: Iterable[dict[str, Any]]) -> str:
         libraries = [n for n in ("mtl_tutorial", "torch", "torchjd", "python") if made.get(n)]
         for name, value in {
             "device": made["device"],
-            "epochs": f"{protocol['epochs']} epochs, {protocol['profile']} profile",
+            "epochs": f"{protocol['epochs']} epoch{'s' * (protocol['epochs'] > 1)}, "
+            f"{protocol['profile']} profile",
             "seed": setting["seed"],
             "versions": ", ".join(f"{library} {made[library]}" for library in libraries),
             "commit": made["commit"],
