@@ -15,7 +15,9 @@ from test_execute import numbers
 from test_lab import wait_until
 
 from mtl_tutorial.__main__ import main
+from mtl_tutorial.data import DataUnavailableError, digits
 from mtl_tutorial.experiments import dispatch
+from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 
@@ -144,9 +146,28 @@ def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_numbers(tmp_path)
     assert list(map(numbers, found)) == list(map(numbers, alone))
 
 
+def watch_first_epochs(monkeypatch) -> dict[Setting, int]:
+    """By run, the number of the first epoch that is made from now on."""
+    first: dict[Setting, int] = {}
+    original = dispatch.execute
+
+    def watched(setting, *arguments, on_epoch=None, **options):
+        def note(epoch: int) -> None:
+            first.setdefault(setting, epoch)
+            if on_epoch is not None:
+                on_epoch(epoch)
+
+        return original(setting, *arguments, on_epoch=note, **options)
+
+    monkeypatch.setattr(dispatch, "execute", watched)
+    return first
+
+
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(workers, tmp_path) -> None:
+def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(
+    workers, tmp_path, monkeypatch
+) -> None:
     seeds, epochs = ["0", "1", "2"], "6"
     command = [*TRAIN, "--epochs", epochs, "--seeds", *seeds, "--workers", str(workers)]
     folder = tmp_path / "killed"
@@ -156,14 +177,21 @@ def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(workers, tmp
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: len(list(folder.glob("two_*.json"))) >= 1, "a first result", 300)
+    checkpoints = folder / "checkpoints"
+    wait_until(
+        lambda: any(folder.glob("two_*.json")) and any(checkpoints.glob("two_*.pt")),
+        "a first result, and a checkpoint of another run",
+        300,
+    )
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     kept = {path: path.read_bytes() for path in folder.glob("two_*.json")}
     protocol = make_protocol("quick", epochs=6)
     grid = settings(["two_digits"], ["hard_sharing"], ["equal"], seeds=range(3))
     assert len(kept) < len(grid), "it was not killed on the way"
+    started = watch_first_epochs(monkeypatch)
     found = run_grid(grid, protocol, folder)
+    assert max(started.values()) > 1, "nothing went on from a checkpoint"
     assert all(path.read_bytes() == content for path, content in kept.items())
     assert list(map(numbers, found)) == list(
         map(numbers, run_grid(grid, protocol, tmp_path / "whole"))
@@ -209,6 +237,11 @@ def test_a_search_runs_only_what_it_chose_over_the_seeds(tmp_path, capsys) -> No
         (["--profile", "fulll"], "did you mean 'full'"),
         (["--seeds", "1", "2", "--search-seeds", "2"], "seed 2 can't be searched and tested with"),
         (["--workers", "0"], "workers must be"),
+        (["--learning-rate", "0.1", "0.2"], "'equal' has 2 settings on two_digits, hard_sharing"),
+        (
+            ["--balancer", "left=1,right=2", "left=2,right=1"],
+            "'fixed' has 2 settings on two_digits, hard_sharing",
+        ),
         (["--device", "cuda:77"], "device 'cuda:77' was asked for"),
     ],
 )
@@ -220,6 +253,40 @@ def test_the_command_refuses_what_can_not_be_in_one_sentence(
     assert said.startswith("mtl_tutorial: ")
     assert sentence in said
     assert said.count("\n") == 1
+
+
+def test_files_that_are_missing_are_named_once_and_nothing_runs(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("MTL_DATA_ROOT", str(tmp_path))
+    monkeypatch.setattr(digits, "_load_torchvision", refuse)
+    load_scenes.cache_clear()
+    assert train("--profile", "full", "--epochs", "1", "--results", str(tmp_path / "r")) == 2
+    assert capsys.readouterr().err == "mtl_tutorial: no network here\n"
+
+
+def refuse(split: str, source: str):
+    raise DataUnavailableError("no network here")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_worker_that_is_killed_is_one_sentence_and_what_is_finished_is_kept(tmp_path) -> None:
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)  # not one with code imported
+    grid = settings(["two_digits"], ["hard_sharing"], ["equal"], seeds=range(4))
+    protocol, folder = make_protocol("quick", epochs=4), tmp_path / "results"
+
+    def kill() -> None:
+        wait_until(lambda: any(folder.glob("checkpoints/*.pt")), "a checkpoint", 300)
+        executor = joblib.externals.loky.get_reusable_executor()
+        os.kill(next(iter(executor._processes)), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(RunFailedError, match="a worker was killed.* run the same command again"):
+        run_grid(grid, protocol, folder, workers=2)
+    killer.join()
+    found = run_grid(grid, protocol, folder)
+    assert [Setting(**result["setting"]) for result in found] == grid
 
 
 def test_help_needs_no_torch() -> None:

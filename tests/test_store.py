@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ RESULT = {
         "learning_rate": 0.05,
         "seed": 3,
     },
-    "protocol": {},
+    "protocol": asdict(PROTOCOL),
     "provenance": {},
     "curves": {},
     "test": None,
@@ -103,6 +103,7 @@ def test_a_folder_that_another_process_holds_is_refused_until_that_ends(tmp_path
         (json.dumps(RESULT | {"format": 9}).encode(), "its format is 9, and not 1"),
         (json.dumps(RESULT).replace("null", "NaN").encode(), "NaN is no number"),
         (json.dumps(RESULT).replace('"seed": 3', '"seed": 4').encode(), "it is of another run"),
+        (json.dumps(RESULT | {"protocol": {"epochs": 1}}).encode(), "it is of another run"),
     ],
 )
 def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path) -> None:
@@ -119,8 +120,9 @@ def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path
     assert read_results(tmp_path) == [RESULT]
 
 
-def test_a_damaged_description_of_the_grid_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / "grid.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "null", "[1]", "5"])
+def test_a_damaged_description_of_the_grid_is_made_again(content, tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text(content)
     with (
         pytest.warns(UserWarning, match="set aside as grid.json.damaged"),
         ResultsFolder(tmp_path, PROTOCOL).opened(),

@@ -1,6 +1,6 @@
 """Ways to turn several losses into one update."""
 
-from mtl_tutorial.balancing.base import Balancer, NonFiniteError, task_gradients
+from mtl_tutorial.balancing.base import Balancer, NonFiniteError, check_finite, task_gradients
 from mtl_tutorial.balancing.dwa import DynamicWeightAverage, dwa_weights
 from mtl_tutorial.balancing.fixed import FixedWeights
 from mtl_tutorial.balancing.gradient_norm_weights import GradientNormWeights
@@ -22,6 +22,7 @@ __all__ = [
     "NonFiniteError",
     "PCGrad",
     "UncertaintyWeights",
+    "check_finite",
     "dwa_weights",
     "gradnorm_step",
     "mgda",

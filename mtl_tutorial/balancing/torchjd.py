@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import fill_gradients, split_gradients
+from mtl_tutorial.balancing.base import (
+    NonFiniteError,
+    check_finite,
+    fill_gradients,
+    split_gradients,
+)
 from mtl_tutorial.balancing.gramian import checked_gramian, full_precision, widen
 
 
@@ -52,16 +58,29 @@ class FromTorchJD:
         gramian = torch.tensor(checked_gramian(jacobian, losses), dtype=torch.double)
         wide = widen(jacobian)
         with full_precision(wide):
-            direction = self.aggregator(wide)
+            try:
+                direction = self.aggregator(wide)
+            except ValueError as error:  # from a solver that can't go on with such gradients
+                raise NonFiniteError(f"{self.aggregator} gave no direction: {error}") from error
             along = (wide @ direction).double().cpu()
+        check_finite(along.tolist(), losses, f"progress along {self.aggregator}")
         fill_gradients(model, direction, own_gradients)
         weights = torch.linalg.pinv(gramian, hermitian=True) @ along
         return dict(zip(losses, weights.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """The aggregator's state, to be saved."""
-        return self.aggregator.state_dict()
+        """The aggregator's state, and arrays kept beside it, such as Nash-MTL's last weights."""
+        arrays = {
+            f"{place}.{name}": torch.from_numpy(value.copy())
+            for place, module in self.aggregator.named_modules()
+            for name, value in vars(module).items()
+            if isinstance(value, np.ndarray)
+        }
+        return {"state": self.aggregator.state_dict(), "arrays": arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the state that `state_dict` gave."""
-        self.aggregator.load_state_dict(state)
+        self.aggregator.load_state_dict(state["state"])
+        for path, value in state["arrays"].items():
+            place, _, name = path.rpartition(".")
+            setattr(self.aggregator.get_submodule(place), name, value.numpy().copy())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
 from mtl_tutorial.experiments.catalogue import BALANCERS
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
-from mtl_tutorial.experiments.protocol import make_protocol, settings
+from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
 from mtl_tutorial.experiments.summary import as_text, best_settings, final_settings, to_frame
 
 
@@ -45,6 +47,8 @@ def train(
     Raises:
         UsageError: for a grid that can't be run.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends workers as Ctrl-C does
     torch.set_num_threads(1)  # the same numbers on any machine; see load_profile
     names = [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
     try:
@@ -64,13 +68,31 @@ def train(
                 trials = settings(*axes, learning_rates, search_seeds)
                 found = run_grid(trials, protocol, folder / "search", **where)
                 runs = final_settings(best_settings(found), seeds)
-            print(as_text(to_frame(run_grid(runs, protocol, folder, **where))))
+            _check_one_setting_a_method(runs)
+            table = as_text(to_frame(run_grid(runs, protocol, folder, **where)))
+            if hasattr(sys.stdout, "reconfigure"):
+                sys.stdout.reconfigure(errors="replace")  # ± is not in every encoding
+            print(table)
     except (ValueError, OSError, DataUnavailableError) as error:
         raise UsageError(str(error)) from error
     except RunFailedError as error:
         print(f"mtl_tutorial: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_one_setting_a_method(runs: Sequence[Setting]) -> None:
+    """Check that a row of the table is one setting, over seeds."""
+    rates: dict[tuple[str, ...], set] = {}
+    for run in runs:
+        key = (run.data, run.architecture, run.method)
+        rates.setdefault(key, set()).add((run.balancer, run.learning_rate))
+    for (data, architecture, method), settings_of in rates.items():
+        if len(settings_of) > 1:
+            raise ValueError(
+                f"{method!r} has {len(settings_of)} settings on {data}, {architecture}, and a row "
+                f"of the table is one; choose among them with --search-seeds, or name one"
+            )
 
 
 def _say(message, category, filename, lineno, file=None, line=None) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,17 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
+from mtl_tutorial.experiments.catalogue import Making, load_scenes, make_balancer
 from mtl_tutorial.experiments.execute import execute
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.store import ResultsFolder
 from mtl_tutorial.profiles import check_choice, resolve_device
 
 BACKENDS = ("local", "dask")
+WORKER_KILLED = (
+    "a worker was killed, perhaps for memory; what is finished is kept: run the same command "
+    "again, with fewer workers"
+)
 ONE_AT_A_TIME = threading.Lock()
 PATIENCE = 10  # seconds in which a scheduler has to answer
 
@@ -62,8 +69,9 @@ def run_grid(
         RunFailedError: naming the first run that failed, after all the others have ended.
         OSError: where results can't be written.
     """
-    resolve_device(device)
     check_choice("backend", backend, BACKENDS)
+    if backend == "local":
+        resolve_device(device)
     if workers < 1:
         raise ValueError(f"workers must be a whole number from 1 on, got {workers}")
     if (backend == "dask") != (scheduler is not None):
@@ -71,6 +79,8 @@ def run_grid(
     with ResultsFolder(folder, protocol).opened() as store:
         results = {setting: store.finished(setting) for setting in settings}
         left = [setting for setting, result in results.items() if result is None]
+        if backend == "local":
+            _check_makeable(left, protocol, device)
         failures: dict[Setting, str] = {}
         with (
             _parallel(min(workers, len(left)), backend, scheduler if left else None) as parallel,
@@ -103,7 +113,10 @@ def _outcomes(
     bar: tqdm,
 ) -> Iterator[Outcome]:
     """Run what is left, and give each outcome as soon as it is there."""
-    jobs = [(setting, store.protocol, device, store.checkpoint_path(setting)) for setting in left]
+    jobs = [
+        (setting, store.protocol, device, store.checkpoint_path(setting).resolve())
+        for setting in left
+    ]
     if parallel is None:
         for job in jobs:
             yield attempt(*job, on_epoch=_counter(bar))
@@ -132,9 +145,17 @@ def _parallel(
     options = {"return_as": "generator_unordered", "batch_size": 1}
     if scheduler is not None:
         with _client(scheduler), joblib.parallel_config(backend="dask"):
-            yield joblib.Parallel(**options)
+            from distributed import KilledWorker
+
+            try:
+                yield joblib.Parallel(**options)
+            except KilledWorker as error:
+                raise RunFailedError(WORKER_KILLED) from error
     elif backend == "local" and workers > 1:
-        yield joblib.Parallel(workers, **options)
+        try:
+            yield joblib.Parallel(workers, **options)
+        except BrokenExecutor as error:
+            raise RunFailedError(WORKER_KILLED) from error
     else:
         yield None
 
@@ -156,6 +177,23 @@ def _client(scheduler: str):
         ) from error
 
 
+def _check_makeable(left: Sequence[Setting], protocol: Protocol, device: str) -> None:
+    """Check that data, networks and balancers can be had, before anything runs for hours."""
+    for data, balancer in dict.fromkeys((s.data, s.balancer) for s in left):
+        scenes = load_scenes(data, *protocol.sources(data), str(resolve_device(device)))
+        make_balancer(balancer, Making(scenes["train"].tasks, 1, torch.Generator()))
+
+
+def _stop_without(parent: int) -> Callable[[int], None]:
+    """Make what ends a run, at the end of an epoch, where the process that started it is gone."""
+
+    def check(epoch: int) -> None:
+        if os.getppid() != parent:
+            raise SystemExit(f"process {parent} is gone")
+
+    return check
+
+
 def attempt(
     setting: Setting,
     protocol: Protocol,
@@ -168,6 +206,7 @@ def attempt(
     """Execute a run; give its setting, and its result or the text of its error."""
     if threads:
         torch.set_num_threads(threads)
+        on_epoch = _stop_without(os.getppid())
     try:
         result = execute(setting, protocol, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
     except Exception:  # one run that fails must not end the others

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial import __version__
-from mtl_tutorial.balancing import NonFiniteError
+from mtl_tutorial.balancing import NonFiniteError, check_finite
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.catalogue import (
     Making,
@@ -80,6 +80,8 @@ def execute(
     """
     place = resolve_device(device)
     scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place))
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
     with seeded(setting.seed), torch.random.fork_rng(_cuda_devices(place)):
         run = _Run(setting, protocol, scenes, place)
         if checkpoint is not None and Path(checkpoint).exists():
@@ -104,6 +106,7 @@ def _cuda_devices(place: torch.device) -> list[int]:
 class _State:
     """What a run has reached; all of it but the network, its optimizer and its balancer."""
 
+    run: str
     generators: dict[str, torch.Generator]
     place: torch.device
     epoch: int = 0
@@ -119,6 +122,7 @@ class _State:
         if self.place.type == "cuda":
             randomness["cuda"] = torch.cuda.get_rng_state(self.place)
         return {
+            "run": self.run,
             "epoch": self.epoch,
             "seconds": [self.seconds, self.cpu_seconds],
             "curves": json.dumps(self.curves),
@@ -127,6 +131,8 @@ class _State:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["run"] != self.run:
+            raise ValueError(f"it is of another run: {state['run']}")
         self.epoch, (self.seconds, self.cpu_seconds) = state["epoch"], state["seconds"]
         self.curves, self.best = json.loads(state["curves"]), state["best"]
         randomness = dict(state["randomness"])
@@ -154,7 +160,7 @@ class _Run:
             "scenes": torch.Generator(place).manual_seed(setting.seed),
             "balancer": torch.Generator().manual_seed(setting.seed),
         }
-        self.state = _State(generators, place)
+        self.state = _State(f"{setting} {asdict(protocol)}", generators, place)
         self.model = make_network(setting.data, setting.architecture, self.tasks).to(place)
         self.optimizer = make_optimizer(setting.data, self.model, setting.learning_rate)
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -215,6 +221,7 @@ class _Run:
 
     def _measure(self, losses: dict[str, float], weights: dict[str, float]) -> None:
         scores = score(self.model, self.tasks, self.validation)
+        check_finite([s.loss for s in scores.values()], scores, "validation loss")
         curves = self.state.curves
         for name, values in (
             ("training loss", losses),
@@ -346,7 +353,7 @@ def _commit() -> str | None:
     def git(*arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=Path(__file__).parent,
+            cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
             check=True,
@@ -354,6 +361,7 @@ def _commit() -> str | None:
         return done.stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", "tasks.py")  # it may lie in somebody else's checkout
         changed = "+" if git("status", "--porcelain", "--untracked-files=no", ".") else ""
         return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):

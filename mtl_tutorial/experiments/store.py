@@ -72,7 +72,7 @@ class ResultsFolder:
             return
         try:
             there = dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError:
+        except (ValueError, TypeError):
             set_aside(path)
             write_whole(path, _as_json(own))
             return
@@ -98,7 +98,7 @@ class ResultsFolder:
             return None
         try:
             result = read_result(path)
-            if result["setting"] != asdict(setting):
+            if (result["setting"], result["protocol"]) != (asdict(setting), asdict(self.protocol)):
                 raise ValueError("it is of another run")
         except ValueError as error:
             set_aside(path, str(error))

@@ -52,7 +52,7 @@ def to_frame(results: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
     Columns: those of `Setting`, ``method``, ``task``, ``metric``, ``loss`` (missing for a run that
     diverged), ``seconds`` of training (on the CPU those of its cores, which do not depend on what
-    else it does) and ``peak_memory_mb``.
+    else it does) and ``peak_memory_mb`` (on the CPU the most that its process has used so far).
     """
     rows = []
     for result in results:
@@ -91,7 +91,7 @@ def means(frame: pd.DataFrame) -> pd.DataFrame:
     for key, part in frame.groupby([*GROUP, "task"], sort=False):
         values = part["metric"].dropna()
         found = interval(values) if len(values) else (np.nan,) * 3
-        seconds = part["seconds"].mean()
+        seconds = part.loc[values.index, "seconds"].mean()
         rows.append((*key, *found, len(values), seconds))
     columns = [*GROUP, "task", "mean", "low", "high", "runs", "seconds"]
     return pd.DataFrame(rows, columns=columns)
@@ -149,7 +149,7 @@ def as_text(frame: pd.DataFrame) -> str:
     """Give the means and comparisons as a Markdown table, a row a method, a column a task.
 
     Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in
-    percent; ``+`` or ``−`` behind it where the paired test against equal weights has a corrected
+    percent; ``+`` or ``-`` behind it where the paired test against equal weights has a corrected
     p below 0.05.
     """
     first, *others = BALANCERS
@@ -159,7 +159,7 @@ def as_text(frame: pd.DataFrame) -> str:
     frame = frame.sort_values(["architecture", "method"], **by_name)
     averages, tests = means(frame), comparisons(frame)
     signs = {
-        tuple(row[[*GROUP, "task"]]): "+" if row["difference"] > 0 else "−"
+        tuple(row[[*GROUP, "task"]]): "+" if row["difference"] > 0 else "-"
         for _, row in tests.iterrows()
         if row["p_corrected"] < 0.05
     }
@@ -190,5 +190,5 @@ def final_settings(best: Iterable[Setting], seeds: Iterable[int]) -> list[Settin
     """Give the best settings of a search, once for each seed."""
     return [
         Setting(s.data, s.architecture, s.balancer, s.learning_rate, seed)
-        for s, seed in itertools.product(best, seeds)
+        for s, seed in itertools.product(best, dict.fromkeys(seeds))
     ]
