@@ -271,6 +271,9 @@ class _Run:
                 chosen = [task for task in self.tasks if task.name in names]
                 for name, found in score(self.model, chosen, held_out).items():
                     test[name], epochs[name] = found._asdict(), best["epoch"]
+            if lost := [name for name in test if not math.isfinite(test[name]["loss"])]:
+                state.diverged = f"test loss of task {lost[0]!r} is {test[lost[0]]['loss']}"
+                test = None
         return rounded(
             {
                 "format": FORMAT,
