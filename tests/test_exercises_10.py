@@ -78,6 +78,7 @@ WRONG = [
     ("q3", chosen(non_dominated(NETWORKS * torch.tensor([1.0, -1]))), "Both are turned round"),
     ("q3", "CE", "dominated ones"),
     ("q3", "AD", "anything dominate B"),
+    ("q3", "AB", "D is the fastest"),
     ("q3", "ABCD", "than C"),
     ("q3", "ABDE", "than E"),
     ("q3", "A", "Turn one of the two round"),

@@ -163,6 +163,7 @@ q3 = Exercise(
             "time.",
             "CE": "Those are the dominated ones. The front is the rest.",
             "AD": "Those are the most accurate one and the fastest one. Does anything dominate B?",
+            "AB": "D is the fastest, so nothing dominates it.",
             "ABCD": "A is more accurate than C, and faster.",
             "ABDE": "B is more accurate than E, and faster.",
         },
