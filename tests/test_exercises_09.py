@@ -10,6 +10,7 @@ from torch.func import grad
 
 from mtl_tutorial.exercises.lesson_09 import TURNING, q1, q2, q3, q4, q5
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
+from mtl_tutorial.widgets.relatedness_lab import turning_angle
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
@@ -45,6 +46,26 @@ def climbs(loss, theta, support, query, rate):
     return sum(loss(moved(loss, theta, s, -rate), q) for s, q in pairs)
 
 
+def detaches_the_slope(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(theta - rate * grad(loss)(theta, s).detach(), q) for s, q in pairs)
+
+
+def detaches_the_start(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(theta.detach() - rate * grad(loss)(theta, s), q) for s, q in pairs)
+
+
+def adds_plain_numbers(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(float(loss(moved(loss, theta, s, rate), q)) for s, q in pairs)
+
+
+def detaches_the_sum(loss, theta, support, query, rate):
+    pairs = zip(support, query, strict=True)
+    return sum(loss(moved(loss, theta, s, rate), q) for s, q in pairs).detach()
+
+
 def forgets_to_return(loss, theta, support, query, rate):
     judges_on_support(loss, theta, support, query, rate)
 
@@ -73,12 +94,18 @@ WRONG = [
     ("q3", adapts_on_query, "looks at the answers"),
     ("q3", swaps_the_sets, "swapped"),
     ("q3", climbs, "Mind the sign"),
+    ("q3", detaches_the_slope, "first-order MAML"),
+    ("q3", detaches_the_start, "depend on θ"),
+    ("q3", adds_plain_numbers, "no gradient goes through"),
+    ("q3", detaches_the_sum, "no gradient goes through"),
     ("q3", forgets_to_return, "return"),
     ("q3", gives_one, "For each task"),
     ("q3", 3, "A function is needed"),
     ("q4", -1 / 3, "cosine of the angle"),
     ("q4", math.acos(-1 / 3), "radians"),
     ("q4", 180 - TURNING, "Mind the sign"),
+    ("q4", 113.6, "(n2 / n)²"),
+    ("q4", turning_angle(21, 20, 1.0), "exact c"),
     ("q4", 90, "right angle"),
     ("q4", 120, "Set them equal"),
     ("q4", "109", "without quotation marks"),

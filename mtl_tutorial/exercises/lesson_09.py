@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -89,22 +90,59 @@ META_LOSS_MISTAKES = (
 )
 
 
+NO_GRADIENT = (
+    "The value is right, but no gradient goes through it. Return a tensor, without `float`, "
+    "`.item()` or `.detach()`."
+)
+
+
 def _meta_loss_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     given = [function(_squared, THETA.clone(), SUPPORT, QUERY, rate) for rate in RATES]
     if any(value is None or value is ... for value in given):
         raise AnswerError(f"Your function gives {given[0]}; its last line has to return the sum.")
-    given = [as_number(v.detach() if isinstance(v, torch.Tensor) else v) for v in given]
-    if all(math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, _variant(), strict=True)):
-        return None
+    values = [as_number(v.detach() if isinstance(v, torch.Tensor) else v) for v in given]
+    if _near(values, _variant()):
+        tensors = all(isinstance(v, torch.Tensor) for v in given)
+        return _gradient_hint(function) if tensors else NO_GRADIENT
     for how, hint in META_LOSS_MISTAKES:
-        if all(
-            math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, _variant(**how), strict=True)
-        ):
+        if _near(values, _variant(**how)):
             return hint
     return (
         "For each task: θ′ = θ − rate · slope of the support loss, then add the query loss at θ′."
     )
+
+
+def _gradient_hint(function: Callable) -> str | None:
+    """Judge the gradient of a function whose values are right."""
+    theta = THETA.clone().requires_grad_()
+    sums = [function(_squared, theta, SUPPORT, QUERY, rate) for rate in RATES]
+    if not all(value.requires_grad for value in sums):
+        return NO_GRADIENT
+    given = torch.cat([torch.autograd.grad(value, theta)[0] for value in sums]).tolist()
+    if _near(given, _slopes()):
+        return None
+    if _near(given, _slopes(first_order=True)):
+        return (
+            "The value is right, but its gradient is that of first-order MAML: it does not go "
+            "through the step. Use the slope of the support loss as it is, without `.detach()`."
+        )
+    return "The value is right, its gradient is not. θ′ has to depend on θ, and on the slope at θ."
+
+
+def _slopes(*, first_order: bool = False) -> list[float]:
+    """The gradient of the right function for each rate, one after the other."""
+    slopes = []
+    for rate in RATES:
+        factor = 1 if first_order else 1 - 2 * rate  # 1 − α h, with h = 2
+        pairs = zip(SUPPORT, QUERY, strict=True)
+        slope = sum(2 * (THETA - rate * 2 * (THETA - s) - q) for s, q in pairs)
+        slopes += (factor * slope).tolist()
+    return slopes
+
+
+def _near(given: Sequence[float], wanted: Sequence[float]) -> bool:
+    return all(math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, wanted, strict=True))
 
 
 # Exercise 4: n_1 = 21, n_2 = 20, d = 10, σ = 1, c = 0.25: saved 1 − 1/3 = 2/3, cos = 1 − 4/3.
@@ -172,6 +210,8 @@ q4 = Exercise(
             "into degrees.",
             math.acos(-1 / 3): "That is the angle in radians. Give degrees.",
             180 - TURNING: "Mind the sign: cos = 1 − (2/3) / (2 c), which is negative here.",
+            113.6: "Is that with c = (n2 / n)²? Here c = 0.25.",
+            91.54: "Is that with the exact c, as in `turning_angle`? Here c = 0.25.",
             90.0: "A right angle is not special. Where are the two errors equal?",
         },
         otherwise="Alone 1, jointly 1/3 + 0.25 · (2 − 2 cos angle). Set them equal.",
