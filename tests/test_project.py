@@ -118,7 +118,7 @@ def test_the_readme_has_the_command_on_a_line_of_its_own(command: str) -> None:
 
 
 def test_the_readme_lists_the_lessons_that_there_are() -> None:
-    listed = re.findall(r"\(notebooks/([\w.]+)\)", read("README.md"))
+    listed = re.findall(r"^\| \[`\w+`\]\(notebooks/([\w.]+)\)", read("README.md"), re.MULTILINE)
     assert listed == [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
