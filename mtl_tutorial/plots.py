@@ -1106,7 +1106,8 @@ def draw_methods(
             axes.hlines(place, max(row["low"], left), row["high"], color=ink, linewidth=2)
             axes.plot(row["mean"], place, mark, color=ink, markersize=size, markerfacecolor=fill)
         axes.set(xlim=(left, right), ylim=(len(keys) - 0.4, -0.6), yticks=range(len(keys)))
-        axes.set_yticklabels([method_label(m, a) for a, m in keys] if task == tasks[0] else [])
+        labels = [method_label(m, a if a == SINGLE[0] else "hard_sharing") for a, m in keys]
+        axes.set_yticklabels(labels if task == tasks[0] else [])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
