@@ -201,6 +201,33 @@ def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(
     joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+def test_workers_whose_parent_was_killed_end_by_themselves(tmp_path) -> None:
+    child = subprocess.Popen(
+        [*TRAIN, "--epochs", "500", "--workers", "2", "--results", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: any(tmp_path.glob("checkpoints/*.pt")), "a checkpoint", 300)
+        child.kill()
+        child.wait()
+        wait_until(lambda: is_gone(child.pid), "the end of its workers", 300)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def is_gone(group: int) -> bool:
+    """Whether no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 def train(*arguments: str) -> int:
     return main(["train", *arguments])
 

@@ -65,8 +65,11 @@ def run_grid(
 
     Raises:
         ValueError: for a folder that is in use or belongs to another grid, a device or backend
-            that is not there, or a scheduler that can't be reached.
-        RunFailedError: naming the first run that failed, after all the others have ended.
+            that is not there, a balancer whose library is not, or a scheduler that can't be
+            reached.
+        DataUnavailableError: where the digits can't be had.
+        RunFailedError: naming the first run that failed, after all the others have ended; or
+            where a worker was killed.
         OSError: where results can't be written.
     """
     check_choice("backend", backend, BACKENDS)
@@ -184,12 +187,12 @@ def _check_makeable(left: Sequence[Setting], protocol: Protocol, device: str) ->
         make_balancer(balancer, Making(scenes["train"].tasks, 1, torch.Generator()))
 
 
-def _stop_without(parent: int) -> Callable[[int], None]:
-    """Make what ends a run, at the end of an epoch, where the process that started it is gone."""
+def _end_without(parent: int) -> Callable[[int], None]:
+    """Make what ends this process after an epoch, where the one that started it is gone."""
 
     def check(epoch: int) -> None:
         if os.getppid() != parent:
-            raise SystemExit(f"process {parent} is gone")
+            os._exit(1)  # an exception would be kept for a parent that never asks
 
     return check
 
@@ -203,12 +206,19 @@ def attempt(
     threads: int | None = None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Execute a run; give its setting, and its result or the text of its error."""
+    """Execute a run; give its setting, and its result or the text of its error.
+
+    A process does one run at a time, however many threads ask: torch's default generator, from
+    which initial weights come, is the whole process's.
+    """
     if threads:
         torch.set_num_threads(threads)
-        on_epoch = _stop_without(os.getppid())
+        on_epoch = _end_without(os.getppid())
     try:
-        result = execute(setting, protocol, device=device, checkpoint=checkpoint, on_epoch=on_epoch)
+        with ONE_AT_A_TIME:
+            result = execute(
+                setting, protocol, device=device, checkpoint=checkpoint, on_epoch=on_epoch
+            )
     except Exception:  # one run that fails must not end the others
         return setting, None, traceback.format_exc(limit=-3)
     return setting, result, ""
