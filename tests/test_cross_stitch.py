@@ -223,7 +223,8 @@ def test_units_at_the_identity_are_independent_networks_to_the_last_bit(
     answers = []
     for answer in (model, lambda x: separate(model, x)):
         model.zero_grad()
-        outputs = answer(random(3, 1, 28, 28))
+        outputs = answer(random(16, 1, 28, 28))  # 64 bytes a feature: on some processors matrix
+        # products round differently where a task's part of a stack begins elsewhere
         sum((y**2).sum() for y in outputs.values()).backward()
         answers.append((outputs, [p.grad.clone() for p in networks(model)]))
     (stitched, own), (apart, expected) = answers
