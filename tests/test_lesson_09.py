@@ -22,13 +22,13 @@ from mtl_tutorial.data import load_digits, located_digits
 from mtl_tutorial.experiments.few_shot import (
     NEW,
     OLD,
-    SideBySide,
     draw_episode,
     new_task_loss,
     of_classes,
     train_jointly,
 )
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
+from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.plots import draw_by_shots
 from mtl_tutorial.tasks import Batch
 from mtl_tutorial.training import predict
@@ -198,12 +198,14 @@ def test_digits_of_some_classes_are_all_of_them_and_no_others() -> None:
 def test_networks_side_by_side_are_those_alone() -> None:
     torch.manual_seed(0)
     copies = [build() for _ in range(3)]
-    stack = SideBySide(iter(copies).__next__, 3)
+    stack = SideBySide(copies)
     images = torch.rand(3, 5, 1, 16, 16)
     together = stack(images)
     for i, network in enumerate(copies):
         for name, prediction in network(images[i]).items():
             assert torch.allclose(together[name][i], prediction, atol=1e-6)
+    for network, own in zip(stack.apart(), copies, strict=True):
+        assert all(map(torch.equal, network.parameters(), own.parameters()))
     together["new"][1].sum().backward()
     assert all((p.grad[[0, 2]] == 0).all() for p in stack.parameters() if p.grad is not None)
     assert any(p.grad[1].abs().sum() > 0 for p in stack.parameters() if p.grad is not None)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -169,6 +169,7 @@ class _Run:
         )
         fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
         self.validation = scenes["validation"].draw(protocol.held_out, fresh)
+        self.few = parts_of(self.validation, LOOK_AT)[0]
 
     def parts(self) -> dict[str, Any]:
         return {
@@ -222,24 +223,16 @@ class _Run:
     def _measure(self, losses: dict[str, float], weights: dict[str, float]) -> None:
         scores = score(self.model, self.tasks, self.validation)
         check_finite([s.loss for s in scores.values()], scores, "validation loss")
-        curves = self.state.curves
-        for name, values in (
-            ("training loss", losses),
-            ("weight", weights),
-            ("validation loss", {task: s.loss for task, s in scores.items()}),
-            ("validation metric", {task: s.metric for task, s in scores.items()}),
-        ):
-            for task, value in values.items():
-                curves.setdefault(name, {}).setdefault(task, []).append(value)
+        found: dict[str, Any] = {
+            "training loss": losses,
+            "weight": weights,
+            "validation loss": {task: s.loss for task, s in scores.items()},
+            "validation metric": {task: s.metric for task, s in scores.items()},
+        }
         if self.model.shared_parameters():
-            few = parts_of(self.validation, LOOK_AT)[0]
-            geometry = layer_geometry(self.model, self.tasks, few)
-            for task, norm in geometry.norms.items():
-                curves.setdefault("gradient norm", {}).setdefault(task, []).append(norm)
-            cosines = curves.setdefault("cosine", {})
-            for pair, by_layer in geometry.cosines.items():
-                for layer, cosine in by_layer.items():
-                    cosines.setdefault(pair, {}).setdefault(layer, []).append(cosine)
+            geometry = layer_geometry(self.model, self.tasks, self.few)
+            found |= {"gradient norm": geometry.norms, "cosine": geometry.cosines}
+        _append(self.state.curves, found)
         self._keep_best({task: s.metric for task, s in scores.items()})
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
@@ -292,6 +285,15 @@ class _Run:
                 "diverged": state.diverged,
             }
         ) | {"setting": asdict(self.setting)}  # its learning rate in full
+
+
+def _append(curves: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Append to each curve its value of one epoch; both are dicts of dicts, by the same names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _append(curves.setdefault(name, {}), value)
+        else:
+            curves.setdefault(name, []).append(value)
 
 
 def parts_of(batch: Batch, size: int) -> list[Batch]:

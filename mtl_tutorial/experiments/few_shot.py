@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Digits, Scenes
 from mtl_tutorial.experiments.meta import Loss, Parameters
 from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.tasks import Batch, Task, accuracy
 from mtl_tutorial.training import fit
 
@@ -106,37 +106,6 @@ def new_task_loss(model: nn.Module) -> Loss:
     return loss
 
 
-class SideBySide(nn.Module):
-    """Copies of one architecture with parameters of their own, all run at once.
-
-    Each layer's parameters are stacked; `torch.func.vmap` runs over the stack. With a loss that
-    averages over the copies and an optimizer that works entry by entry, each copy learns alone.
-    Architectures with buffers or dropout are not supported.
-
-    Args:
-        build: makes one copy; called ``count`` times.
-        count: copies.
-
-    Shapes: inputs ``(count, B, ...)`` to predictions ``(count, B, out_features)`` by task name.
-    """
-
-    def __init__(self, build: Callable[[], nn.Module], count: int) -> None:
-        super().__init__()
-        copies = [build() for _ in range(count)]
-        stacked, _ = stack_module_state(copies)
-        self._names = list(stacked)
-        self.stacked = nn.ParameterList([nn.Parameter(p.detach()) for p in stacked.values()])
-        self.__dict__["_skeleton"] = copy.deepcopy(copies[0]).to("meta")  # its parameters not ours
-
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Give the predictions of each copy on its own inputs."""
-
-        def one(theta: Parameters, own: Tensor) -> dict[str, Tensor]:
-            return functional_call(self._skeleton, theta, (own,))
-
-        return vmap(one)(dict(zip(self._names, self.stacked, strict=True)), inputs)
-
-
 def train_jointly(
     build: Callable[[], nn.Module],
     old: Scenes,
@@ -176,7 +145,7 @@ def train_jointly(
             )
 
     with seeded(seed) as generator:
-        model = SideBySide(build, count).to(device)
+        model = SideBySide([build() for _ in range(count)]).to(device)
         adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         for _ in fit(model, (OLD, NEW), stream(generator), FixedWeights(), adam, steps):
             pass

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.tasks import Batch, Inputs, Task, task_losses
 from mtl_tutorial.training import evaluate
 
@@ -74,32 +74,32 @@ def sweep(
         raise ValueError(f"steps must be at least 1, got {steps}")
     device = scenes.digits.labels.device
     models = [_built(build, seed).to(device) for seed in seeds]
-    stacked = _stack(models, len(weights))
+    networks = SideBySide(models * len(weights))  # all seeds for the first weights, and so on
     if optimizer is None:
-        stepper = torch.optim.Adam(stacked.parameters(), lr=learning_rate, fused=True)
+        stepper = torch.optim.Adam(networks.parameters(), lr=learning_rate, fused=True)
     else:
-        stepper = optimizer(stacked)
+        stepper = optimizer(networks.stacked)
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
     streams = [scenes.stream(batch_size, generator) for generator in generators]
     scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
 
-    def losses_of(parameters: dict[str, Tensor], inputs: Inputs, targets: Inputs) -> Tensor:
-        outputs = functional_call(stacked, parameters, (inputs,))
+    def losses_of(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         return torch.stack(list(task_losses(outputs, targets, tasks).values()))
 
-    parameters, rows = dict(stacked.named_parameters()), []
+    rows = []
     for _ in range(steps):
         batches = [next(stream) for stream in streams]
         inputs = _for_all([batch.inputs for batch in batches], len(weights))
         targets = _for_all([batch.targets for batch in batches], len(weights))
-        losses = vmap(losses_of)(parameters, inputs, targets)
+        losses = vmap(losses_of)(networks(inputs), targets)
         rows.append(losses.detach())
         stepper.zero_grad()
         (scale * losses).sum().backward()
         stepper.step()
     history = torch.stack(rows).unflatten(1, (len(weights), len(seeds)))
     _check_finite(history, weights, seeds, tasks)
-    trained = _unstack(stacked, models[0], len(weights), len(seeds))
+    apart = iter(networks.apart())
+    trained = [[next(apart) for _ in seeds] for _ in weights]
     return Sweep(trained, history, _scores(trained, seeds, tasks, validation))
 
 
@@ -134,26 +134,6 @@ def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
             f"stacked; build it without, or train one by one with train()"
         )
     return model
-
-
-def _stack(models: Sequence[nn.Module], copies: int) -> nn.Module:
-    """Give a model whose parameters are stacks: all seeds for the first weights, and so on."""
-    stacked = copy.deepcopy(models[0])
-    rows = zip(*(model.parameters() for model in models), strict=True)
-    for parameter, values in zip(stacked.parameters(), rows, strict=True):
-        block = torch.stack([value.detach() for value in values])
-        parameter.data = block.repeat(copies, *(1 for _ in values[0].shape))
-    return stacked
-
-
-def _unstack(
-    stacked: nn.Module, template: nn.Module, copies: int, seeds: int
-) -> list[list[nn.Module]]:
-    models = [[copy.deepcopy(template) for _ in range(seeds)] for _ in range(copies)]
-    for k, model in enumerate(model for row in models for model in row):
-        for parameter, stack in zip(model.parameters(), stacked.parameters(), strict=True):
-            parameter.data = stack.detach()[k].clone()
-    return models
 
 
 def _for_all(parts: Sequence[Inputs], copies: int) -> Inputs:
