@@ -1,0 +1,210 @@
+"""Pictures of the results of `train`, and the names that methods and data sets have there."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from mtl_tutorial.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    SKY,
+    annotate,
+    panels,
+    task_style,
+)
+from mtl_tutorial.tasks import Task
+
+DATA_NAMES = {
+    "two_digits": "two digits",
+    "two_fashion": "two pieces of clothing",
+    "located_digits": "located digit",
+    "seen_and_heard": "seen and heard",
+}
+METHOD_NAMES = {
+    "equal": "equal weights",
+    "fixed": "tuned weighted sum",
+    "uncertainty": "uncertainty",
+    "dwa": "speed (DWA)",
+    "gradnorm": "GradNorm",
+    "gradient_norm_weights": "gradient-norm weights",
+    "pcgrad": "PCGrad",
+    "mgda": "MGDA",
+    "cagrad": "CAGrad",
+    "imtl_g": "IMTL-G",
+    "upgrad": "UPGrad",
+    "nash_mtl": "Nash-MTL",
+}
+SINGLE = ("single_task", "equal")
+METRICS = {"box": "mean IoU", "mask": "pixel IoU"}  # of the other tasks it is the accuracy
+ARCHITECTURE_NAMES = {"cross_stitch": "cross-stitch", "mtan": "MTAN"}
+
+
+def method_label(method: str, architecture: str) -> str:
+    """What a method is called in pictures; hard sharing goes without saying."""
+    if architecture == "single_task":
+        return "single-task networks"
+    name = METHOD_NAMES.get(method, method)
+    if architecture == "hard_sharing":
+        return name
+    return f"{ARCHITECTURE_NAMES[architecture]}, {name}"
+
+
+def draw_methods(
+    figure: Figure,
+    table: pd.DataFrame,
+    *,
+    title: str,
+    notable: Container[tuple[str, str, str]] = (),
+) -> str:
+    """Draw each method's test metric with its 95 % interval, one panel a task.
+
+    The grey band is the interval of equal weights, the dotted line the mean of single-task
+    networks. Square: equal weights; star: tuned weighted sum; diamond: single-task networks.
+
+    Args:
+        table: of one data set, as `experiments.summary.means` gives it; of one architecture, and
+            single-task networks.
+        title: what the picture shows.
+        notable: architecture, method and task of the points to fill.
+    """
+    keys, tasks = _order_of_methods(table), list(dict.fromkeys(table["task"]))
+    marks = _marks(keys)
+    indexed = table.set_index(["architecture", "method", "task"])
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task)["color"]
+        own = {key: indexed.loc[(*key, task)] for key in keys}
+        left, right = _limits(pd.DataFrame(own).T)
+        for key, row in own.items():
+            if key == SINGLE:
+                axes.axvline(row["mean"], color=GREY, linestyle=":", linewidth=1.6)
+            elif key[1] == "equal":
+                axes.axvspan(row["low"], row["high"], color=GREY, alpha=0.22, linewidth=0)
+        for place, (key, row) in enumerate(own.items()):
+            mark, size, ink = marks.get(key, ("o", 8.0, colour))
+            fill = ink if (*key, task) in notable or ink == BLACK else "white"
+            if row["mean"] < left:
+                words = f"◂ {100 * row['mean']:.1f}"
+                axes.annotate(words, (left, place), xytext=(4, 0), va="center", color=ink,
+                              textcoords="offset points", fontsize=10)  # fmt: skip
+                continue
+            axes.hlines(place, max(row["low"], left), row["high"], color=ink, linewidth=2)
+            axes.plot(row["mean"], place, mark, color=ink, markersize=size, markerfacecolor=fill)
+        axes.set(xlim=(left, right), ylim=(len(keys) - 0.4, -0.6), yticks=range(len(keys)))
+        labels = [method_label(m, a if a == SINGLE[0] else "hard_sharing") for a, m in keys]
+        axes.set_yticklabels(labels if task == tasks[0] else [])
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        digits = 0 if right - left > 0.03 else 1
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=digits))
+        axes.set_xlabel(f"test {METRICS.get(task, 'accuracy')}")
+        axes.set_title(task, color=colour)
+    head = 0.7 / figure.get_figheight()
+    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def _order_of_methods(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Single-task networks, equal weights and the tuned sum first; then the best on average."""
+    average = table.groupby(["architecture", "method"])["mean"].mean()
+    keys = list(average.sort_values(ascending=False, na_position="last").index)
+    first = list(_marks(keys))
+    return [*first, *(key for key in keys if key not in first)]
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """Ends of an axis that hold all intervals but those of methods far below the others."""
+    numbers = rows[["mean", "low", "high"]].astype(float)
+    middle = numbers["mean"].median()
+    spread = (numbers["mean"] - middle).abs().median()
+    near = numbers[numbers["mean"] > middle - max(8 * spread, 0.03)]
+    left, right = np.nanmin(near.to_numpy()), np.nanmax(numbers.to_numpy())
+    room = 0.08 * (right - left or 0.01)
+    return left - room * (2.5 if len(near) < len(numbers) else 1), right + room
+
+
+def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, float, str]]:
+    """Marker, size and colour of the baselines that are there, in the order of their rows."""
+    marks = {}
+    for method, mark in (("equal", ("s", 8.0, BLACK)), ("fixed", ("*", 15.0, BLACK))):
+        marks |= {key: mark for key in keys if key[1] == method and key != SINGLE}
+    return {SINGLE: ("D", 8.0, BLACK), **marks} if SINGLE in keys else marks
+
+
+def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
+    """Draw what the learning rate does to each method, and how far apart the methods are.
+
+    Args:
+        frame: columns ``label`` (of the method), ``learning_rate`` and ``value``, the validation
+            metric; one row each, the highest where several settings have that rate.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    best = frame.groupby("label")["value"].max().sort_values(ascending=False)
+    axes.axvspan(best.min(), best.max(), color=GREY, alpha=0.22, linewidth=0)
+    rates = sorted(frame["learning_rate"].unique())
+    marks = dict(zip(rates, cycle(zip("ov^sD", (SKY, BLUE, BLACK, GREEN, PURPLE), strict=True))))
+    for place, label in enumerate(best.index):
+        rows = frame[frame["label"] == label]
+        axes.hlines(place, rows["value"].min(), rows["value"].max(), color=GREY, linewidth=1.5)
+        for rate, value in zip(rows["learning_rate"], rows["value"], strict=True):
+            mark, colour = marks[rate]
+            axes.plot(value, place, mark, color=colour, markersize=8)
+    axes.set(ylim=(len(best) - 0.4, -0.6), xlabel="validation metric, mean of the tasks")
+    axes.set_yticks(range(len(best)), best.index)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    handles = [
+        Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
+        for mark, colour in marks.values()
+    ]
+    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="upper left")
+    axes.set_title(title)
+    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 0.9)
+    return title
+
+
+def draw_skill(figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, title: str) -> str:
+    """Draw the skill of each method against a guess that knows the mean, every seed a dot.
+
+    Args:
+        frame: columns ``method``, ``seed``, ``task`` and ``value``, R² (1 is perfect, 0 the mean).
+        tasks: their order in each method.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    methods = list(dict.fromkeys(frame["method"]))
+    for i, task in enumerate(tasks):
+        colour = task_style(task.name)["color"]
+        for place, method in enumerate(methods):
+            rows = frame[(frame["method"] == method) & (frame["task"] == task.name)]
+            x = place + 0.24 * (i - (len(tasks) - 1) / 2)
+            axes.plot([x] * len(rows), rows["value"], "o", color=colour, alpha=0.6, markersize=6)
+            axes.hlines(rows["value"].mean(), x - 0.1, x + 0.1, color=colour, linewidth=3)
+    axes.axhline(0, color=BLACK, linewidth=1)
+    low = min(frame["value"].min() * 1.1, -0.1)
+    axes.set(xlim=(-0.5, len(methods) - 0.5), ylim=(low, max(0.3, frame["value"].max() + 0.1)))
+    axes.set_xticks(range(len(methods)), [method.replace(", ", "\n") for method in methods])
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel("R² on held-out rows")
+    annotate(axes, (-0.5, 0), "the mean of all rows", dx=5, dy=5)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=task_style(task.name)["color"])
+        for task in tasks
+    ]
+    axes.legend(handles, [task.name for task in tasks], loc="lower right", ncols=len(tasks))
+    axes.set_title(title)
+    figure.subplots_adjust(0.09, 0.16, 0.98, 0.9)
+    return title

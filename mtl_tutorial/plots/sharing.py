@@ -1,0 +1,257 @@
+"""Pictures of what networks share: units, masks, attention, similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from mtl_tutorial.plots.scenes import draw_matrix_on
+from mtl_tutorial.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    annotate,
+    draw_band,
+    label_ends,
+    panels,
+    task_style,
+)
+from mtl_tutorial.tasks import Task
+
+
+def draw_intake(
+    figure: Figure,
+    frame: pd.DataFrame,
+    starts: Mapping[str, float],
+    tasks: Sequence[Task],
+    *,
+    title: str,
+) -> str:
+    """Draw how much each task takes of the other's features by depth, mean and range over seeds.
+
+    Args:
+        frame: columns ``start``, ``seed``, ``task``, ``unit`` (from 1) and ``value``.
+        starts: where the numbers began, by the ``start`` that names a panel, as dotted lines.
+        tasks: whose rows are drawn.
+        title: what the picture shows.
+    """
+    low, high = min(0, frame["value"].min()) - 0.08, max(0, frame["value"].max()) + 0.08
+    units = sorted(frame["unit"].unique())
+    row = panels(figure, 1, len(starts))[0]
+    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.28)
+    for axes, (start, value) in zip(row, starts.items(), strict=True):
+        axes.set(xlim=(units[0] - 0.1, units[-1]), ylim=(low, high), xticks=units)
+        axes.set(xlabel="unit, from image to head")
+        axes.axhline(0, color=BLACK, linewidth=0.8)
+        axes.axhline(value, color=GREY, linewidth=1.4, linestyle=":")
+        rows = frame[frame["start"] == start]
+        ends = []
+        for task in tasks:
+            style = task_style(task.name)
+            mean = draw_band(axes, rows[rows["task"] == task.name], "unit", marker="o", **style)
+            ends.append((units[-1], mean.iloc[-1], task.name))
+        axes.set_title(f"{start}, from {value:g}")
+        label_ends(axes, ends)
+        axes.tick_params(labelleft=axes is row[0])  # one scale for all
+    row[0].set_ylabel("α of the other task's features")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_plane(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    by: str,
+    title: str,
+    star: str | None = None,
+) -> str:
+    """Draw one task's metric against another's: every seed, and the mean of each setting.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
+        tasks: two tasks; the first goes along the horizontal axis.
+        by: the column of the setting.
+        title: what the picture shows.
+        star: the setting that the others are compared with, drawn as a star.
+    """
+    axes = panels(figure)[0, 0]
+    across, along = (task.name for task in tasks)
+    seeds = frame.pivot_table(index=[by, "seed"], columns="task", values="value", sort=False)
+    means = seeds.groupby(by, sort=False).mean()
+    colours = cycle([BLUE, VERMILION, GREEN, PURPLE, ORANGE, GREY])
+    for setting, point in means.iterrows():
+        colour = BLACK if setting == star else next(colours)
+        place, runs = (point[across], point[along]), seeds.loc[setting]
+        for _, run in runs.iterrows():
+            spoke = [run[across], place[0]], [run[along], place[1]]
+            axes.plot(*spoke, color=colour, linewidth=0.8, alpha=0.5)
+        axes.plot(runs[across], runs[along], "o", color=colour, markersize=4, alpha=0.6)
+        mark, size = ("*", 17) if setting == star else ("o", 9)
+        axes.plot(*place, mark, color=colour, markersize=size)
+        annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold")
+    names = [f"{task.name} {task.metric_name}" for task in tasks]
+    axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
+    axes.set_title(title)
+    figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
+    return title
+
+
+def draw_mask_differences(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
+    """Draw how much two masks differ in each block, for two tasks and for one task asked twice.
+
+    Args:
+        frame: columns ``seed``, ``block`` (from 1), ``pair`` (``"two tasks"`` or
+            ``"one task twice"``) and ``value`` (mean absolute difference, 0 to 1); the mean of a
+            pair's rows is taken for each seed.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    styles = {
+        "two tasks": {"color": VERMILION, "linestyle": "-", "marker": "o"},
+        "one task twice": {"color": BLACK, "linestyle": "--", "marker": "s"},
+    }
+    by_seed = frame.groupby(["pair", "block", "seed"], as_index=False)["value"].mean()
+    blocks = sorted(frame["block"].unique())
+    axes.set(xlim=(blocks[0] - 0.1, blocks[-1] + 0.1), ylim=(0, 1.3 * by_seed["value"].max()))
+    axes.set_xticks(blocks, [f"block {block}" for block in blocks])
+    axes.set(ylabel="mean difference of masks")
+    for pair, style in styles.items():
+        mean = draw_band(axes, by_seed[by_seed["pair"] == pair], "block", **style)
+        end = (blocks[-1], mean.iloc[-1])
+        annotate(
+            axes,
+            end,
+            f"{pair}\n{mean.iloc[-1]:.2f}",
+            dx=14,
+            dy=0,
+            va="center",
+            color=style["color"],
+            fontweight="bold",
+            annotation_clip=False,
+        )
+    axes.set_title(title)
+    figure.subplots_adjust(0.09, 0.12, 0.82, 0.88)
+    return title
+
+
+def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
+    """Draw what each task keeps of its metric with the masks of others, as a table of colours.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``masks`` (``"own"`` or words for what is used in their
+            place) and ``value`` (the metric). Rows and columns keep the order in which they come.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    rows, columns = (list(dict.fromkeys(frame[name])) for name in ("task", "masks"))
+    values = frame.groupby(["task", "masks"])["value"].agg(["mean", "min", "max"])
+    means = values["mean"].unstack("masks").loc[rows, columns]
+    kept = means.div(means["own"], axis=0).fillna(1.0).to_numpy()  # 0 of 0 is all of it
+    axes.imshow(kept, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            cell = values.loc[(row, column)]
+            style = {"ha": "center", "color": BLACK if kept[i, j] > 0.6 else "white"}
+            axes.text(j, i + 0.02, f"{cell['mean']:.2f}", va="bottom", fontweight="bold", **style)
+            spread = f"{cell['min']:.2f} to {cell['max']:.2f}"
+            axes.text(j, i + 0.08, spread, va="top", fontsize=9, **style)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(color=task_style(row)["color"], fontweight="bold")
+    axes.grid(visible=False)
+    axes.set(xlabel="masks in use", ylabel="task")
+    axes.set_title(title)
+    figure.subplots_adjust(0.1, 0.22, 0.99, 0.88)
+    return title
+
+
+def draw_attention(
+    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], senses: Sequence[str], title: str
+) -> str:
+    """Draw attention matrices as heat maps: a row of them a setting, a column a seed.
+
+    Args:
+        weights: by setting, one matrix a seed, shape ``(M, M)``.
+        senses: the names of rows and columns.
+        title: what the picture shows.
+    """
+    axes = panels(figure, len(weights), len(next(iter(weights.values()))))
+    last = list(weights)[-1]
+    for (setting, matrices), row in zip(weights.items(), axes, strict=True):
+        for seed, (matrix, place) in enumerate(zip(matrices, row, strict=True)):
+            asking = [f"{sense} asks" for sense in senses]
+            asked = senses if setting == last else []
+            draw_matrix_on(place, matrix, [] if seed else asking, asked)
+            place.set_title(f"network {seed + 1}" if setting == next(iter(weights)) else "")
+        row[-1].text(1.06, 0.5, setting, transform=row[-1].transAxes, va="center", fontsize=11)
+    figure.subplots_adjust(0.11, 0.08, 0.86, 0.81, wspace=0.12, hspace=0.14)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_similarity(
+    figure: Figure, matrices: Mapping[str, torch.Tensor], names: tuple[str, str], title: str
+) -> str:
+    """Draw matrices of cosines between two senses, side by side, red below 0 and blue above.
+
+    Args:
+        matrices: by the title of their panel, shape ``(10, 10)``.
+        names: what the rows and what the columns are.
+        title: what the picture shows.
+    """
+    row = panels(figure, 1, len(matrices))[0]
+    for axes, (words, matrix) in zip(row, matrices.items(), strict=True):
+        values = matrix.detach().cpu().numpy()
+        image = axes.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
+        axes.grid(False)
+        axes.set(xticks=range(10), yticks=range(10), xlabel=names[1])
+        axes.set_title(words)
+    row[0].set_ylabel(names[0])
+    figure.subplots_adjust(0.07, 0.13, 0.9, 0.8, wspace=0.12)
+    bar = figure.colorbar(image, ax=list(row), fraction=0.03, pad=0.03)
+    bar.set_label("mean cosine")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_by_unit(
+    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, unit: str, title: str
+) -> str:
+    """Draw one panel a task: its metric against the unit of a loss, a line for each method.
+
+    Args:
+        frame: columns ``unit``, ``method``, ``seed``, ``task`` and ``value`` (the metric).
+        tasks: what there is a panel for.
+        unit: what the horizontal axis is called.
+        title: what the picture shows.
+    """
+    lines = cycle([("-", "o"), ("--", "s"), (":", "^"), ("-.", "D")])
+    styles = dict(zip(dict.fromkeys(frame["method"]), lines, strict=False))
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task.name)["color"]
+        rows = frame[frame["task"] == task.name]
+        for method, (line, marker) in styles.items():
+            style = {"color": colour, "linestyle": line, "marker": marker, "label": method}
+            draw_band(axes, rows[rows["method"] == method], "unit", **style)
+        units = sorted(set(rows["unit"]))
+        axes.set(xscale="log", xlim=(units[0] / 1.5, units[-1] * 1.5), ylim=(0, 1), xlabel=unit)
+        axes.set_xticks(units, [f"{value:g}" for value in units])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(ylabel=f"validation {task.metric_name}")
+        axes.set_title(task.name, color=colour)
+    axes.legend(loc="lower left", handlelength=3.2)  # the lines mean the same in every panel
+    figure.subplots_adjust(0.075, 0.15, 0.98, 0.8, wspace=0.22)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title

@@ -1,0 +1,307 @@
+"""Pictures of what training gave: curves, trade-offs, comparisons over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from mtl_tutorial.plots.style import (
+    BLACK,
+    GREY,
+    SKY,
+    annotate,
+    draw_band,
+    label_ends,
+    panels,
+    task_style,
+)
+from mtl_tutorial.tasks import Task
+
+
+def draw_learning_curves(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    title: str,
+    baselines: Mapping[str, float] | None = None,
+) -> str:
+    """Draw the validation metric of each task against the step, mean and range over seeds.
+
+    Args:
+        frame: as ``History.to_frame`` gives it, with a column ``seed``.
+        title: what the picture shows.
+        baselines: scores to compare with, by task name, as thin dotted lines.
+    """
+    axes = panels(figure)[0, 0]
+    metrics = frame[frame["quantity"] == "validation metric"]
+    figure.subplots_adjust(0.09, 0.15, 0.84, 0.9)
+    last = metrics["step"].max()
+    axes.set(xlabel="training step", ylabel="validation metric", xlim=(0, last), ylim=(0, 1))
+    ends = []
+    for task in tasks:
+        rows = metrics[metrics["task"] == task.name]
+        mean = draw_band(axes, rows, "step", **task_style(task.name))
+        ends.append((last, mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
+    for name, score in (baselines or {}).items():
+        axes.axhline(score, color=task_style(name)["color"], linewidth=1.2, linestyle=":")
+    label_ends(axes, ends)
+    axes.set_title(title)
+    return title
+
+
+def draw_paths(
+    figure: Figure,
+    paths: Mapping[str, Sequence[float]],
+    targets: Mapping[str, float],
+    *,
+    title: str,
+) -> str:
+    """Draw how one shared number moves, step by step, between what its tasks want.
+
+    Args:
+        paths: the number at the start and after each step, by the label of its line.
+        targets: what each task wants, by the task's name.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    low, high = min(targets.values()), max(targets.values())
+    last = max(len(path) for path in paths.values()) - 1
+    axes.set(xlabel="training step", ylabel="shared number θ", xlim=(0, last))
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.15 * (high - low))
+    beside = {"textcoords": "offset points", "annotation_clip": False}
+    for name, target in targets.items():
+        axes.axhline(target, color=GREY, linewidth=1.2)
+        words = f"{name} wants {target:g}"
+        axes.annotate(words, (last, target), xytext=(-4, 4), ha="right", color=GREY, **beside)
+    for (label, path), line in zip(paths.items(), cycle(["-", "--", "-."]), strict=False):
+        axes.plot(range(len(path)), path, color=BLACK, linestyle=line)
+        end = (len(path) - 1, path[-1])
+        axes.annotate(label, end, xytext=(6, 0), va="center", color=BLACK, **beside)
+    axes.set_title(title)
+    figure.subplots_adjust(0.08, 0.15, 0.82, 0.9)
+    return title
+
+
+def draw_tradeoff(
+    figure: Figure,
+    frame: pd.DataFrame,
+    singles: Mapping[str, float],
+    tasks: Sequence[Task],
+    *,
+    weight: str,
+    title: str,
+) -> str:
+    """Draw what a loss weight does to two tasks: each metric by weight, and one by the other.
+
+    Args:
+        frame: columns ``weight``, ``seed``, ``task`` and ``value`` (the metric).
+        singles: the metric of a network for one task alone, by task name.
+        tasks: two tasks.
+        weight: what the weight axis is called.
+        title: what the picture shows.
+    """
+    by_weight, plane = panels(figure, 1, 2)[0]
+    by_weight.set_position([0.075, 0.14, 0.36, 0.66])
+    plane.set_position([0.585, 0.14, 0.36, 0.66])
+    means = frame.groupby(["task", "weight"])["value"].mean().unstack("task")
+    by_weight.set(xscale="log", xlim=(means.index[0], means.index[-1]), ylim=(0, 1))
+    by_weight.set_xticks(means.index, [f"{value:g}" for value in means.index])
+    by_weight.xaxis.set_minor_locator(NullLocator())
+    by_weight.set(xlabel=weight, ylabel="validation metric")
+    ends = []
+    for task in tasks:
+        style = task_style(task.name)
+        mean = draw_band(by_weight, frame[frame["task"] == task.name], "weight", **style)
+        by_weight.axhline(singles[task.name], color=style["color"], linewidth=1.2, linestyle=":")
+        ends.append((mean.index[-1], mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
+    label_ends(by_weight, ends)
+    by_weight.set_title("Dotted: one network a task")
+    across, along = (task.name for task in tasks)
+    seeds = frame.pivot_table(index=["weight", "seed"], columns="task", values="value")
+    plane.plot(seeds[across], seeds[along], "o", color=SKY, markersize=6, alpha=0.9)
+    plane.plot(means[across], means[along], "o-", color=BLACK, markersize=6)
+    for value, point in means.iterrows():
+        place = (point[across], point[along])
+        annotate(plane, place, f"{value:g}", dx=-7, dy=-14, ha="right")
+    corner = (singles[across], singles[along])
+    plane.plot(*corner, "*", color=BLACK, markersize=16, clip_on=False)
+    annotate(plane, corner, "two networks", fontweight="bold", ha="right", dx=-10)
+    axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
+    plane.set(xlim=(0, 1), ylim=(0, 1), xlabel=axis_names[0], ylabel=axis_names[1])
+    plane.set_title(f"Points: {weight}")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_comparison(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    by: str,
+    title: str,
+    xlabel: str = "",
+    baselines: Mapping[str, float] | None = None,
+) -> str:
+    """Draw one panel a task with every seed as a dot and the mean as a bar, by setting.
+
+    Args:
+        frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
+        by: the column of the setting; its values are drawn in the order in which they come.
+        title: what the picture shows.
+        xlabel: what the settings are.
+        baselines: scores to compare with, by task name, as thin dotted lines.
+    """
+    settings = list(dict.fromkeys(frame[by]))
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task.name)["color"]
+        rows = frame[frame["task"] == task.name]
+        for place, setting in enumerate(settings):
+            values = rows[rows[by] == setting]["value"]
+            spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+            axes.plot(place + np.asarray(spread), values, "o", color=colour, alpha=0.7)
+            axes.hlines(values.mean(), place - 0.22, place + 0.22, color=colour, linewidth=3)
+            axes.annotate(
+                f"{values.mean():.2f}", (place + 0.25, values.mean()), va="center", color=colour
+            )
+        axes.set(xlim=(-0.5, len(settings) - 0.2), ylim=(0, 1), xticks=range(len(settings)))
+        axes.set_xticklabels(settings)
+        if task.name in (baselines or {}):
+            axes.axhline(baselines[task.name], color=colour, linewidth=1.2, linestyle=":")
+        axes.set(xlabel=xlabel, ylabel=f"validation {task.metric_name}")
+        axes.set_title(task.name, color=colour)
+    figure.subplots_adjust(0.075, 0.15 if xlabel else 0.13, 0.98, 0.8, wspace=0.22)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_against(
+    figure: Figure,
+    frame: pd.DataFrame,
+    x: str,
+    quantities: Mapping[str, tuple[str, tuple[float, float]]],
+    task: Task,
+    *,
+    xlabel: str,
+    title: str,
+) -> str:
+    """Draw several quantities of one task against the same one, side by side.
+
+    Args:
+        frame: columns ``seed``, the one named by ``x``, and one a quantity.
+        x: the column on the horizontal axes.
+        quantities: by column, its label with units and the ends of its axis.
+        task: gives the colour and line style.
+        xlabel: what ``x`` is, with units.
+        title: what the picture shows.
+    """
+    style = task_style(task.name)
+    for axes, (column, (label, ends)) in zip(
+        panels(figure, 1, len(quantities))[0], quantities.items(), strict=True
+    ):
+        mean = draw_band(axes, frame, x, column, marker="o", **style)
+        room = 0.08 * (mean.index[-1] - mean.index[0] or 1)
+        axes.set(ylim=ends, xlim=(mean.index[0] - room, mean.index[-1] + room), xlabel=xlabel)
+        axes.set_title(label, fontweight="normal")
+        for place, value in mean.items():
+            axes.annotate(
+                f"{value:.2f}",
+                (place, value),
+                xytext=(0, 12),
+                textcoords="offset points",
+                ha="center",
+                color=style["color"],
+            )
+    figure.subplots_adjust(0.06, 0.15, 0.98, 0.78, wspace=0.16)
+    figure.suptitle(title, x=0.06, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_by_noise(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    networks: Mapping[str, str],
+    *,
+    title: str,
+) -> str:
+    """Draw each task's metric against the noise on each sense, a line a network.
+
+    Args:
+        frame: columns ``noisy`` (a sense), ``noise``, ``network``, ``seed``, ``task``, ``value``.
+        tasks: one column of panels each.
+        networks: their line styles.
+        title: what the picture shows.
+    """
+    senses = list(dict.fromkeys(frame["noisy"]))
+    for sense, row in zip(senses, panels(figure, len(senses), len(tasks)), strict=True):
+        for task, axes in zip(tasks, row, strict=True):
+            part = frame[(frame["noisy"] == sense) & (frame["task"] == task.name)]
+            colour = task_style(task.name)["color"]
+            for network, line in networks.items():
+                rows = part[part["network"] == network]
+                draw_band(axes, rows, "noise", color=colour, linestyle=line)
+            levels = sorted(set(part["noise"]))
+            axes.set(ylim=(0, 1), xlim=(levels[0], levels[-1]), yticks=[0, 0.5, 1])
+            axes.set_xticks(levels, [f"{level:g}" for level in levels])
+            axes.set_xlabel(f"noise on the {sense}")
+            if sense == senses[0]:
+                axes.set_title(task.name, color=colour)
+            if task is tasks[0]:
+                axes.set_ylabel("validation accuracy")
+            else:
+                axes.set_yticklabels([])
+    figure.subplots_adjust(0.075, 0.11, 0.98, 0.8, wspace=0.2, hspace=0.42)
+    for legend in list(figure.legends):
+        legend.remove()
+    lines = [Line2D([], [], color=BLACK, linestyle=line) for line in networks.values()]
+    figure.legend(
+        lines, networks, loc="upper right", bbox_to_anchor=(0.985, 0.955), ncols=len(networks)
+    )
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_by_shots(
+    figure: Figure, frame: pd.DataFrame, colours: Mapping[str, str], *, title: str, chance: float
+) -> str:
+    """Draw one panel a number of examples: each method's accuracy, every seed and the mean.
+
+    Args:
+        frame: columns ``shots``, ``method``, ``seed`` and ``value`` (accuracy on the new task).
+        colours: by method, in the order of the rows from above.
+        title: what the picture shows.
+        chance: the accuracy of a guess, as a dotted line.
+    """
+    shots = sorted(frame["shots"].unique())
+    row = panels(figure, 1, len(shots))[0]
+    for axes, count in zip(row, shots, strict=True):
+        axes.axvline(chance, color=GREY, linewidth=1.2, linestyle=":")
+        for place, (method, colour) in enumerate(colours.items()):
+            chosen = (frame["shots"] == count) & (frame["method"] == method)
+            values = frame[chosen]["value"]
+            spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+            axes.plot(values, place + np.asarray(spread), "o", color=colour, alpha=0.7)
+            mean = values.mean()
+            axes.vlines(mean, place - 0.3, place + 0.3, color=colour, linewidth=3)
+            words = {"color": colour, "va": "center", "fontweight": "bold"}
+            axes.text(1.19, place, f"{mean:.2f}", ha="right", **words)
+        axes.set(xlim=(0.25, 1.2), ylim=(len(colours) - 0.5, -0.5))
+        axes.set_xticks([0.4, 0.6, 0.8, 1.0])
+        axes.set_yticks(range(len(colours)), list(colours) if axes is row[0] else [])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_title(f"{count} example{'s' if count > 1 else ''} a class")
+        axes.set_xlabel("accuracy on the new task")
+    for label, colour in zip(row[0].get_yticklabels(), colours.values(), strict=True):
+        label.set_color(colour)
+    figure.subplots_adjust(0.175, 0.15, 0.985, 0.79, wspace=0.1)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
