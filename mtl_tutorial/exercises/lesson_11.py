@@ -39,17 +39,10 @@ HALF_MISTAKES = {
 }
 
 
-def _seeds_needed(s, margin, quantile=0.975, lost=1):
-    """The least n from 2 on with t_{n−lost} s / √n ≤ margin."""
+def _seeds_needed(s, margin, quantile=0.975, lost=1, power=0.5):
+    """The least n from 2 on with t_{n−lost} s / n^power ≤ margin."""
     n = 2
-    while stats.t.ppf(quantile, n - lost) * s / n**0.5 > margin:
-        n += 1
-    return n
-
-
-def _without_root(s, margin):
-    n = 2
-    while stats.t.ppf(0.975, n - 1) * s / n > margin:
+    while stats.t.ppf(quantile, n - lost) * s / n**power > margin:
         n += 1
     return n
 
@@ -76,7 +69,10 @@ SEEDS_MISTAKES = (
         lambda s, margin: _seeds_needed(2 * s, margin),
         "That makes the whole interval as short as the margin. Half of it is asked for.",
     ),
-    (_without_root, "Divide s by √n, not by n: noise goes down slowly."),
+    (
+        lambda s, margin: _seeds_needed(s, margin, power=1),
+        "Divide s by √n, not by n: noise goes down slowly.",
+    ),
     (
         lambda s, margin: _seeds_needed(s, margin) - 1,
         "That is one seed too few: its interval is still longer than the margin.",

@@ -82,7 +82,7 @@ def execute(
     scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place))
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
-    with seeded(setting.seed), torch.random.fork_rng(_cuda_devices(place)):
+    with seeded(setting.seed):
         run = _Run(setting, protocol, scenes, place)
         if checkpoint is not None and Path(checkpoint).exists():
             run = run.resumed(Path(checkpoint))
@@ -96,10 +96,6 @@ def execute(
         except (NonFiniteLossError, NonFiniteError) as error:
             run.state.diverged = f"epoch {run.state.epoch + 1}: {str(error).partition(';')[0]}"
         return run.result()
-
-
-def _cuda_devices(place: torch.device) -> list[int]:
-    return [place.index or 0] if place.type == "cuda" else []
 
 
 @dataclass

@@ -24,7 +24,7 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
     Inside, torch's default generator (initial weights, dropout) starts at the seed; outside, it
     goes on as if the block had not been there. Gives a generator of its own for the data.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # unnamed, several GPUs warn
         torch.manual_seed(seed)
         yield torch.Generator().manual_seed(seed)
 
