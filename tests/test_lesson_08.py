@@ -105,7 +105,7 @@ def test_the_landscape_has_the_published_values(point, losses) -> None:
     assert landscape(torch.tensor(point).double()).tolist() == pytest.approx(losses, abs=1e-4)
 
 
-def test_the_gradients_at_the_last_two_starts_conflict_as_published() -> None:
+def test_the_gradients_at_the_last_two_starts_conflict() -> None:
     _, jacobian = landscape_gradients(torch.tensor([[-7.5, -0.5], [9, -1]]).double())
     cosines = torch.cosine_similarity(jacobian[:, 0], jacobian[:, 1], dim=1)
     assert cosines.tolist() == pytest.approx([-0.705, -0.831], abs=1e-3)

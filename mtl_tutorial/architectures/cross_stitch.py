@@ -26,8 +26,9 @@ class CrossStitchUnit(nn.Module):
 
     What α_ij is depends on ``mixing``:
 
-    - ``"scalar"``: a number, α has shape ``(T, T)``; the published unit.
-    - ``"channel"``: a number for each channel, ``(T, T, C)``: x̃_i[c] = Σ_j α_ij[c] x_j[c].
+    - ``"scalar"``: a number, α has shape ``(T, T)``; the published equation.
+    - ``"channel"``: a number for each channel, ``(T, T, C)``: x̃_i[c] = Σ_j α_ij[c] x_j[c];
+      the published networks have this one.
     - ``"matrix"``: a matrix over channels, ``(T, T, C, C)``: x̃_i[c] = Σ_j Σ_d α_ij[c, d] x_j[d].
 
     Args:
@@ -40,7 +41,8 @@ class CrossStitchUnit(nn.Module):
     Raises:
         ValueError: for an unknown mixing, fewer than 2 tasks, no channel, or ``keep`` out of range.
 
-    Source: Misra et al. 2016, equation 1 (arXiv 1604.03539), which has the scalar form.
+    Source: Misra et al. 2016, equation 1, the scalar form, and section 5, a unit a channel
+    (arXiv 1604.03539).
     """
 
     def __init__(

@@ -78,8 +78,8 @@ class LeNet(nn.Module):
 
     Shapes: ``(B, 1, 28, 28)`` to ``(B, 50)``.
 
-    Source: LeCun et al. 1998; in this form Sener & Koltun 2018 (arXiv 1810.04650), without their
-    dropout and with one linear layer a head instead of two.
+    Source: LeCun et al. 1998; in this form Sener & Koltun 2018 (arXiv 1810.04650), without the
+    dropout of their code, and with one linear layer a head where their code has two.
     """
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ class DynamicWeightAverage:
     Raises:
         ValueError: where an argument is out of its range.
 
-    Source: Liu et al. 2019, section 3.3 (arXiv 1803.10704).
+    Source: Liu et al. 2019, section 4.1.3 (arXiv 1803.10704).
     """
 
     def __init__(self, steps_per_epoch: int, temperature: float = 2.0) -> None:

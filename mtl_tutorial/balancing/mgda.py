@@ -75,8 +75,8 @@ class MGDA:
 
     θ gets `mgda` of the Jacobian of the shared parameters, φ_i gets ∇_φi L_i.
 
-    Source: Sener & Koltun 2018, Algorithms 1 and 2 (arXiv 1810.04650), without their
-    normalisation of gradients.
+    Source: Sener & Koltun 2018, Algorithms 1 and 2 (arXiv 1810.04650), without the
+    normalisation of gradients that their code offers.
     """
 
     def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:

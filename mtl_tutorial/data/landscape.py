@@ -24,7 +24,8 @@ def landscape(x: Tensor) -> Tensor:
     Returns:
         Shape ``(..., 2)``.
 
-    Source: Liu et al. 2021, appendix (arXiv 2110.14048).
+    Source: Liu et al. 2021, section 5.1 (arXiv 2110.14048); in f₂ with the sign of the authors'
+    code (``+ tanh``), where the paper prints a minus.
     """
     x1, x2 = x.unbind(-1)
     upper, lower = torch.tanh(x2 / 2).clamp(min=0), torch.tanh(-x2 / 2).clamp(min=0)
@@ -63,7 +64,7 @@ def two_wells(x: Tensor, distance: float = 2.0) -> Tensor:
     Returns:
         Shape ``(..., 2)``.
 
-    Source: Fonseca & Fleming 1995, as in Lin et al. 2019, section 5.1 (arXiv 1912.12854).
+    Source: Fonseca & Fleming 1995, as in Lin et al. 2019 (arXiv 1912.12854).
     """
     place = distance / 2 / x.shape[-1] ** 0.5
     return torch.stack([1 - (-((x - w) ** 2).sum(-1)).exp() for w in (place, -place)], dim=-1)

@@ -171,7 +171,7 @@ def two_digits(split: str, *, digits: str | Digits = "embedded", device: str = "
 
     Tasks: ``left`` and ``right``, 10 classes each. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
 
-    Source: Sener & Koltun 2018, supplement (arXiv 1810.04650).
+    Source: Sener & Koltun 2018 (arXiv 1810.04650); sizes and the maximum are those of their code.
     """
     source = _source(split, digits, device)
 
