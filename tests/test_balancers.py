@@ -220,6 +220,23 @@ def test_a_half_precision_model_is_balanced_as_a_double_one(make, dtype, scale):
     assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
+@pytest.mark.parametrize("direction", [pcgrad, mgda])
+@pytest.mark.parametrize(
+    ("jacobian", "words"),
+    [
+        (torch.tensor([[1, 0], [-1, 1]]), r"shape \(2, 2\) of torch.int64; .*\.float\(\)"),
+        (torch.ones(3), r"one gradient a row, .* got shape \(3,\)"),
+        (torch.ones(2, 3, 4), r"got shape \(2, 3, 4\)"),
+        (torch.ones(0, 4), r"at least 1, .* got shape \(0, 4\)"),
+        (torch.tensor([[1.0, 2.0], [0.0, torch.nan]]), "task 1 is nan"),
+        (torch.tensor([[torch.inf, 2.0], [0.0, 1.0]]), "task 0 is inf"),
+    ],
+)
+def test_what_is_no_jacobian_is_refused(direction, jacobian, words):
+    with pytest.raises(ValueError, match=words):
+        direction(jacobian)
+
+
 @every_balancer
 def test_gradients_add_up_as_with_backward(make):
     tasks = several(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -167,7 +167,7 @@ class NonFiniteError(ValueError):
     """A loss or a gradient of a task is NaN or infinite: the training has diverged."""
 
 
-def check_finite(values: Sequence[float], names: Iterable[str], what: str) -> None:
+def check_finite(values: Sequence[float], names: Iterable[Hashable], what: str) -> None:
     """Check one number for each task.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -15,19 +15,28 @@ def gramian(jacobian: Tensor) -> list[list[float]]:
 
     Args:
         jacobian: J, one gradient a row, shape ``(T, P)``.
+
+    Raises:
+        ValueError: where J is no such matrix of floating-point numbers, or as `checked_gramian`.
+    """
+    if jacobian.ndim != 2 or not len(jacobian) or not jacobian.is_floating_point():
+        raise ValueError(
+            f"a Jacobian has one gradient a row, at least 1, and holds floating-point numbers; "
+            f"got shape {tuple(jacobian.shape)} of {jacobian.dtype}; stack the flattened "
+            f"gradients, and use .float() on whole numbers"
+        )
+    return checked_gramian(jacobian, range(len(jacobian)))
+
+
+def checked_gramian(jacobian: Tensor, names: Iterable[Hashable]) -> list[list[float]]:
+    """Give K of the tasks with these names, where every gradient is finite.
+
+    Raises:
+        NonFiniteError: naming the first task whose squared norm is NaN or infinite.
     """
     wide = widen(jacobian)
     with full_precision(wide):
-        return (wide @ wide.T).tolist()
-
-
-def checked_gramian(jacobian: Tensor, names: Iterable[str]) -> list[list[float]]:
-    """Give `gramian`, where every gradient is finite.
-
-    Raises:
-        ValueError: naming the first task whose gradient is NaN or infinite.
-    """
-    result = gramian(jacobian)
+        result = (wide @ wide.T).tolist()
     squares = [row[i] for i, row in enumerate(result)]
     check_finite(squares, names, "squared norm of the shared gradient")
     return result
@@ -41,7 +50,7 @@ def combine(weights: Sequence[float], jacobian: Tensor) -> Tensor:
 
 
 def widen(jacobian: Tensor) -> Tensor:
-    """Give the gradients in float32 at least, where their squares neither overflow nor vanish."""
+    """Give the gradients in float32 at least, where squares of float16 can't overflow or vanish."""
     return jacobian.to(torch.promote_types(jacobian.dtype, torch.float32))
 
 

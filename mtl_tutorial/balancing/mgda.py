@@ -27,6 +27,9 @@ def mgda(jacobian: Tensor) -> Tensor:
     Returns:
         Shape ``(P,)``.
 
+    Raises:
+        ValueError: as `gramian`.
+
     Source: Désidéri 2012; Sener & Koltun 2018, Algorithm 2 (arXiv 1810.04650).
     """
     return combine(mgda_weights(gramian(jacobian)), jacobian)

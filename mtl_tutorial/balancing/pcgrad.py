@@ -25,6 +25,9 @@ def pcgrad(jacobian: Tensor, *, generator: Generator | None = None) -> Tensor:
     Returns:
         The update direction, shape ``(P,)``.
 
+    Raises:
+        ValueError: as `gramian`.
+
     Source: Yu et al. 2020, Algorithm 1 (arXiv 2001.06782).
     """
     return combine(pcgrad_weights(gramian(jacobian), generator=generator), jacobian)
