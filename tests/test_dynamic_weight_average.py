@@ -71,6 +71,20 @@ def test_an_argument_out_of_range_is_refused(steps, temperature, named):
         DynamicWeightAverage(steps, temperature)
 
 
+@pytest.mark.parametrize(
+    ("last", "before", "temperature", "words"),
+    [
+        ([1, 1], [0, 1], 2, "earlier value finite and > 0, got 1 and 0"),
+        ([1, math.nan], [1, 1], 2, "got nan and 1"),
+        ([1, 1], [1, math.inf], 2, "got 1 and inf"),
+        ([1, 1], [1, 1], 0, "temperature must be finite and > 0, got 0"),
+    ],
+)
+def test_weights_of_impossible_numbers_are_refused(last, before, temperature, words):
+    with pytest.raises(ValueError, match=words):
+        dwa_weights(last, before, temperature=temperature)
+
+
 def test_an_epoch_whose_mean_loss_is_zero_is_refused_by_name():
     with pytest.raises(ValueError, match="task 'b' is 0"):
         DynamicWeightAverage(1).backward(constant(a=1, b=0), None)

@@ -198,6 +198,29 @@ def test_an_argument_out_of_range_is_refused(alpha, rate):
         GradNorm(alpha, rate)
 
 
+@pytest.mark.parametrize(
+    ("losses", "initial"), [([1, 1], [0, 1]), ([1, math.nan], [1, 1]), ([-1, 1], [1, 1])]
+)
+def test_rates_of_losses_that_cannot_be_divided_are_refused(losses, initial):
+    with pytest.raises(ValueError, match=r"earlier value finite and > 0, got (1 and 0|nan|-1)"):
+        training_rates(losses, initial)
+
+
+@pytest.mark.parametrize(
+    ("weights", "norms", "rates", "alpha", "words"),
+    [
+        ([1, 1], [1, 1], [1.5, 0.5], 1e4, "alpha is too large, got 10000.0: a rate of 1.5"),
+        ([1, 1], [1, math.nan], [1, 1], 1, r"gradient_norms must be .*, got \[1, nan\]"),
+        ([1, 1], [1, 1], [-0.5, 2.5], 0.5, "rates must be finite and ≥ 0"),
+        ([-1, 3], [1, 1], [1, 1], 1, "weights must be"),
+        ([1, 1], [1, 1], [1, 1], -1, r"alpha and learning_rate must be .*, got \[-1, 0.1\]"),
+    ],
+)
+def test_a_step_from_impossible_numbers_is_refused(weights, norms, rates, alpha, words):
+    with pytest.raises(ValueError, match=words):
+        gradnorm_step(weights, norms, rates, alpha=alpha, learning_rate=0.1)
+
+
 def test_a_first_loss_of_zero_is_refused_by_name():
     model, losses = model_and_losses()
     losses["box"] = losses["box"] * 0

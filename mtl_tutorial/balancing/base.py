@@ -184,6 +184,21 @@ def check_finite(values: Sequence[float], names: Iterable[Hashable], what: str) 
             )
 
 
+def progress(losses: Sequence[float], earlier: Sequence[float]) -> list[float]:
+    """Give L_i / L_i', with L_i' an earlier value of the same loss.
+
+    Raises:
+        ValueError: where a loss is negative, an earlier one not above 0, or a number not finite.
+    """
+    for now, then in zip(losses, earlier, strict=True):
+        if not (0 <= now and 0 < then < float("inf") and now / then < float("inf")):
+            raise ValueError(
+                f"a loss is divided by an earlier value of it, so it must be finite and ≥ 0 and "
+                f"the earlier value finite and > 0, got {now} and {then}; leave such a task out"
+            )
+    return [now / then for now, then in zip(losses, earlier, strict=True)]
+
+
 def _flat(name: str, gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
     if all(gradient is None for gradient in gradients):
         raise ValueError(

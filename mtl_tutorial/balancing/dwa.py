@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite
+from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite, progress
 
 
 def dwa_weights(
@@ -20,13 +20,22 @@ def dwa_weights(
     Args:
         last: mean loss of each task over the last epoch.
         before: over the epoch before it, above 0.
-        temperature: τ; the larger, the more equal.
+        temperature: τ, > 0; the larger, the more equal.
+
+    Raises:
+        ValueError: as `progress`, and where the temperature is not above 0.
 
     Source: Liu et al. 2019, equation 7 (arXiv 1803.10704).
     """
-    rates = [now / then / temperature for now, then in zip(last, before, strict=True)]
+    _check_temperature(temperature)
+    rates = [rate / temperature for rate in progress(last, before)]
     powers = [math.exp(rate - max(rates)) for rate in rates]
     return [len(rates) * power / sum(powers) for power in powers]
+
+
+def _check_temperature(temperature: float) -> None:
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be finite and > 0, got {temperature}")
 
 
 class DynamicWeightAverage:
@@ -49,8 +58,7 @@ class DynamicWeightAverage:
             raise ValueError(
                 f"steps_per_epoch must be a whole number from 1 on, got {steps_per_epoch}"
             )
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature must be finite and > 0, got {temperature}")
+        _check_temperature(temperature)
         self.steps_per_epoch, self.temperature = steps_per_epoch, temperature
         self._sum: Tensor | None = None
         self._steps = 0

@@ -13,6 +13,7 @@ from mtl_tutorial.balancing.base import (
     check_finite,
     check_graphs,
     check_several,
+    progress,
     shared_parameters,
     trained,
 )
@@ -41,10 +42,14 @@ class GradNormStep(NamedTuple):
 
 
 def training_rates(losses: Sequence[float], initial_losses: Sequence[float]) -> list[float]:
-    """Give r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)): above 1 for a task that lags."""
-    progress = [now / first for now, first in zip(losses, initial_losses, strict=True)]
-    mean = sum(progress) / len(progress)
-    return [p / mean if mean > 0 else 1.0 for p in progress]
+    """Give r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0)): above 1 for a task that lags.
+
+    Raises:
+        ValueError: as `progress`.
+    """
+    left = progress(losses, initial_losses)
+    mean = sum(left) / len(left)
+    return [p / mean if mean > 0 else 1.0 for p in left]
 
 
 def gradnorm_step(
@@ -61,15 +66,32 @@ def gradnorm_step(
         weights: w_i.
         gradient_norms: ‖∇_W L_i‖, of the unweighted losses.
         rates: r_i, as `training_rates` gives them.
-        alpha: how strongly tasks that lag are favoured; 0 makes all G_i equal.
+        alpha: how strongly tasks that lag are favoured, ≥ 0; 0 makes all G_i equal.
         learning_rate: of the weights.
+
+    Raises:
+        ValueError: where a number is negative or not finite, or α so large that r_i^α overflows.
 
     Source: Chen et al. 2018, Algorithm 1 and equation 2 (arXiv 1711.02257). Added: a weight that
     a step would make negative becomes 0; from there it can only grow.
     """
+    for what, numbers in (
+        ("weights", weights),
+        ("gradient_norms", gradient_norms),
+        ("rates", rates),
+        ("alpha and learning_rate", (alpha, learning_rate)),
+    ):
+        if not all(0 <= number < float("inf") for number in numbers):
+            raise ValueError(f"{what} must be finite and ≥ 0, got {list(numbers)}")
     norms = [w * n for w, n in zip(weights, gradient_norms, strict=True)]
     mean_norm = sum(norms) / len(norms)
-    targets = [mean_norm * r**alpha for r in rates]
+    try:
+        targets = [mean_norm * r**alpha for r in rates]
+    except OverflowError as error:
+        raise ValueError(
+            f"alpha is too large, got {alpha}: a rate of {max(rates):.3g} to that power "
+            f"overflows; 1.5 suits unequal tasks"
+        ) from error
     gradients = [
         n * ((g > target) - (g < target))
         for n, g, target in zip(gradient_norms, norms, targets, strict=True)
