@@ -96,6 +96,13 @@ def test_the_temperature_is_learned_in_log_space() -> None:
     assert model.log_temperature.grad.abs() > 0
 
 
+def test_a_modality_without_an_encoder_or_without_inputs_is_named() -> None:
+    with pytest.raises(ValueError, match="modality must be one of 'image', 'sound', got 'smell'"):
+        alignment().embed("smell", inputs()["image"])
+    with pytest.raises(ValueError, match=r"'sound' is missing from the inputs, .* \['image'\]"):
+        alignment()({"image": inputs()["image"]})
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [

@@ -120,6 +120,16 @@ def test_a_head_gets_its_own_gradient_and_nothing_else(make):
 
 
 @surgeons
+def test_a_loss_of_a_task_that_the_model_lacks_is_refused_and_fills_nothing(make):
+    tasks = several(2)
+    model, losses = model_and_losses(tasks)
+    losses = {"task0": losses["task0"], "taks1": losses["task1"]}
+    with pytest.raises(ValueError, match="task must be one of .*'taks1'; did you mean 'task1'"):
+        make(tasks).backward(losses, model)
+    assert all(p.grad is None for p in model.parameters())
+
+
+@surgeons
 def test_the_weights_are_those_of_the_shared_gradient(make):
     tasks = several(3)
     model, losses = model_and_losses(tasks)
@@ -418,3 +428,9 @@ def test_every_architecture_is_balanced(make, architecture):
     without = [named[id(p)] for p in model.parameters() if p.grad is None]
     assert without in ([], ["absent"])  # no sense is absent here
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("build", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_every_architecture_names_its_tasks_where_it_lacks_one(build):
+    with pytest.raises(ValueError, match="task must be one of 'task0', 'task1', got 'box'"):
+        build(several(2)).task_parameters("box")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtl_tutorial.profiles import check_choice
+
 
 class ContrastiveAlignment(nn.Module):
     """Two encoders whose embeddings can be compared.
@@ -44,11 +46,26 @@ class ContrastiveAlignment(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def embed(self, name: str, inputs: Tensor) -> Tensor:
-        """Give the embeddings of one sense's inputs, each of length 1, shape ``(B, features)``."""
+        """Give the embeddings of one sense's inputs, each of length 1, shape ``(B, features)``.
+
+        Raises:
+            ValueError: where there is no encoder for this sense.
+        """
+        check_choice("modality", name, self.encoders)
         return F.normalize(self.projections[name](self.encoders[name](inputs)), dim=1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give the logits of every pair, shape ``(B, B)``."""
+        """Give the logits of every pair, shape ``(B, B)``.
+
+        Raises:
+            ValueError: where a modality is missing.
+        """
+        for name in self.encoders:
+            if name not in inputs:
+                raise ValueError(
+                    f"modality {name!r} is missing from the inputs, which have {sorted(inputs)}; "
+                    f"a pair needs both"
+                )
         rows, columns = (self.embed(name, inputs[name]) for name in self.encoders)
         return rows @ columns.T / self.log_temperature.exp()
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
+from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 Masks = Mapping[str, Sequence[Tensor | None]]
@@ -113,7 +114,12 @@ class MTAN(nn.Module):
         return [*self.encoder.parameters(), *self.extractors.parameters()]
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: those of its masks and its head."""
+        """The parameters that only task ``name`` uses: those of its masks and its head.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        check_choice("task", name, self.heads)
         return [*self.attention[name].parameters(), *self.heads[name].parameters()]
 
     def last_shared_layer(self) -> nn.Module:

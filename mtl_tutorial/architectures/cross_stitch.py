@@ -200,7 +200,12 @@ class CrossStitch(nn.Module):
         return [p for part in (*self._shared_layers(), self.units) for p in part.parameters()]
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: its layers after the last unit, its head."""
+        """The parameters that only task ``name`` uses: its layers after the last unit, its head.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        check_choice("task", name, self.heads)
         own = self.encoders[name].layers[self.after[-1] + 1 :]
         return [*own.parameters(), *self.heads[name].parameters()]
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import last_weighted_layer
+from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 
@@ -244,8 +245,12 @@ class FusionNetwork(nn.Module):
         return [*(p for part in parts for p in part.parameters()), self.absent]
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: φ_i."""
-        return list(self.heads[name].parameters())
+        """The parameters that only task ``name`` uses: φ_i.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        return list(self.heads[check_choice("task", name, self.heads)].parameters())
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the fusion that features pass through, else those before the fusion.

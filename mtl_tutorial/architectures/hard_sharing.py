@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from mtl_tutorial.architectures.encoders import last_weighted_layer
+from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 
@@ -44,8 +45,12 @@ class HardSharing(nn.Module):
         return list(self.encoder.parameters())
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: φ_i."""
-        return list(self.heads[name].parameters())
+        """The parameters that only task ``name`` uses: φ_i.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        return list(self.heads[check_choice("task", name, self.heads)].parameters())
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the encoder that has a weight matrix or kernel."""

@@ -19,7 +19,8 @@ class Balancer(Protocol):
 
         Args:
             losses: a scalar tensor for each task's name.
-            model: knows its ``shared_parameters()`` and ``task_parameters(name)``.
+            model: knows its ``shared_parameters()`` and ``task_parameters(name)``. A weighted sum
+                asks for neither: a loss without a head of its own, such as a penalty, may be in it.
         """
         ...
 
@@ -57,8 +58,8 @@ def split_gradients(
         task's own parameter and its gradient ∇_φi L_i.
 
     Raises:
-        ValueError: where there are fewer than two tasks, a loss has no graph or does not reach the
-            shared parameters, or none of these is trained.
+        ValueError: where there are fewer than two tasks, the model lacks one, a loss has no graph
+            or does not reach the shared parameters, or none of these is trained.
     """
     check_several(losses)
     check_graphs(losses)
