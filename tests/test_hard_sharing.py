@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing
+from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing, LeNet
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -36,6 +38,13 @@ def test_each_task_gets_a_prediction_of_its_width_for_each_example(encoder):
 def test_conv_encoder_takes_images_of_every_size_it_was_built_for(size):
     encoder = ConvEncoder(3, size=size)
     assert encoder(images(2, size)).shape == (2, encoder.out_features)
+
+
+@pytest.mark.parametrize("encoder", [ConvEncoder, ClassicEncoder, LeNet])
+@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (2, 1, 28, 27), (2, 3, 28, 28), (1, 28, 28)])
+def test_images_of_another_shape_are_refused_in_one_sentence(encoder, shape):
+    with pytest.raises(ValueError, match=r"shape \(B, 1, 28, 28\), got " + re.escape(str(shape))):
+        encoder()(torch.zeros(shape))
 
 
 def test_conv_encoder_gives_four_features_a_channel_where_none_are_asked_for():

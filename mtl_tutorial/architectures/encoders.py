@@ -20,11 +20,15 @@ class ConvEncoder(nn.Module):
         size: side of the square image, in pixels.
 
     Shapes: ``(B, 1, size, size)`` to ``(B, out_features)``.
+
+    Raises:
+        ValueError: where an image has another shape.
     """
 
     def __init__(self, width: int = 16, out_features: int | None = None, size: int = 28) -> None:
         super().__init__()
         self.out_features = out_features or 4 * width
+        self.size = size
         quarter = -(-size // 4)
         self.layers = nn.Sequential(
             nn.Conv2d(1, width, 3, stride=2, padding=1),
@@ -38,6 +42,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
+        check_images(images, self.size)
         return self.layers(images)
 
 
@@ -48,6 +53,9 @@ class ClassicEncoder(nn.Module):
     9216 → 128, a ReLU after each layer with weights.
 
     Shapes: ``(B, 1, 28, 28)`` to ``(B, 128)``.
+
+    Raises:
+        ValueError: where an image has another shape.
     """
 
     def __init__(self) -> None:
@@ -67,6 +75,7 @@ class ClassicEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
+        check_images(images, 28)
         return self.layers(images)
 
 
@@ -77,6 +86,9 @@ class LeNet(nn.Module):
     320 → 50, ReLU.
 
     Shapes: ``(B, 1, 28, 28)`` to ``(B, 50)``.
+
+    Raises:
+        ValueError: where an image has another shape.
 
     Source: LeCun et al. 1998; in this form Sener & Koltun 2018 (arXiv 1810.04650), without the
     dropout of their code, and with one linear layer a head where their code has two.
@@ -97,6 +109,7 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
+        check_images(images, 28)
         return self.layers(images)
 
 
@@ -141,12 +154,12 @@ class VGGEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
-        self._check(images)
+        check_images(images, self.size)
         return self.layers(images)
 
     def stages(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Give u_j and p_j of one block after the other, each ``(B, C_j, H_j, W_j)``."""
-        self._check(images)
+        check_images(images, self.size)
         x = images
         for start in range(0, 7 * len(self.channels), 7):  # 7 layers a block
             u = self.layers[start : start + 3](x)
@@ -154,12 +167,18 @@ class VGGEncoder(nn.Module):
             yield u, p
             x = self.layers[start + 6](p)
 
-    def _check(self, images: Tensor) -> None:
-        if images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
-            raise ValueError(
-                f"this encoder needs images of shape (B, 1, {self.size}, {self.size}), "
-                f"got {tuple(images.shape)}; build it with the size of your images"
-            )
+
+def check_images(images: Tensor, size: int) -> None:
+    """Check the shape of images, before a layer deep inside stumbles over it.
+
+    Raises:
+        ValueError: where it is not ``(B, 1, size, size)``.
+    """
+    if images.ndim != 4 or images.shape[1:] != (1, size, size):
+        raise ValueError(
+            f"this encoder needs images of shape (B, 1, {size}, {size}), got "
+            f"{tuple(images.shape)}; resize them, or use an encoder built for their size"
+        )
 
 
 def conv_norm_relu(before: int, after: int, kernel: int = 3) -> list[nn.Module]:
