@@ -72,8 +72,14 @@ def unique_names(tasks: Sequence[Task], *, least: int = 1) -> list[str]:
     """Give the tasks' names.
 
     Raises:
-        ValueError: where there are fewer tasks than ``least``, or two have one name.
+        ValueError: where one is no `Task`, there are fewer than ``least``, or two have one name.
     """
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise ValueError(
+                f"tasks must be Task objects, got {task!r}; make one by "
+                f"Task(name, loss, metric, out_features)"
+            )
     names = [task.name for task in tasks]
     if len(names) < least or len(set(names)) < len(names):
         count = {1: "one", 2: "two"}[least]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import MTAN, HardSharing, VGGEncoder
+from mtl_tutorial.architectures import MTAN, HardSharing, LeNet, VGGEncoder
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
@@ -203,6 +203,11 @@ def test_what_a_task_computes_does_not_depend_on_the_other_tasks(name):
     for parameter in model.attention[other].parameters():
         nn.init.normal_(parameter)
     assert torch.equal(model(images(8))[name], before)
+
+
+def test_a_trunk_without_blocks_is_refused():
+    with pytest.raises(ValueError, match="must be a VGGEncoder.*, got LeNet; use MTAN"):
+        MTAN(LeNet(), TASKS)
 
 
 @pytest.mark.parametrize("tasks", [(), (BOX, DIGIT, BOX)])

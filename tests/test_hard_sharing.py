@@ -7,7 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing, LeNet
+from mtl_tutorial.architectures import (
+    ClassicEncoder,
+    Concatenation,
+    ContrastiveAlignment,
+    ConvEncoder,
+    FusionNetwork,
+    HardSharing,
+    LeNet,
+)
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -157,3 +165,24 @@ def test_no_task_or_two_of_one_name_are_refused(tasks):
     with pytest.raises(ValueError, match="different names, got") as told:
         HardSharing(ConvEncoder(2), tasks)
     assert str([task.name for task in tasks]) in str(told.value)
+
+
+def test_what_is_no_task_is_refused():
+    with pytest.raises(ValueError, match="must be Task objects, got 'left'; make one by Task"):
+        HardSharing(ConvEncoder(2), ["left"])
+
+
+NAMELESS = nn.Sequential(nn.Flatten(), nn.Linear(784, 4))  # nobody said how many features
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: HardSharing(NAMELESS, [BOX]),
+        lambda: FusionNetwork({"image": NAMELESS}, Concatenation(1, 4), [BOX]),
+        lambda: ContrastiveAlignment({"image": NAMELESS, "sound": ConvEncoder(2)}),
+    ],
+)
+def test_an_encoder_that_does_not_say_how_many_features_it_gives_is_refused(build):
+    with pytest.raises(ValueError, match="Sequential has no out_features.*set encoder.out_feat"):
+        build()

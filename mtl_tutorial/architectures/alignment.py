@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtl_tutorial.architectures.encoders import feature_count
 from mtl_tutorial.profiles import check_choice
 
 
@@ -23,7 +24,8 @@ class ContrastiveAlignment(nn.Module):
         temperature: τ at the start.
 
     Raises:
-        ValueError: where there are not two encoders, or the temperature is not above 0.
+        ValueError: where there are not two encoders, one has no ``out_features``, or the
+            temperature is not above 0.
 
     Source: Radford et al. 2021, figure 3 (arXiv 2103.00020).
     """
@@ -39,7 +41,7 @@ class ContrastiveAlignment(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.projections = nn.ModuleDict(
             {
-                name: nn.Linear(encoder.out_features, features, bias=False)
+                name: nn.Linear(feature_count(encoder), features, bias=False)
                 for name, encoder in encoders.items()
             }
         )

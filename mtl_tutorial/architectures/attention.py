@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
+from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -35,8 +36,8 @@ class MTAN(nn.Module):
         tasks: one set of masks and one head of width ``task.out_features`` for each.
 
     Raises:
-        ValueError: where there is no task, two have one name, or an image has another size than
-            the encoder was built for.
+        ValueError: where there is no task, two have one name, the encoder is another one, or an
+            image has another size than it was built for.
 
     Source: Liu, Johns & Davison 2019, section 3 (arXiv 1803.10704).
     """
@@ -45,6 +46,11 @@ class MTAN(nn.Module):
         super().__init__()
         tasks = tuple(tasks)
         names = unique_names(tasks)
+        if not isinstance(encoder, VGGEncoder):
+            raise ValueError(
+                f"the trunk must be a VGGEncoder, whose blocks the masks can look into, got "
+                f"{type(encoder).__name__}; use MTAN(VGGEncoder(), tasks)"
+            )
         self.encoder = encoder
         channels = encoder.channels
         self.attention = nn.ModuleDict(
@@ -59,9 +65,7 @@ class MTAN(nn.Module):
             SharedExtractor(before, after, names)
             for before, after in zip(channels, (*channels[1:], channels[-1]), strict=True)
         )
-        self.heads = nn.ModuleDict(
-            {task.name: nn.Linear(encoder.out_features, task.out_features) for task in tasks}
-        )
+        self.heads = linear_heads(encoder, tasks)
 
     def forward(self, inputs: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.architectures.encoders import last_weighted_layer
-from mtl_tutorial.architectures.hard_sharing import HardSharing
+from mtl_tutorial.architectures.hard_sharing import HardSharing, linear_heads
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -149,9 +149,7 @@ class CrossStitch(nn.Module):
         self.units = nn.ModuleList(
             CrossStitchUnit(len(tasks), _channels(layers, i), mixing, keep) for i in self.after
         )
-        self.heads = nn.ModuleDict(
-            {task.name: nn.Linear(encoders[0].out_features, task.out_features) for task in tasks}
-        )
+        self.heads = linear_heads(encoders[0], tasks)
 
     @classmethod
     def from_networks(

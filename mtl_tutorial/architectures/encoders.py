@@ -168,6 +168,20 @@ class VGGEncoder(nn.Module):
             x = self.layers[start + 6](p)
 
 
+def feature_count(encoder: nn.Module) -> int:
+    """Give the length of an encoder's feature vectors, its ``out_features``.
+
+    Raises:
+        ValueError: where it has none.
+    """
+    if not hasattr(encoder, "out_features"):
+        raise ValueError(
+            f"{type(encoder).__name__} has no out_features, which says how many features the "
+            f"layers after it get; set encoder.out_features to the length of its feature vectors"
+        )
+    return encoder.out_features
+
+
 def check_images(images: Tensor, size: int) -> None:
     """Check the shape of images, before a layer deep inside stumbles over it.
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures.encoders import last_weighted_layer
+from mtl_tutorial.architectures.encoders import feature_count, last_weighted_layer
+from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -148,8 +149,8 @@ class FusionNetwork(nn.Module):
             senses, each as often as the others. It never loses its last one.
 
     Raises:
-        ValueError: where there is no task, two have one name, or the probability is out of range;
-            dropout needs two senses.
+        ValueError: where there is no task, two have one name, an encoder has no ``out_features``,
+            or the probability is out of range; dropout needs two senses.
 
     Source: modality dropout as in Neverova et al. 2014, ModDrop (arXiv 1501.00102).
     """
@@ -173,7 +174,7 @@ class FusionNetwork(nn.Module):
         self.projections = nn.ModuleDict(
             {
                 name: nn.Sequential(
-                    nn.Linear(encoder.out_features, fusion.in_features),
+                    nn.Linear(feature_count(encoder), fusion.in_features),
                     nn.LayerNorm(fusion.in_features),
                 )
                 for name, encoder in encoders.items()
@@ -182,9 +183,7 @@ class FusionNetwork(nn.Module):
         self.fusion = fusion
         self.absent = nn.Parameter(torch.zeros(len(encoders), fusion.in_features))
         self.modality_dropout = modality_dropout
-        self.heads = nn.ModuleDict(
-            {task.name: nn.Linear(fusion.out_features, task.out_features) for task in tasks}
-        )
+        self.heads = linear_heads(fusion, tasks)
 
     def features(self, inputs: Mapping[str, Tensor | None]) -> Tensor:
         """Give h, shape ``(B, M, D)``.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from mtl_tutorial.architectures.encoders import last_weighted_layer
+from mtl_tutorial.architectures.encoders import feature_count, last_weighted_layer
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -21,7 +21,8 @@ class HardSharing(nn.Module):
         tasks: one head of width ``task.out_features`` for each.
 
     Raises:
-        ValueError: where there is no task, or two have one name.
+        ValueError: where there is no task, two have one name, or the encoder has no
+            ``out_features``.
 
     Source: Caruana 1997, Multitask Learning.
     """
@@ -31,9 +32,7 @@ class HardSharing(nn.Module):
         tasks = tuple(tasks)
         unique_names(tasks)
         self.encoder = encoder
-        self.heads = nn.ModuleDict(
-            {task.name: nn.Linear(encoder.out_features, task.out_features) for task in tasks}
-        )
+        self.heads = linear_heads(encoder, tasks)
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name."""
@@ -55,3 +54,13 @@ class HardSharing(nn.Module):
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the encoder that has a weight matrix or kernel."""
         return last_weighted_layer(self.encoder)
+
+
+def linear_heads(encoder: nn.Module, tasks: Iterable[Task]) -> nn.ModuleDict:
+    """Give a linear layer for each task, from an encoder's features to ``task.out_features``.
+
+    Raises:
+        ValueError: where the encoder has no ``out_features``.
+    """
+    features = feature_count(encoder)
+    return nn.ModuleDict({task.name: nn.Linear(features, task.out_features) for task in tasks})
