@@ -12,6 +12,7 @@ from mtl_tutorial.architectures import (
     Concatenation,
     ContrastiveAlignment,
     ConvEncoder,
+    CrossAttention,
     FusionNetwork,
     HardSharing,
     LeNet,
@@ -165,6 +166,21 @@ def test_no_task_or_two_of_one_name_are_refused(tasks):
     with pytest.raises(ValueError, match="different names, got") as told:
         HardSharing(ConvEncoder(2), tasks)
     assert str([task.name for task in tasks]) in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: ConvEncoder(16, 0), "out_features must be at least 1, got 0"),
+        (lambda: ConvEncoder(0), "width must be at least 1, got 0"),
+        (lambda: ConvEncoder(2, size=-3), "size must be at least 1, got -3"),
+        (lambda: Concatenation(2, 4, 0), "out_features must be at least 1, got 0"),
+        (lambda: CrossAttention(2, 4, out_features=0), "out_features must be at least 1, got 0"),
+    ],
+)
+def test_a_size_below_1_is_refused(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()
 
 
 def test_what_is_no_task_is_refused():

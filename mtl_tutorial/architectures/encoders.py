@@ -22,13 +22,14 @@ class ConvEncoder(nn.Module):
     Shapes: ``(B, 1, size, size)`` to ``(B, out_features)``.
 
     Raises:
-        ValueError: where an image has another shape.
+        ValueError: where a number is below 1, or an image has another shape.
     """
 
     def __init__(self, width: int = 16, out_features: int | None = None, size: int = 28) -> None:
         super().__init__()
-        self.out_features = out_features or 4 * width
+        self.out_features = 4 * width if out_features is None else out_features
         self.size = size
+        at_least_one(width=width, out_features=self.out_features, size=size)
         quarter = -(-size // 4)
         self.layers = nn.Sequential(
             nn.Conv2d(1, width, 3, stride=2, padding=1),
@@ -166,6 +167,17 @@ class VGGEncoder(nn.Module):
             p = self.layers[start + 3 : start + 6](u)
             yield u, p
             x = self.layers[start + 6](p)
+
+
+def at_least_one(**sizes: int) -> None:
+    """Check the sizes that a network is built with.
+
+    Raises:
+        ValueError: naming the first that is below 1.
+    """
+    for what, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{what} must be at least 1, got {size}")
 
 
 def feature_count(encoder: nn.Module) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures.encoders import feature_count, last_weighted_layer
+from mtl_tutorial.architectures.encoders import at_least_one, feature_count, last_weighted_layer
 from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
@@ -23,11 +23,16 @@ class Concatenation(nn.Module):
         out_features: length of the result; left out, D.
 
     Shapes: ``(B, M, D)`` to ``(B, out_features)``.
+
+    Raises:
+        ValueError: where a number is below 1.
     """
 
     def __init__(self, modalities: int, features: int, out_features: int | None = None) -> None:
         super().__init__()
-        self.in_features, self.out_features = features, out_features or features
+        self.in_features = features
+        self.out_features = features if out_features is None else out_features
+        at_least_one(modalities=modalities, features=features, out_features=self.out_features)
         self.layer = nn.Linear(modalities * features, self.out_features)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -82,7 +87,8 @@ class CrossAttention(nn.Module):
     Shapes: ``(B, M, D)`` to ``(B, out_features)``.
 
     Raises:
-        ValueError: where there is one sense, or tokens or heads do not divide what they share.
+        ValueError: where there is one sense, tokens or heads do not divide what they share, or a
+            length is below 1.
 
     Source: Vaswani et al. 2017, equation 1 (arXiv 1706.03762); between senses as in Tsai et al.
     2019 (arXiv 1906.00295).
