@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -185,6 +187,15 @@ def test_alpha_of_another_size_is_refused_and_nothing_changes(mixing, shape, wor
     before = unit.alpha.detach().clone()
     with pytest.raises(ValueError, match=words):
         unit.set_alpha(torch.zeros(shape))
+    assert torch.equal(unit.alpha, before)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_alpha_that_is_not_finite_is_refused_and_nothing_changes(number) -> None:
+    unit = CrossStitchUnit(2, 4)
+    before = unit.alpha.detach().clone()
+    with pytest.raises(ValueError, match=f"must be finite, got .*{number}"):
+        unit.set_alpha([[1.0, 0.0], [number, 1.0]])
     assert torch.equal(unit.alpha, before)
 
 

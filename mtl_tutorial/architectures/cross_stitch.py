@@ -70,7 +70,7 @@ class CrossStitchUnit(nn.Module):
                 number (with ``"matrix"``: that number times the identity).
 
         Raises:
-            ValueError: for another shape.
+            ValueError: for another shape, or a number that is NaN or infinite.
         """
         own, numbers = tuple(self.alpha.shape), tuple(self.alpha.shape[:2])
         alpha = torch.as_tensor(alpha, dtype=self.alpha.dtype, device=self.alpha.device)
@@ -80,6 +80,8 @@ class CrossStitchUnit(nn.Module):
                 f"α of this unit ({self.mixing} mixing) must have shape {either}, "
                 f"got {tuple(alpha.shape)}"
             )
+        if not alpha.isfinite().all():
+            raise ValueError(f"every α of a unit must be finite, got {alpha.tolist()}")
         if alpha.ndim < len(own):
             alpha = alpha.reshape(*numbers, *[1] * (len(own) - 2))
             if self.mixing == "matrix":
