@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.balancing import Balancer, task_gradients
+from mtl_tutorial.balancing.base import shared_parameters
 from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
 
 CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look waits for it
@@ -187,13 +188,14 @@ def gradient_geometry(
     """Measure the gradients g_i = ∇_θ L_i of the shared parameters on a batch.
 
     They are those of evaluation mode: no dropout, and batch-norm statistics as they stand, so
-    that a measurement changes nothing.
+    that a measurement changes nothing. Frozen parameters do not count.
 
     Args:
         weights: λ_i by task name; a task left out counts with 1. They scale the norms.
 
     Raises:
-        ValueError: where a task has no prediction or target, or does not reach the encoder.
+        ValueError: where a task has no prediction or target, or does not reach the encoder; or
+            where the model shares no parameter, or all are frozen.
     """
     losses, jacobian = _evaluation_gradients(model, tasks, batch)
     norms = jacobian.norm(dim=1)
@@ -209,7 +211,7 @@ class LayerGeometry(NamedTuple):
     """Where in the shared part of a network the tasks push, and where they pull apart.
 
     Args:
-        norms: ‖g_i‖ by task name, over all shared parameters.
+        norms: ‖g_i‖ by task name, over all shared parameters that are trained.
         cosines: by ``"i, j"``, the names of two tasks: cos(∇_W L_i, ∇_W L_j) by the name of each
             shared weight matrix or kernel W, and under ``"all"`` that over all shared parameters;
             0 where one of the gradients is zero.
@@ -225,10 +227,12 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
     They are those of evaluation mode, as in `gradient_geometry`.
 
     Raises:
-        ValueError: as `gradient_geometry`.
+        ValueError: as `gradient_geometry`, and where there are fewer than two tasks.
     """
+    tasks = tuple(tasks)
+    unique_names(tasks, least=2)
     losses, jacobian = _evaluation_gradients(model, tasks, batch)
-    shared = model.shared_parameters()
+    shared = shared_parameters(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
     parts = {
@@ -254,7 +258,7 @@ def _evaluation_gradients(
 ) -> tuple[dict[str, Tensor], Tensor]:
     with evaluation_mode(model):
         losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
-    return losses, task_gradients(losses, model.shared_parameters())
+    return losses, task_gradients(losses, shared_parameters(model))
 
 
 class History:

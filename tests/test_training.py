@@ -13,16 +13,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import HardSharing
-from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.tasks import Batch, Task, accuracy
+from mtl_tutorial.balancing import FixedWeights, task_gradients
+from mtl_tutorial.tasks import Batch, Task, accuracy, task_losses
 from mtl_tutorial.training import (
     GradientGeometry,
     History,
     NonFiniteLossError,
     Score,
     evaluate,
+    evaluation_mode,
     fit,
     gradient_geometry,
+    layer_geometry,
     load_checkpoint,
     save_checkpoint,
 )
@@ -355,6 +357,35 @@ def test_a_measurement_of_gradients_changes_nothing():
     assert all(module.training for module in model.modules())
     assert torch.equal(torch.get_rng_state(), random_state)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_geometry_is_that_of_the_parameters_that_are_not_frozen():
+    model, batch = build(), next(batches(1))
+    first, *others = model.shared_parameters()
+    first.requires_grad_(False)
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, TASKS)
+    jacobian = task_gradients(losses, others)
+    norms = dict(zip(losses, jacobian.norm(dim=1).tolist(), strict=True))
+    assert torch.equal(task_gradients(losses, [first, *others]), jacobian)
+    assert gradient_geometry(model, TASKS, batch).norms == pytest.approx(norms)
+    geometry = layer_geometry(model, TASKS, batch)
+    assert geometry.norms == pytest.approx(norms)
+    assert set(geometry.cosines["kind, size"]) == {"all"}  # the only matrix is frozen
+
+
+def test_geometry_of_a_frozen_encoder_is_refused():
+    model, batch = build(), next(batches(1))
+    model.encoder.requires_grad_(False)
+    with pytest.raises(ValueError, match="all 4 shared parameters of HardSharing are frozen"):
+        gradient_geometry(model, TASKS, batch)
+    with pytest.raises(ValueError, match="none of the parameters is trained"):
+        task_gradients({"kind": torch.ones((), requires_grad=True)}, model.shared_parameters())
+
+
+def test_layers_of_one_task_alone_are_refused():
+    with pytest.raises(ValueError, match=r"tasks must be two or more .*, got \['kind'\]"):
+        layer_geometry(build(), iter([KIND]), next(batches(1)))
 
 
 def test_gradient_geometry_leaves_gradients_alone():

@@ -33,12 +33,15 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -
         parameters: θ, usually ``model.shared_parameters()``.
 
     Returns:
-        Shape ``(T, P)``. The graph is kept, so ``backward`` can follow.
+        Shape ``(T, P)``, over ``trained(parameters)``. The graph is kept, so ``backward`` can
+        follow.
 
     Raises:
-        ValueError: where a loss has no graph, or does not reach the parameters.
+        ValueError: where a loss has no graph or does not reach the parameters, or none is trained.
     """
     check_graphs(losses)
+    if not (parameters := trained(parameters)):
+        raise ValueError("none of the parameters is trained; unfreeze one (requires_grad=True)")
     rows = []
     for name, loss in losses.items():
         gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
