@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-KINDS = ("classification", "regression")
 Inputs = Tensor | Mapping[str, Tensor]
 
 
@@ -26,8 +25,9 @@ class Task:
             0 to 1, larger is better. Its function name is its label in pictures.
         out_features: numbers that the task's head gives per example.
         kind: what the loss is the negative log-likelihood of: ``"regression"`` (a squared error)
-            or ``"classification"`` (a cross-entropy). Left out, regression for torch's
-            ``mse_loss``, else classification. `UncertaintyWeights` looks at it.
+            or ``"classification"`` (a cross-entropy). Left out, that of torch's squared errors and
+            cross-entropies, functions and modules, and of `pixel_cross_entropy`; ``""`` for any
+            other loss. `UncertaintyWeights` needs it.
 
     Raises:
         ValueError: where the name is no identifier or taken by torch, the head has no output, or
@@ -42,9 +42,8 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.kind:
-            kind = "regression" if self.loss is F.mse_loss else "classification"
-            object.__setattr__(self, "kind", kind)  # the class is frozen
-        if self.kind not in KINDS:
+            object.__setattr__(self, "kind", _kind(self.loss))  # the class is frozen
+        if self.kind not in (*KINDS, ""):
             raise ValueError(
                 f"kind of task {self.name!r} must be one of {', '.join(map(repr, KINDS))}, "
                 f"got {self.kind!r}"
@@ -178,3 +177,18 @@ def pixel_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
         target: 0 or 1, shape ``(B, H, W)``.
     """
     return F.binary_cross_entropy_with_logits(prediction.flatten(1), target.flatten(1))
+
+
+KINDS = {  # the losses known to be of each
+    "classification": (
+        *(F.cross_entropy, F.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss),
+        *(F.binary_cross_entropy, nn.BCELoss),
+        *(F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss, pixel_cross_entropy),
+    ),
+    "regression": (F.mse_loss, nn.MSELoss),
+}
+
+
+def _kind(loss: Loss) -> str:
+    loss = getattr(loss, "func", loss)  # what a functools.partial calls
+    return next((kind for kind, of in KINDS.items() if loss in of or type(loss) in of), "")

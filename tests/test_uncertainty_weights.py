@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import UncertaintyWeights
 from mtl_tutorial.data import located_digits
-from mtl_tutorial.tasks import Task, accuracy, mean_iou, task_losses
+from mtl_tutorial.tasks import Task, accuracy, mean_iou, pixel_cross_entropy, task_losses
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
 BOX = Task("box", F.mse_loss, mean_iou, 4)
@@ -30,8 +32,27 @@ def model_and_losses():
     return model, task_losses(model(batch.inputs), batch.targets, SCENES.tasks)
 
 
-def test_the_kind_of_a_task_follows_its_loss_unless_it_is_given():
-    assert (DIGIT.kind, BOX.kind) == ("classification", "regression")
+@pytest.mark.parametrize(
+    ("kind", "losses"),
+    [
+        ("regression", [F.mse_loss, nn.MSELoss(), partial(F.mse_loss, reduction="mean")]),
+        ("classification", [F.cross_entropy, nn.CrossEntropyLoss(label_smoothing=0.1)]),
+        ("classification", [F.nll_loss, nn.NLLLoss(), F.binary_cross_entropy, nn.BCELoss()]),
+        ("classification", [F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss()]),
+        ("classification", [pixel_cross_entropy, partial(F.cross_entropy, label_smoothing=0.1)]),
+        ("", [F.l1_loss, F.smooth_l1_loss, nn.HuberLoss(), lambda p, t: (p - t).square().mean()]),
+    ],
+)
+def test_the_kind_of_a_task_is_that_of_a_loss_whose_likelihood_is_known(kind, losses):
+    assert [Task("depth", loss, accuracy, 1).kind for loss in losses] == [kind] * len(losses)
+
+
+def test_a_task_whose_kind_is_not_known_is_refused_and_told_how_to_give_it():
+    with pytest.raises(ValueError, match="kind of task 'depth' does not follow.*kind='regress"):
+        UncertaintyWeights([DIGIT, Task("depth", F.l1_loss, accuracy, 1)])
+
+
+def test_a_kind_that_is_given_is_kept_and_an_unknown_one_refused():
     assert Task("depth", F.l1_loss, accuracy, 1, kind="regression").kind == "regression"
     with pytest.raises(ValueError, match="kind of task 'depth' must be one of"):
         Task("depth", F.l1_loss, accuracy, 1, kind="ranking")

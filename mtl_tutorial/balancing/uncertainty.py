@@ -30,8 +30,8 @@ class UncertaintyWeights:
         learning_rate: of s, > 0.
 
     Raises:
-        ValueError: where there are fewer than two tasks, two have one name, or the rate is not
-            above 0.
+        ValueError: where there are fewer than two tasks, two have one name, one has no kind, or
+            the rate is not above 0.
 
     Source: Kendall et al. 2018, equations 7 and 10 (arXiv 1705.07115).
     """
@@ -41,6 +41,13 @@ class UncertaintyWeights:
         unique_names(tasks, least=2)
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
+        for task in tasks:
+            if not task.kind:
+                raise ValueError(
+                    f"the kind of task {task.name!r} does not follow from its loss; build the Task "
+                    f"with kind='regression' where that is a squared error, or with "
+                    f"kind='classification' where it is a cross-entropy"
+                )
         self._scale = {task.name: SCALE[task.kind] for task in tasks}
         self._log_variances = torch.zeros(len(tasks), requires_grad=True)
         self._optimizer = torch.optim.Adam([self._log_variances], lr=learning_rate)

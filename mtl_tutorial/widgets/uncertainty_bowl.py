@@ -49,6 +49,7 @@ def compute_bowl(
 ) -> Bowl:
     """Work out the bowl for two constant losses, and the way that learning takes in it."""
     first, second = tasks
+    balancer = UncertaintyWeights(tasks, learning_rate)
     scales = [SCALE[task.kind] for task in tasks]
     lowest = tuple(math.log(2 * scale * loss) for scale, loss in zip(scales, losses, strict=True))
     across, up = (
@@ -57,7 +58,6 @@ def compute_bowl(
     )
     height = across[None, :] + up[:, None]
     floor = sum(0.5 + s / 2 for s in lowest)
-    balancer = UncertaintyWeights(tasks, learning_rate)
     anchor = torch.zeros((), requires_grad=True)
     path = [(0.0, 0.0)]
     for _ in range(STEPS):
