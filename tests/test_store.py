@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting
-from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded
+from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded, set_aside
 
 PROTOCOL = PROTOCOLS["quick"]
 RUN = Setting("two_digits", "hard_sharing", "pcgrad", 0.05, 3)
@@ -128,6 +128,20 @@ def test_a_damaged_description_of_the_grid_is_made_again(content, tmp_path: Path
         ResultsFolder(tmp_path, PROTOCOL).opened(),
     ):
         assert json.loads((tmp_path / "grid.json").read_text())["epochs"] == 20
+
+
+def test_what_was_set_aside_before_stays(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for content in ("one", "two", "three"):
+        path.write_text(content)
+        with pytest.warns(UserWarning, match=r"set aside as run\.json\.damaged"):
+            assert set_aside(path).read_text() == content
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {
+        "run.json.damaged": "one",
+        "run.json.damaged.2": "two",
+        "run.json.damaged.3": "three",
+    }
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

@@ -202,8 +202,14 @@ def origin(results: Iterable[dict[str, Any]]) -> str:
 
 
 def set_aside(path: Path, reason: str = "it can't be read") -> Path:
-    """Rename a damaged file, so that what it was to hold is made again; warn, naming it."""
-    aside = path.with_name(f"{path.name}.damaged")
+    """Rename a damaged file, so that what it was to hold is made again; warn, naming it.
+
+    Those that were set aside before stay: the new name ends in ``.damaged``, ``.damaged.2``, ….
+    """
+    number, aside = 1, path.with_name(f"{path.name}.damaged")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged.{number}")
     path.replace(aside)
     warnings.warn(f"{path} is damaged ({reason}); set aside as {aside.name}", stacklevel=2)
     return aside
