@@ -13,12 +13,28 @@ from typing import Any
 
 import filelock
 
+from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.training import write_whole
+from mtl_tutorial.training import Score, write_whole
 
 FORMAT = 1
 GRID = "grid.json"
-NEEDED = ("format", "setting", "protocol", "provenance", "curves", "test")
+NUMBER, NOTHING = (int, float), type(None)
+NEEDED = {  # what is read from every result, and the kinds that it may have
+    "format": int,
+    "setting": dict,
+    "protocol": dict,
+    "provenance.device": str,
+    "provenance.commit": (str, NOTHING),
+    "provenance.date": str,
+    "provenance.training_seconds": NUMBER,
+    "provenance.cpu_seconds": NUMBER,
+    "provenance.peak_memory_mb": (*NUMBER, NOTHING),
+    "curves": dict,
+    "test": (dict, NOTHING),
+    "diverged": (str, NOTHING),
+}
+CURVES = ("training loss", "weight", "validation loss", "validation metric")
 RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
@@ -126,17 +142,46 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read the result of a run.
 
     Raises:
-        ValueError: where the file is damaged.
+        ValueError: where the file is damaged, or lacks what is read from it later.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:  # also for bytes that are no text
         raise ValueError(f"it can't be read: {error}") from error
-    if not isinstance(result, dict) or (missing := [n for n in NEEDED if n not in result]):
-        raise ValueError(f"it has no {missing[0]!r}" if isinstance(result, dict) else "no object")
+    _check_holds(result, NEEDED)
     if result["format"] != FORMAT:
         raise ValueError(f"its format is {result['format']!r}, and not {FORMAT}")
+    try:
+        setting, protocol = Setting(**result["setting"]), Protocol(**result["protocol"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"it is of no run: {error}") from error
+    if result["diverged"]:
+        _check_holds(result, {"test": NOTHING})
+        return result
+    tasks = DATA_SETS[setting.data].tasks
+    curves = [f"curves.{name}.{task}" for name in CURVES for task in tasks]
+    scores = [f"test.{task}.{name}" for task in tasks for name in Score._fields]
+    _check_holds(result, dict.fromkeys(curves, list) | dict.fromkeys(scores, NUMBER))
+    for path in curves:
+        if (length := len(_part(result, path))) != protocol.epochs:
+            raise ValueError(f"its {path!r} has {length} values for {protocol.epochs} epochs")
     return result
+
+
+def _part(result: Any, path: str) -> Any:
+    """What a result has under names that are joined by dots; an ellipsis where it has nothing."""
+    for name in path.split("."):
+        result = result.get(name, ...) if isinstance(result, dict) else ...
+    return result
+
+
+def _check_holds(result: Any, kinds: dict[str, type | tuple[type, ...]]) -> None:
+    for path, kind in kinds.items():
+        part = _part(result, path)
+        if part is ...:
+            raise ValueError(f"it has no {path!r}")
+        if not isinstance(part, kind):
+            raise ValueError(f"its {path!r} is of the kind {type(part).__name__}")
 
 
 def read_results(folder: str | Path) -> list[dict[str, Any]]:
