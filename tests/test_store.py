@@ -8,12 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting
+from mtl_tutorial.experiments.protocol import PROTOCOLS, Protocol, Setting
 from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded, set_aside
 
 PROTOCOL = PROTOCOLS["quick"]
@@ -164,6 +165,26 @@ def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path
         assert path.with_name(f"{path.name}.damaged").read_bytes() == content
         store.write(RUN, RESULT)
     assert read_results(tmp_path) == [RESULT]
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", '{"format": 1}'])
+def test_results_say_whose_the_folder_is_where_nothing_else_does(content, tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, RESULT)
+    (tmp_path / "a.json").write_text("{")  # damaged, and before it in the alphabet
+    grid = tmp_path / "grid.json"
+    grid.unlink() if content is None else grid.write_text(content)
+    before = {path.name for path in tmp_path.iterdir()}
+    other = ResultsFolder(tmp_path, Protocol(**OTHER))
+    with pytest.raises(ValueError, match="its epochs is 20, and this one's is 7"), other.opened():
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == before
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+            assert store.finished(RUN) == RESULT
+    assert len(warned) == (content is not None)  # the damaged description is set aside
+    assert json.loads(grid.read_text())["epochs"] == 20
 
 
 @pytest.mark.parametrize("content", ["{", "null", "[1]", "5"])

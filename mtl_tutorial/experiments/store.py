@@ -6,7 +6,7 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,8 @@ class ResultsFolder:
     """Results of the runs of one protocol, and checkpoints of those that are not finished.
 
     ``grid.json`` holds the protocol, ``NAME.json`` the result of a run, ``checkpoints/NAME.pt``
-    where an unfinished one stands. A file that is damaged is renamed to ``….damaged``.
+    where an unfinished one stands. A file that is damaged is renamed to ``….damaged``; without a
+    whole ``grid.json``, the results say what protocol is theirs.
 
     Args:
         folder: is made where it is missing.
@@ -83,21 +84,30 @@ class ResultsFolder:
     def _claim(self) -> None:
         own = {"format": FORMAT, **asdict(self.protocol)}
         path = self.folder / GRID
-        if not path.exists():
-            write_whole(path, _as_json(own))
-            return
         try:
             there = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            set_aside(path)
-            write_whole(path, _as_json(own))
-            return
-        if different := [name for name in own if there.get(name) != own[name]]:
+        except (FileNotFoundError, ValueError, TypeError):
+            there = {}
+        whole = own.keys() <= there.keys()
+        if not whole:
+            there = self._grid_of_results() | there
+        if different := [name for name in own if there.get(name, own[name]) != own[name]]:
             name = different[0]
             raise ValueError(
                 f"results folder {self.folder} belongs to another grid: its {name} is "
-                f"{there.get(name)!r}, and this one's is {own[name]!r}; name another folder"
+                f"{there[name]!r}, and this one's is {own[name]!r}; name another folder"
             )
+        if not whole:
+            if path.exists():
+                set_aside(path)
+            write_whole(path, _as_json(own))
+
+    def _grid_of_results(self) -> dict[str, Any]:
+        """What ``grid.json`` should say: the protocol of the first result that can be read."""
+        for path in _result_paths(self.folder):
+            with suppress(ValueError):
+                return read_result(path)["protocol"]
+        return {}
 
     def result_path(self, setting: Setting) -> Path:
         """The file of a run's result."""
@@ -190,7 +200,7 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: where there are none, or one is damaged.
     """
-    paths = sorted(path for path in Path(folder).glob("*.json") if path.name != GRID)
+    paths = _result_paths(Path(folder))
     if not paths:
         raise ValueError(f"there are no results in {folder}; run 'python -m mtl_tutorial train'")
     results = []
@@ -200,6 +210,10 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"result {path} is damaged ({error}); delete it") from error
     return results
+
+
+def _result_paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if path.name != GRID)
 
 
 def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
