@@ -174,18 +174,21 @@ def fixed_weights(balancer: str, tasks: Sequence[str]) -> FixedWeights | None:
     """Read fixed weights, written ``"left=0.5,right=1.5"``; None for the name of a balancer.
 
     Raises:
-        ValueError: where a weight is no number, is negative or not finite, or the weights are not
-            those of the tasks.
+        ValueError: where a weight is no number, is negative or not finite, the weights are not
+            those of the tasks, or none is above 0.
     """
     if "=" not in balancer:
         return None
     pairs = [part.partition("=")[::2] for part in balancer.split(",")]
-    if sorted(name for name, _ in pairs) != sorted(tasks):
+    if sorted(name for name, _ in pairs) != sorted(tasks) or balancer.split() != [balancer]:
         raise ValueError(
-            f"fixed weights must name each of the tasks {', '.join(tasks)} once, such as "
-            f"{','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
+            f"fixed weights must name each of the tasks {', '.join(tasks)} once, without spaces, "
+            f"such as {','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
         )
-    return FixedWeights(dict(pairs))
+    fixed = FixedWeights(dict(pairs))
+    if not any(fixed.weights.values()):
+        raise ValueError(f"at least one of the fixed weights must be above 0, got {balancer!r}")
+    return fixed
 
 
 def method_of(balancer: str) -> str:
