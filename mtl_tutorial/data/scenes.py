@@ -37,6 +37,7 @@ class Scenes:
 
     ``len`` is the number of digits. All randomness comes from the generator handed in; it may
     live on the CPU (the same scenes on every device) or on the scenes' device (faster there).
+    Fewer scenes than one are refused with a ``ValueError``.
     """
 
     tasks: tuple[Task, ...]
@@ -48,24 +49,24 @@ class Scenes:
 
     def draw(self, count: int, generator: Generator) -> Batch:
         """Compose ``count`` scenes of digits drawn with replacement."""
-        index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
-        return self.compose(index.to(self.digits.labels.device), generator)
+        return self.compose(self._numbers(count, generator), generator)
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose new batches without end."""
+        _check_size("batch_size", batch_size)
         while True:
             yield self.draw(batch_size, generator)
 
     def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose one scene for each digit, in random order; the last batch may be smaller."""
+        _check_size("batch_size", batch_size)
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         for index in order.to(self.digits.labels.device).split(batch_size):
             yield self.compose(index, generator)
 
     def keep(self, count: int, generator: Generator) -> Scenes:
         """Compose ``count`` scenes once, and give a source that draws from these."""
-        order = torch.randint(len(self), (count,), generator=generator, device=generator.device)
-        order = order.to(self.digits.labels.device)
+        order = self._numbers(count, generator)
         parts = [self.compose(index, generator) for index in order.split(256)]
         inputs = _joined([part.inputs for part in parts])
         targets = _joined([part.targets for part in parts])
@@ -75,6 +76,11 @@ class Scenes:
 
         images, labels = self.digits.images[order], self.digits.labels[order]
         return Scenes(self.tasks, Digits(images, labels, self.digits.split), compose)
+
+    def _numbers(self, count: int, generator: Generator) -> Tensor:
+        _check_size("count", count)
+        index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
+        return index.to(self.digits.labels.device)
 
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -244,6 +250,11 @@ def _grid(size: int, height: int, width: int, device: str) -> Tensor:
     matrix[2, ..., 0] = cells
     matrix[3, ..., 1] = cells[:, None]
     return (matrix * 2 / torch.tensor([width, height])).view(4, -1).to(device)
+
+
+def _check_size(what: str, size: int) -> None:
+    if size < 1:
+        raise ValueError(f"{what} must be a whole number of scenes from 1 on, got {size}")
 
 
 def _source(split: str, digits: str | Digits, device: str) -> Digits:
