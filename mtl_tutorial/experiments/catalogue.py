@@ -237,14 +237,13 @@ def make_optimizer(data: str, model: nn.Module, learning_rate: float) -> torch.o
     Cross-stitch units learn at 100 times the rate with SGD, as in Misra et al. 2016, and at the
     same rate with Adam.
     """
-    units = list(model.units.parameters()) if isinstance(model, CrossStitch) else []
-    others = [p for p in model.parameters() if all(p is not unit for unit in units)]
     if DATA_SETS[data].optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    groups = [{"params": others}]
-    if units:
-        groups.append({"params": units, "lr": STITCH_RATE * learning_rate})
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9)
+    if isinstance(model, CrossStitch):
+        parameters = model.parameter_groups(learning_rate, STITCH_RATE)
+    else:
+        parameters = model.parameters()
+    return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9)
 
 
 @functools.lru_cache(maxsize=2)  # the runs of a process are mostly on one data set
