@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from mtl_tutorial.data.digits import Digits, load_digits
 from mtl_tutorial.tasks import (
     Batch,
-    Inputs,
     Task,
     accuracy,
+    map_batches,
     mean_iou,
     pixel_cross_entropy,
     pixel_iou,
@@ -68,11 +68,10 @@ class Scenes:
         """Compose ``count`` scenes once, and give a source that draws from these."""
         order = self._numbers(count, generator)
         parts = [self.compose(index, generator) for index in order.split(256)]
-        inputs = _joined([part.inputs for part in parts])
-        targets = _joined([part.targets for part in parts])
+        kept = map_batches(lambda *tensors: torch.cat(tensors), *parts)
 
         def compose(index: Tensor, generator: Generator) -> Batch:
-            return Batch(_chosen(inputs, index), _chosen(targets, index))
+            return map_batches(lambda tensor: tensor[index], kept)
 
         images, labels = self.digits.images[order], self.digits.labels[order]
         return Scenes(self.tasks, Digits(images, labels, self.digits.split), compose)
@@ -266,18 +265,6 @@ def _source(split: str, digits: str | Digits, device: str) -> Digits:
             )
         return digits
     return load_digits(split, digits=digits, device=device)
-
-
-def _joined(parts: list) -> Inputs:
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _chosen(values: Inputs, index: Tensor) -> Inputs:
-    if isinstance(values, Tensor):
-        return values[index]
-    return {name: value[index] for name, value in values.items()}
 
 
 def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
