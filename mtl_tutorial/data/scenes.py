@@ -134,9 +134,9 @@ def located_digits(
 
     def compose(index: Tensor, generator: Generator) -> Batch:
         corner, sides, longer = ink.index_select(0, index).split([2, 2, 1], dim=1)
-        uniform = _uniform((len(index), 3), generator, index.device)
-        step = longer / (low + (high - low) * uniform[:, :1])
-        start = corner - uniform[:, 1:] * (size * step - sides)
+        chance = uniform((len(index), 3), generator, index.device)
+        step = longer / (low + (high - low) * chance[:, :1])
+        start = corner - chance[:, 1:] * (size * step - sides)
         images = source.images.index_select(0, index).float().div_(255)
         clean = resample(images, start, step, size)
         mask = is_ink(clean[:, 0])
@@ -145,7 +145,7 @@ def located_digits(
             "box": tight_boxes(mask) / size,
             "mask": mask.view(torch.uint8).float(),  # faster than from bool
         }
-        return Batch(_with_noise(clean, noise, generator), targets)
+        return Batch(with_noise(clean, noise, generator).clamp_(0, 1), targets)
 
     return Scenes((DIGIT, BOX, mask_task(size)), source, compose)
 
@@ -251,6 +251,17 @@ def _grid(size: int, height: int, width: int, device: str) -> Tensor:
     return (matrix * 2 / torch.tensor([width, height])).view(4, -1).to(device)
 
 
+def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
+    """Numbers from 0 to 1, drawn where the generator lives and brought to a device."""
+    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+
+
+def with_noise(clean: Tensor, deviation: float | Tensor, generator: Generator) -> Tensor:
+    """Add white noise; its standard deviation is one number, or a tensor ``(B, 1, ...)``."""
+    noise = torch.randn(clean.shape, generator=generator, device=generator.device)
+    return noise.to(clean.device).mul_(deviation).add_(clean)
+
+
 def _check_size(what: str, size: int) -> None:
     if size < 1:
         raise ValueError(f"{what} must be a whole number of scenes from 1 on, got {size}")
@@ -265,12 +276,3 @@ def _source(split: str, digits: str | Digits, device: str) -> Digits:
             )
         return digits
     return load_digits(split, digits=digits, device=device)
-
-
-def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device).to(device)
-
-
-def _with_noise(images: Tensor, noise: float, generator: Generator) -> Tensor:
-    speckle = torch.randn(images.shape, generator=generator, device=generator.device)
-    return speckle.to(images.device).mul_(noise).add_(images).clamp_(0, 1)
