@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--force", action="store_true", help="all, out of date or not")
     build.set_defaults(run=_build)
 
+    _add_train(commands)
+    return parser
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
     train = commands.add_parser(
         "train",
         help="run a grid of trainings, here or on a cluster",
@@ -101,7 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
     train.add_argument("--results", metavar="FOLDER", help="runs/PROFILE if left out")
     train.set_defaults(run=_train)
-    return parser
 
 
 # Each command is imported when it runs, so that --help answers at once.

@@ -28,7 +28,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """Turn a device's name into a device that is there.
 
     Raises:
-        ValueError: for a name that torch does not know, or a GPU that the machine does not have.
+        ValueError: for a name that torch does not know, a GPU that the machine does not have, or
+            a device that holds no numbers.
     """
     try:
         resolved = torch.device(device)
@@ -42,7 +43,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"{torch.cuda.device_count()} CUDA GPUs here; use device='cpu'"
         )
     try:
-        torch.empty(0, device=resolved)
+        torch.empty(0, device=resolved).cpu()  # on "meta" there is nothing to copy
     except (RuntimeError, AssertionError, ImportError):  # each backend has its own way to be absent
         raise ValueError(
             f"device {str(device)!r} was asked for, but torch can't use it here; use device='cpu'"

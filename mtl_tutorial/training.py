@@ -78,13 +78,15 @@ def fit(
         steps: number of steps.
 
     Raises:
-        ValueError: where there is no task, two have one name, or one has no prediction, no target,
-            or a loss that is not a scalar.
+        ValueError: where steps are below 0, there is no task, two have one name, or one has no
+            prediction, no target, or a loss that is not a scalar.
         NonFiniteLossError: where a loss is NaN or infinite. On the CPU the step that would have
             used it is not made; on a GPU it is found at most 64 steps later.
     """
     tasks = tuple(tasks)
     unique_names(tasks)
+    if steps < 0:
+        raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
     unchecked: list[StepRecord] = []
     for step, batch in zip(range(1, steps + 1), data, strict=False):
         model.train()

@@ -62,6 +62,11 @@ def test_an_apple_gpu_is_refused_where_there_is_none():
         resolve_device("mps")
 
 
+def test_a_device_without_numbers_is_refused():
+    with pytest.raises(ValueError, match=r"'meta' was asked for.*use device='cpu'"):
+        resolve_device("meta")
+
+
 def test_the_quick_profile_is_the_default_and_needs_no_file_and_no_gpu(monkeypatch):
     monkeypatch.delenv("MTL_PROFILE", raising=False)
     profile = load_profile()

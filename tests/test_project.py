@@ -102,6 +102,12 @@ def test_every_library_that_is_imported_is_declared(project: dict) -> None:
             assert not unknown, f"{path.relative_to(ROOT)} imports {sorted(unknown)}"
 
 
+def test_every_library_that_is_installed_is_used(project: dict) -> None:
+    used = {"jupyterlab", "ipykernel"}  # started as programs
+    used = used.union(*map(imported_libraries, (ROOT / "mtl_tutorial").rglob("*.py")))
+    assert {IMPORT_NAMES.get(r.name, r.name) for r in requirements(project)} <= used
+
+
 def imported_libraries(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

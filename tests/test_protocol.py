@@ -96,6 +96,8 @@ def test_settings_that_differ_have_names_that_differ() -> None:
         ({"balancer": "gradnrom"}, "did you mean 'gradnorm'"),
         ({"balancer": "left=1"}, "name each of the tasks left, right once"),
         ({"balancer": "left=1,right=2,left=3"}, "name each of the tasks left, right once"),
+        ({"balancer": "left= 1,right=1"}, "once, without spaces, such as 'left=1,right=1', got"),
+        ({"balancer": "left=0,right=0.0"}, "weights must be above 0, got 'left=0,right=0.0'"),
         ({"balancer": "left=-1,right=1"}, "weight of task 'left' must be finite and ≥ 0"),
         ({"balancer": "left=one,right=1"}, "weight of task 'left' must be finite and ≥ 0"),
         ({"learning_rate": 0.0}, "learning rate must be finite and > 0, got 0.0"),

@@ -217,6 +217,17 @@ def test_a_stream_is_a_series_of_draws():
         assert_same(batch, scenes.draw(8, generator))
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_fewer_scenes_than_one_are_refused(size):
+    scenes, rule = numbered(), f"must be a whole number of scenes from 1 on, got {size}"
+    for draw in (scenes.draw, scenes.keep):
+        with pytest.raises(ValueError, match=f"count {rule}"):
+            draw(size, seed(0))
+    for batches in (scenes.stream, scenes.epoch):
+        with pytest.raises(ValueError, match=f"batch_size {rule}"):
+            next(batches(size, seed(0)))
+
+
 def test_length_of_scenes_is_their_number_of_digits():
     assert len(located_digits("test")) == 360
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting
-from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded
+from mtl_tutorial.experiments.protocol import PROTOCOLS, Protocol, Setting
+from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded, set_aside
 
 PROTOCOL = PROTOCOLS["quick"]
 RUN = Setting("two_digits", "hard_sharing", "pcgrad", 0.05, 3)
@@ -26,10 +29,34 @@ RESULT = {
         "seed": 3,
     },
     "protocol": asdict(PROTOCOL),
-    "provenance": {},
-    "curves": {},
-    "test": None,
+    "provenance": {
+        "device": "cpu (x)",
+        "commit": None,
+        "date": "2030-01-01",
+        "training_seconds": 9.0,
+        "cpu_seconds": 2.0,
+        "peak_memory_mb": None,
+    },
+    "curves": {
+        quantity: {"left": [0.5] * 20, "right": [0.5] * 20}
+        for quantity in ("training loss", "weight", "validation loss", "validation metric")
+    },
+    "test": {"left": {"loss": 1.0, "metric": 0.5}, "right": {"loss": 1, "metric": 1}},
+    "diverged": None,
 }
+OTHER = asdict(PROTOCOL) | {"epochs": 7}
+DIVERGED = RESULT | {"curves": {}, "test": None, "diverged": "epoch 1"}
+
+
+def changed(path: str, value=None) -> bytes:
+    """A result in which something is another value, or gone."""
+    result = copy.deepcopy(RESULT)
+    *names, last = path.split(".")
+    part = functools.reduce(dict.__getitem__, names, result)
+    del part[last]
+    if value is not None:
+        part[last] = value
+    return json.dumps(result).encode()
 
 
 def test_a_result_that_was_written_is_finished(tmp_path: Path) -> None:
@@ -39,6 +66,12 @@ def test_a_result_that_was_written_is_finished(tmp_path: Path) -> None:
         assert store.finished(RUN) == RESULT
         assert store.finished(replace(RUN, seed=4)) is None
     assert read_results(tmp_path / "new") == [RESULT]
+
+
+def test_a_run_that_diverged_is_finished_too(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, DIVERGED)
+        assert store.finished(RUN) == DIVERGED
 
 
 def test_a_result_takes_the_place_of_its_checkpoint(tmp_path: Path) -> None:
@@ -98,12 +131,26 @@ def test_a_folder_that_another_process_holds_is_refused_until_that_ends(tmp_path
         (b"", "can't be read"),
         (b'{"format": 1', "can't be read"),
         (b"\xff\xfe", "can't be read"),
-        (b"[1]", "no object"),
+        (b"[1]", "has no 'format'"),
         (b'{"format": 1}', "has no 'setting'"),
+        (changed("setting.seed"), "it is of no run"),
+        (changed("setting.data", "two_digit"), "did you mean 'two_digits'"),
+        (changed("provenance", {}), "has no 'provenance.device'"),
+        (changed("provenance.cpu_seconds", "2"), "its 'provenance.cpu_seconds' is of the kind str"),
+        (changed("curves", {}), "has no 'curves.training loss.left'"),
+        (changed("curves.weight.right", []), "'curves.weight.right' has 0 values for 20 epochs"),
+        (changed("diverged"), "has no 'diverged'"),
+        (changed("test", {}), "has no 'test.left.loss'"),
+        (changed("test", [1]), "its 'test' is of the kind list"),
+        (changed("test.left", {"loss": 1}), "has no 'test.left.metric'"),
+        (changed("test.left.metric", "good"), "its 'test.left.metric' is of the kind str"),
+        (json.dumps(RESULT | {"test": None}).encode(), "has no 'test.left.loss'"),
+        (json.dumps(RESULT | {"diverged": "epoch 1"}).encode(), "its 'test' is of the kind dict"),
         (json.dumps(RESULT | {"format": 9}).encode(), "its format is 9, and not 1"),
         (json.dumps(RESULT).replace("null", "NaN").encode(), "NaN is no number"),
         (json.dumps(RESULT).replace('"seed": 3', '"seed": 4').encode(), "it is of another run"),
-        (json.dumps(RESULT | {"protocol": {"epochs": 1}}).encode(), "it is of another run"),
+        (json.dumps(RESULT | {"protocol": {"epochs": 1}}).encode(), "it is of no run"),
+        (json.dumps(DIVERGED | {"protocol": OTHER}).encode(), "it is of another run"),
     ],
 )
 def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path) -> None:
@@ -120,6 +167,26 @@ def test_a_damaged_result_is_set_aside_and_named(content, reason, tmp_path: Path
     assert read_results(tmp_path) == [RESULT]
 
 
+@pytest.mark.parametrize("content", [None, "{", "{}", '{"format": 1}'])
+def test_results_say_whose_the_folder_is_where_nothing_else_does(content, tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, RESULT)
+    (tmp_path / "a.json").write_text("{")  # damaged, and before it in the alphabet
+    grid = tmp_path / "grid.json"
+    grid.unlink() if content is None else grid.write_text(content)
+    before = {path.name for path in tmp_path.iterdir()}
+    other = ResultsFolder(tmp_path, Protocol(**OTHER))
+    with pytest.raises(ValueError, match="its epochs is 20, and this one's is 7"), other.opened():
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == before
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+            assert store.finished(RUN) == RESULT
+    assert len(warned) == (content is not None)  # the damaged description is set aside
+    assert json.loads(grid.read_text())["epochs"] == 20
+
+
 @pytest.mark.parametrize("content", ["{", "null", "[1]", "5"])
 def test_a_damaged_description_of_the_grid_is_made_again(content, tmp_path: Path) -> None:
     (tmp_path / "grid.json").write_text(content)
@@ -128,6 +195,20 @@ def test_a_damaged_description_of_the_grid_is_made_again(content, tmp_path: Path
         ResultsFolder(tmp_path, PROTOCOL).opened(),
     ):
         assert json.loads((tmp_path / "grid.json").read_text())["epochs"] == 20
+
+
+def test_what_was_set_aside_before_stays(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    for content in ("one", "two", "three"):
+        path.write_text(content)
+        with pytest.warns(UserWarning, match=r"set aside as run\.json\.damaged"):
+            assert set_aside(path).read_text() == content
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {
+        "run.json.damaged": "one",
+        "run.json.damaged.2": "two",
+        "run.json.damaged.3": "three",
+    }
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:

@@ -22,12 +22,23 @@ from mtl_tutorial.experiments.summary import (
     validation_score,
 )
 
+FLAT = ([0.5], [0.5])
 
-def result(balancer="equal", seed=0, *, rate=0.1, architecture="hard_sharing", curves, test=None):
+
+def result(
+    balancer="equal",
+    seed=0,
+    *,
+    rate=0.1,
+    data="two_digits",
+    architecture="hard_sharing",
+    curves=FLAT,
+    test=None,
+):
     """A result as `execute` gives it."""
     return {
         "setting": {
-            "data": "two_digits",
+            "data": data,
             "architecture": architecture,
             "balancer": balancer,
             "learning_rate": rate,
@@ -43,9 +54,6 @@ def result(balancer="equal", seed=0, *, rate=0.1, architecture="hard_sharing", c
             "peak_memory_mb": 5.0,
         },
     }
-
-
-FLAT = ([0.5], [0.5])
 
 
 def test_the_validation_score_is_that_of_the_best_common_epoch() -> None:
@@ -148,6 +156,31 @@ def test_all_comparisons_of_a_data_set_are_corrected_together() -> None:
     frame = table({"equal": [0.1, 0.2, 0.3], "mgda": [0.2, 0.25, 0.4], "dwa": [0.1, 0.3, 0.2]})
     found = comparisons(frame).query("task == 'left'")
     assert found["p_corrected"].tolist() == pytest.approx(holm(found["p"]).tolist())
+
+
+def test_rows_in_any_order_give_every_comparison_its_own_correction() -> None:
+    random = np.random.default_rng(0)
+    frame = to_frame(
+        result(name, seed, data=data, architecture=architecture, test={"left": m[0], "right": m[1]})
+        for data in ("two_digits", "two_fashion")
+        for architecture in ("hard_sharing", "mtan")
+        for name, gain in (("equal", 0), ("pcgrad", 0.01), ("mgda", 0.1))
+        for seed, m in enumerate(0.5 + gain + 0.01 * random.standard_normal((4, 2)))
+    )
+    keys = ["data", "architecture", "method", "task"]
+    expected = comparisons(frame).set_index(keys).sort_index()
+    for data, part in expected.groupby("data"):
+        assert part["p_corrected"].tolist() == pytest.approx(holm(part["p"]).tolist()), data
+    by_architecture = frame.sort_values("architecture", kind="stable")  # data sets take turns
+    for shuffled in (by_architecture, frame.sample(frac=1, random_state=0)):
+        found = comparisons(shuffled).set_index(keys).sort_index()
+        pd.testing.assert_frame_equal(found, expected)
+
+
+def test_without_the_reference_there_is_nothing_to_compare() -> None:
+    found = comparisons(table({"pcgrad": [0.1, 0.2]}))
+    assert found.empty
+    assert "p_corrected" in found
 
 
 def test_a_run_that_diverged_is_left_out_of_means_and_counted() -> None:

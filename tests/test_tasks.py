@@ -13,6 +13,7 @@ from mtl_tutorial.tasks import (
     Batch,
     Task,
     accuracy,
+    map_batches,
     mean_iou,
     pixel_cross_entropy,
     pixel_iou,
@@ -193,6 +194,16 @@ def test_length_of_a_batch_is_its_number_of_examples():
         len(Batch({"image": torch.zeros(3, 1), "sound": torch.zeros(3, 9)}, {"a": torch.zeros(3)}))
         == 3
     )
+
+
+def test_batches_are_mapped_place_by_place():
+    one, two = (Batch({"a": x, "b": -x}, {"c": x + 1}) for x in torch.arange(6.0).split(3))
+    both = map_batches(lambda *tensors: torch.cat(tensors), one, two)
+    assert both.inputs["a"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert both.inputs["b"].tolist() == [0, -1, -2, -3, -4, -5]
+    assert both.targets["c"].tolist() == [1, 2, 3, 4, 5, 6]
+    first = map_batches(lambda tensor: tensor[:1], Batch(torch.ones(3, 2), both.targets))
+    assert (first.inputs.tolist(), first.targets["c"].tolist()) == ([[1, 1]], [1])
 
 
 SIZE = Task("size", F.mse_loss, accuracy, 1)

@@ -57,15 +57,11 @@ def train(
             warnings.showwarning = _say
             protocol = make_protocol(profile, epochs=epochs)
             folder = Path(results) if results else Path("runs") / protocol.profile
-            axes = data, architectures, names
-            runs = settings(*axes, learning_rates, seeds)
+            axes = data, architectures, names, learning_rates
+            runs = settings(*axes, seeds)
             if search_seeds:
-                if shared := set(seeds) & set(search_seeds):
-                    raise ValueError(
-                        f"seed {min(shared)} can't be searched and tested with; "
-                        f"a search needs seeds of its own"
-                    )
-                trials = settings(*axes, learning_rates, search_seeds)
+                _check_apart(seeds, search_seeds)
+                trials = settings(*axes, search_seeds)
                 found = run_grid(trials, protocol, folder / "search", **where)
                 runs = final_settings(best_settings(found), seeds)
             _check_one_setting_a_method(runs)
@@ -79,6 +75,13 @@ def train(
         print(f"mtl_tutorial: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_apart(seeds: Sequence[int], search_seeds: Sequence[int]) -> None:
+    if shared := set(seeds) & set(search_seeds):
+        raise ValueError(
+            f"seed {min(shared)} can't be searched and tested with; a search needs seeds of its own"
+        )
 
 
 def _check_one_setting_a_method(runs: Sequence[Setting]) -> None:

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from mtl_tutorial.data.digits import Digits, load_digits
 from mtl_tutorial.tasks import (
     Batch,
-    Inputs,
     Task,
     accuracy,
+    map_batches,
     mean_iou,
     pixel_cross_entropy,
     pixel_iou,
@@ -37,6 +37,7 @@ class Scenes:
 
     ``len`` is the number of digits. All randomness comes from the generator handed in; it may
     live on the CPU (the same scenes on every device) or on the scenes' device (faster there).
+    Fewer scenes than one are refused with a ``ValueError``.
     """
 
     tasks: tuple[Task, ...]
@@ -48,33 +49,37 @@ class Scenes:
 
     def draw(self, count: int, generator: Generator) -> Batch:
         """Compose ``count`` scenes of digits drawn with replacement."""
-        index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
-        return self.compose(index.to(self.digits.labels.device), generator)
+        return self.compose(self._numbers(count, generator), generator)
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose new batches without end."""
+        _check_size("batch_size", batch_size)
         while True:
             yield self.draw(batch_size, generator)
 
     def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose one scene for each digit, in random order; the last batch may be smaller."""
+        _check_size("batch_size", batch_size)
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         for index in order.to(self.digits.labels.device).split(batch_size):
             yield self.compose(index, generator)
 
     def keep(self, count: int, generator: Generator) -> Scenes:
         """Compose ``count`` scenes once, and give a source that draws from these."""
-        order = torch.randint(len(self), (count,), generator=generator, device=generator.device)
-        order = order.to(self.digits.labels.device)
+        order = self._numbers(count, generator)
         parts = [self.compose(index, generator) for index in order.split(256)]
-        inputs = _joined([part.inputs for part in parts])
-        targets = _joined([part.targets for part in parts])
+        kept = map_batches(lambda *tensors: torch.cat(tensors), *parts)
 
         def compose(index: Tensor, generator: Generator) -> Batch:
-            return Batch(_chosen(inputs, index), _chosen(targets, index))
+            return map_batches(lambda tensor: tensor[index], kept)
 
         images, labels = self.digits.images[order], self.digits.labels[order]
         return Scenes(self.tasks, Digits(images, labels, self.digits.split), compose)
+
+    def _numbers(self, count: int, generator: Generator) -> Tensor:
+        _check_size("count", count)
+        index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
+        return index.to(self.digits.labels.device)
 
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -129,9 +134,9 @@ def located_digits(
 
     def compose(index: Tensor, generator: Generator) -> Batch:
         corner, sides, longer = ink.index_select(0, index).split([2, 2, 1], dim=1)
-        uniform = _uniform((len(index), 3), generator, index.device)
-        step = longer / (low + (high - low) * uniform[:, :1])
-        start = corner - uniform[:, 1:] * (size * step - sides)
+        chance = uniform((len(index), 3), generator, index.device)
+        step = longer / (low + (high - low) * chance[:, :1])
+        start = corner - chance[:, 1:] * (size * step - sides)
         images = source.images.index_select(0, index).float().div_(255)
         clean = resample(images, start, step, size)
         mask = is_ink(clean[:, 0])
@@ -140,7 +145,7 @@ def located_digits(
             "box": tight_boxes(mask) / size,
             "mask": mask.view(torch.uint8).float(),  # faster than from bool
         }
-        return Batch(_with_noise(clean, noise, generator), targets)
+        return Batch(with_noise(clean, noise, generator).clamp_(0, 1), targets)
 
     return Scenes((DIGIT, BOX, mask_task(size)), source, compose)
 
@@ -246,6 +251,22 @@ def _grid(size: int, height: int, width: int, device: str) -> Tensor:
     return (matrix * 2 / torch.tensor([width, height])).view(4, -1).to(device)
 
 
+def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
+    """Numbers from 0 to 1, drawn where the generator lives and brought to a device."""
+    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+
+
+def with_noise(clean: Tensor, deviation: float | Tensor, generator: Generator) -> Tensor:
+    """Add white noise; its standard deviation is one number, or a tensor ``(B, 1, ...)``."""
+    noise = torch.randn(clean.shape, generator=generator, device=generator.device)
+    return noise.to(clean.device).mul_(deviation).add_(clean)
+
+
+def _check_size(what: str, size: int) -> None:
+    if size < 1:
+        raise ValueError(f"{what} must be a whole number of scenes from 1 on, got {size}")
+
+
 def _source(split: str, digits: str | Digits, device: str) -> Digits:
     if isinstance(digits, Digits):
         if digits.split != split:
@@ -255,24 +276,3 @@ def _source(split: str, digits: str | Digits, device: str) -> Digits:
             )
         return digits
     return load_digits(split, digits=digits, device=device)
-
-
-def _joined(parts: list) -> Inputs:
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _chosen(values: Inputs, index: Tensor) -> Inputs:
-    if isinstance(values, Tensor):
-        return values[index]
-    return {name: value[index] for name, value in values.items()}
-
-
-def _uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device).to(device)
-
-
-def _with_noise(images: Tensor, noise: float, generator: Generator) -> Tensor:
-    speckle = torch.randn(images.shape, generator=generator, device=generator.device)
-    return speckle.to(images.device).mul_(noise).add_(images).clamp_(0, 1)

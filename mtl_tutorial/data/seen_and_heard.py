@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from mtl_tutorial.data.digits import Digits, load_digits
-from mtl_tutorial.data.scenes import DIGIT, Scenes
+from mtl_tutorial.data.scenes import DIGIT, Scenes, uniform, with_noise
 from mtl_tutorial.data.sound import Recordings, log_mel
 from mtl_tutorial.data.speech import load_speech
 from mtl_tutorial.data.tones import dial_tones
@@ -76,14 +76,18 @@ def seen_and_heard(
 
     def compose(index: Tensor, generator: Generator) -> Batch:
         seen = digits.labels[index]
-        coin, shift, who, take, *levels = _uniform(6, len(index), generator, index.device)
+        coin, shift, who, take, *levels = uniform((6, len(index)), generator, index.device)
         shift = torch.where(coin < matching, 0, 1 + (9 * shift).long())
         heard = (seen + shift) % 10
         speaker = (speakers * who).long()
         waves = sound.waves[heard, speaker, (takes * take).long()]
         images = digits.images[index].float() / 255
-        images = _with_noise(images, levels[0], image_noise, generator).clamp(0, 1)
-        waves = _with_noise(waves, levels[1], sound_noise, generator)
+        pixel, sample = (
+            least + (greatest - least) * level
+            for (least, greatest), level in zip((image_noise, sound_noise), levels, strict=True)
+        )
+        images = with_noise(images, pixel.view(-1, 1, 1, 1), generator).clamp_(0, 1)
+        waves = with_noise(waves, sample.view(-1, 1), generator)
         targets = {
             "digit": seen,
             "speaker": speaker,
@@ -93,16 +97,3 @@ def seen_and_heard(
         return Batch({"image": images, "sound": log_mel(waves)}, targets)
 
     return Scenes((DIGIT, SPEAKER, MATCH, SUM), digits, compose)
-
-
-def _uniform(rows: int, count: int, generator: Generator, device: torch.device) -> Tensor:
-    return torch.rand((rows, count), generator=generator, device=generator.device).to(device)
-
-
-def _with_noise(
-    clean: Tensor, level: Tensor, ends: tuple[float, float], generator: Generator
-) -> Tensor:
-    least, greatest = ends
-    noise = torch.randn(clean.shape, generator=generator, device=generator.device)
-    deviation = least + (greatest - least) * level
-    return clean + deviation.view(-1, *[1] * (clean.ndim - 1)) * noise.to(clean.device)

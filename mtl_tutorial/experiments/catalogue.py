@@ -174,18 +174,21 @@ def fixed_weights(balancer: str, tasks: Sequence[str]) -> FixedWeights | None:
     """Read fixed weights, written ``"left=0.5,right=1.5"``; None for the name of a balancer.
 
     Raises:
-        ValueError: where a weight is no number, is negative or not finite, or the weights are not
-            those of the tasks.
+        ValueError: where a weight is no number, is negative or not finite, the weights are not
+            those of the tasks, or none is above 0.
     """
     if "=" not in balancer:
         return None
     pairs = [part.partition("=")[::2] for part in balancer.split(",")]
-    if sorted(name for name, _ in pairs) != sorted(tasks):
+    if sorted(name for name, _ in pairs) != sorted(tasks) or balancer.split() != [balancer]:
         raise ValueError(
-            f"fixed weights must name each of the tasks {', '.join(tasks)} once, such as "
-            f"{','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
+            f"fixed weights must name each of the tasks {', '.join(tasks)} once, without spaces, "
+            f"such as {','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
         )
-    return FixedWeights(dict(pairs))
+    fixed = FixedWeights(dict(pairs))
+    if not any(fixed.weights.values()):
+        raise ValueError(f"at least one of the fixed weights must be above 0, got {balancer!r}")
+    return fixed
 
 
 def method_of(balancer: str) -> str:
@@ -234,14 +237,13 @@ def make_optimizer(data: str, model: nn.Module, learning_rate: float) -> torch.o
     Cross-stitch units learn at 100 times the rate with SGD, as in Misra et al. 2016, and at the
     same rate with Adam.
     """
-    units = list(model.units.parameters()) if isinstance(model, CrossStitch) else []
-    others = [p for p in model.parameters() if all(p is not unit for unit in units)]
     if DATA_SETS[data].optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    groups = [{"params": others}]
-    if units:
-        groups.append({"params": units, "lr": STITCH_RATE * learning_rate})
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=0.9)
+    if isinstance(model, CrossStitch):
+        parameters = model.parameter_groups(learning_rate, STITCH_RATE)
+    else:
+        parameters = model.parameters()
+    return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9)
 
 
 @functools.lru_cache(maxsize=2)  # the runs of a process are mostly on one data set

@@ -34,7 +34,7 @@ from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.store import FORMAT, rounded, set_aside
 from mtl_tutorial.profiles import resolve_device
-from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.tasks import Batch, Task, map_batches
 from mtl_tutorial.training import (
     NonFiniteLossError,
     Score,
@@ -294,18 +294,9 @@ def _append(curves: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 def parts_of(batch: Batch, size: int) -> list[Batch]:
     """Split a batch into smaller ones."""
-    inputs = batch.inputs
-    split = {name: target.split(size) for name, target in batch.targets.items()}
-    if isinstance(inputs, Tensor):
-        pieces = inputs.split(size)
-    else:
-        by_name = {name: x.split(size) for name, x in inputs.items()}
-        pieces = [
-            dict(zip(by_name, part, strict=True)) for part in zip(*by_name.values(), strict=True)
-        ]
     return [
-        Batch(piece, {name: parts[i] for name, parts in split.items()})
-        for i, piece in enumerate(pieces)
+        map_batches(lambda tensor: tensor[start : start + size], batch)
+        for start in range(0, len(batch), size)
     ]
 
 

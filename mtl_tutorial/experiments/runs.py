@@ -56,6 +56,7 @@ def train(
         The trained model, and its history.
 
     Raises:
+        ValueError: where ``batch_size`` is below 1, or as `fit`.
         NonFiniteLossError: where a loss turns NaN or infinite; its ``history`` is the one so far.
     """
     history = History()

@@ -6,19 +6,35 @@ import json
 import math
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import filelock
 
+from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.training import write_whole
+from mtl_tutorial.training import Score, write_whole
 
 FORMAT = 1
 GRID = "grid.json"
-NEEDED = ("format", "setting", "protocol", "provenance", "curves", "test")
+NUMBER, NOTHING = (int, float), type(None)
+NEEDED = {  # what is read from every result, and the kinds that it may have
+    "format": int,
+    "setting": dict,
+    "protocol": dict,
+    "provenance.device": str,
+    "provenance.commit": (str, NOTHING),
+    "provenance.date": str,
+    "provenance.training_seconds": NUMBER,
+    "provenance.cpu_seconds": NUMBER,
+    "provenance.peak_memory_mb": (*NUMBER, NOTHING),
+    "curves": dict,
+    "test": (dict, NOTHING),
+    "diverged": (str, NOTHING),
+}
+CURVES = ("training loss", "weight", "validation loss", "validation metric")
 RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
@@ -26,7 +42,8 @@ class ResultsFolder:
     """Results of the runs of one protocol, and checkpoints of those that are not finished.
 
     ``grid.json`` holds the protocol, ``NAME.json`` the result of a run, ``checkpoints/NAME.pt``
-    where an unfinished one stands. A file that is damaged is renamed to ``….damaged``.
+    where an unfinished one stands. A file that is damaged is renamed to ``….damaged``; without a
+    whole ``grid.json``, the results say what protocol is theirs.
 
     Args:
         folder: is made where it is missing.
@@ -67,21 +84,30 @@ class ResultsFolder:
     def _claim(self) -> None:
         own = {"format": FORMAT, **asdict(self.protocol)}
         path = self.folder / GRID
-        if not path.exists():
-            write_whole(path, _as_json(own))
-            return
         try:
             there = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            set_aside(path)
-            write_whole(path, _as_json(own))
-            return
-        if different := [name for name in own if there.get(name) != own[name]]:
+        except (FileNotFoundError, ValueError, TypeError):
+            there = {}
+        whole = own.keys() <= there.keys()
+        if not whole:
+            there = self._grid_of_results() | there
+        if different := [name for name in own if there.get(name, own[name]) != own[name]]:
             name = different[0]
             raise ValueError(
                 f"results folder {self.folder} belongs to another grid: its {name} is "
-                f"{there.get(name)!r}, and this one's is {own[name]!r}; name another folder"
+                f"{there[name]!r}, and this one's is {own[name]!r}; name another folder"
             )
+        if not whole:
+            if path.exists():
+                set_aside(path)
+            write_whole(path, _as_json(own))
+
+    def _grid_of_results(self) -> dict[str, Any]:
+        """What ``grid.json`` should say: the protocol of the first result that can be read."""
+        for path in _result_paths(self.folder):
+            with suppress(ValueError):
+                return read_result(path)["protocol"]
+        return {}
 
     def result_path(self, setting: Setting) -> Path:
         """The file of a run's result."""
@@ -126,17 +152,46 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read the result of a run.
 
     Raises:
-        ValueError: where the file is damaged.
+        ValueError: where the file is damaged, or lacks what is read from it later.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:  # also for bytes that are no text
         raise ValueError(f"it can't be read: {error}") from error
-    if not isinstance(result, dict) or (missing := [n for n in NEEDED if n not in result]):
-        raise ValueError(f"it has no {missing[0]!r}" if isinstance(result, dict) else "no object")
+    _check_holds(result, NEEDED)
     if result["format"] != FORMAT:
         raise ValueError(f"its format is {result['format']!r}, and not {FORMAT}")
+    try:
+        setting, protocol = Setting(**result["setting"]), Protocol(**result["protocol"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"it is of no run: {error}") from error
+    if result["diverged"]:
+        _check_holds(result, {"test": NOTHING})
+        return result
+    tasks = DATA_SETS[setting.data].tasks
+    curves = [f"curves.{name}.{task}" for name in CURVES for task in tasks]
+    scores = [f"test.{task}.{name}" for task in tasks for name in Score._fields]
+    _check_holds(result, dict.fromkeys(curves, list) | dict.fromkeys(scores, NUMBER))
+    for path in curves:
+        if (length := len(_part(result, path))) != protocol.epochs:
+            raise ValueError(f"its {path!r} has {length} values for {protocol.epochs} epochs")
     return result
+
+
+def _part(result: Any, path: str) -> Any:
+    """What a result has under names that are joined by dots; an ellipsis where it has nothing."""
+    for name in path.split("."):
+        result = result.get(name, ...) if isinstance(result, dict) else ...
+    return result
+
+
+def _check_holds(result: Any, kinds: dict[str, type | tuple[type, ...]]) -> None:
+    for path, kind in kinds.items():
+        part = _part(result, path)
+        if part is ...:
+            raise ValueError(f"it has no {path!r}")
+        if not isinstance(part, kind):
+            raise ValueError(f"its {path!r} is of the kind {type(part).__name__}")
 
 
 def read_results(folder: str | Path) -> list[dict[str, Any]]:
@@ -145,7 +200,7 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
     Raises:
         ValueError: where there are none, or one is damaged.
     """
-    paths = sorted(path for path in Path(folder).glob("*.json") if path.name != GRID)
+    paths = _result_paths(Path(folder))
     if not paths:
         raise ValueError(f"there are no results in {folder}; run 'python -m mtl_tutorial train'")
     results = []
@@ -155,6 +210,10 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise ValueError(f"result {path} is damaged ({error}); delete it") from error
     return results
+
+
+def _result_paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.json") if path.name != GRID)
 
 
 def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
@@ -202,8 +261,14 @@ def origin(results: Iterable[dict[str, Any]]) -> str:
 
 
 def set_aside(path: Path, reason: str = "it can't be read") -> Path:
-    """Rename a damaged file, so that what it was to hold is made again; warn, naming it."""
-    aside = path.with_name(f"{path.name}.damaged")
+    """Rename a damaged file, so that what it was to hold is made again; warn, naming it.
+
+    Those that were set aside before stay: the new name ends in ``.damaged``, ``.damaged.2``, ….
+    """
+    number, aside = 1, path.with_name(f"{path.name}.damaged")
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged.{number}")
     path.replace(aside)
     warnings.warn(f"{path} is damaged ({reason}); set aside as {aside.name}", stacklevel=2)
     return aside

@@ -140,8 +140,7 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
             rows.append((data, architecture, method, task, *found, p))
     columns = [*GROUP, "task", "difference", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns)
-    corrected = [holm(part["p"]) for _, part in table.groupby("data", sort=False)]
-    table["p_corrected"] = np.concatenate(corrected) if corrected else []
+    table["p_corrected"] = table.groupby("data")["p"].transform(holm)
     return table
 
 

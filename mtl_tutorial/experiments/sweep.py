@@ -14,7 +14,7 @@ from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
-from mtl_tutorial.tasks import Batch, Inputs, Task, task_losses
+from mtl_tutorial.tasks import Batch, Task, map_batches, task_losses
 from mtl_tutorial.training import evaluate
 
 
@@ -86,12 +86,14 @@ def sweep(
     def losses_of(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         return torch.stack(list(task_losses(outputs, targets, tasks).values()))
 
+    def for_all(*of_seeds: Tensor) -> Tensor:  # those of every seed, again for every weight
+        block = torch.stack(of_seeds)
+        return block.expand(len(weights), *block.shape).flatten(0, 1)
+
     rows = []
     for _ in range(steps):
-        batches = [next(stream) for stream in streams]
-        inputs = _for_all([batch.inputs for batch in batches], len(weights))
-        targets = _for_all([batch.targets for batch in batches], len(weights))
-        losses = vmap(losses_of)(networks(inputs), targets)
+        batch = map_batches(for_all, *map(next, streams))
+        losses = vmap(losses_of)(networks(batch.inputs), batch.targets)
         rows.append(losses.detach())
         stepper.zero_grad()
         (scale * losses).sum().backward()
@@ -134,14 +136,6 @@ def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
             f"stacked; build it without, or train one by one with train()"
         )
     return model
-
-
-def _for_all(parts: Sequence[Inputs], copies: int) -> Inputs:
-    """Stack the batches of the seeds, and repeat them for every weight."""
-    if isinstance(parts[0], Tensor):
-        block = torch.stack(list(parts))
-        return block.expand(copies, *block.shape).flatten(0, 1)
-    return {name: _for_all([part[name] for part in parts], copies) for name in parts[0]}
 
 
 def _check_finite(losses: Tensor, weights: Sequence, seeds: Sequence[int], tasks: tuple) -> None:
