@@ -165,6 +165,11 @@ def as_function(answer: Any) -> Callable:
     return answer
 
 
+def same_tensor(given: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether a tensor has the shape and, but for rounding, the values of the right one."""
+    return given.shape == right.shape and torch.allclose(given, right)
+
+
 def number(
     value: float,
     *,
