@@ -46,6 +46,17 @@ whole = least(lambda n, s, margin: 2 * stats.t.ppf(0.975, n - 1) * s / n**0.5 <=
 without_root = least(lambda n, s, margin: stats.t.ppf(0.975, n - 1) * s / n <= margin)
 
 
+def from_three_on(s, margin):
+    return max(3, right_number(s, margin))
+
+
+def from_one_on(s, margin):
+    n = 1
+    while stats.t.ppf(0.975, n - 1) * s / n**0.5 > margin:
+        n += 1
+    return n
+
+
 def one_too_few(s, margin):
     return right_number(s, margin) - 1
 
@@ -117,6 +128,8 @@ WRONG = [
     ("q2", without_root, "not by n"),
     ("q2", one_too_few, "too few"),
     ("q2", one_too_many, "too many"),
+    ("q2", from_three_on, "start at 3 seeds"),
+    ("q2", from_one_on, "start at 1 seed"),
     ("q2", gives_nothing, "return"),
     ("q2", always_five, "stop at the first"),
     ("q2", 7, "A function is needed"),

@@ -39,15 +39,15 @@ HALF_MISTAKES = {
 }
 
 
-def _seeds_needed(s, margin, quantile=0.975, lost=1, power=0.5):
-    """The least n from 2 on with t_{n−lost} s / n^power ≤ margin."""
-    n = 2
+def _seeds_needed(s, margin, quantile=0.975, lost=1, power=0.5, first=2):
+    """The least n from ``first`` on with t_{n−lost} s / n^power ≤ margin."""
+    n = first
     while stats.t.ppf(quantile, n - lost) * s / n**power > margin:
         n += 1
     return n
 
 
-SEEDS_CASES = ((1.0, 1.0), (2.0, 1.0), (1.0, 5.0), (0.5, 0.4))
+SEEDS_CASES = ((1.0, 1.0), (2.0, 1.0), (1.0, 5.0), (0.5, 0.4), (0.1, 5.0))
 SEEDS_MISTAKES = (
     (
         lambda s, margin: np.ceil((1.96 * s / margin) ** 2),
@@ -80,6 +80,15 @@ SEEDS_MISTAKES = (
     (
         lambda s, margin: _seeds_needed(s, margin) + 1,
         "That is one seed too many: stop as soon as the margin is reached.",
+    ),
+    (
+        lambda s, margin: _seeds_needed(s, margin, first=3),
+        "You start at 3 seeds. Two have a spread already, and can be enough: start at n = 2.",
+    ),
+    (
+        lambda s, margin: 1,
+        "You start at 1 seed, which has no spread: t for 0 degrees of freedom is `nan`. Start at "
+        "n = 2.",
     ),
 )
 
