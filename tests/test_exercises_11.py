@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
+import torch
 from exercise_answers import told, wrong_answer_tests
 from scipy import stats
 
@@ -186,6 +188,14 @@ def test_the_packages_answers_are_right(capsys) -> None:
     assert "Correct." in told(q2, right_number, capsys)
     assert "Correct." in told(q3, holm, capsys)
     assert "Correct." in told(q4, " C", capsys)
+
+
+@pytest.mark.parametrize("t", [2.776, 2.78])
+def test_t_may_be_rounded_as_the_lesson_prints_it(t, capsys) -> None:
+    text = told(q1, 2 * t, capsys)
+    assert "Correct." in text and "t = 2.776" in text
+    assert "one more seed" in told(q1, t * 20**0.5, capsys)
+    assert "whole interval" in told(q1, 4 * t, capsys)
 
 
 def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys) -> None:
