@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -151,6 +152,7 @@ NAMES = ("digit", "box")
         (1, 2),
         torch.tensor([1.0, 2.0]),
         np.array([1, 2]),
+        pd.Series([1, 2], index=[7, 8]),
         {"box": 2, "digit": 1},
         [torch.tensor(1.0), np.float64(2)],
     ],

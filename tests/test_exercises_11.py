@@ -176,6 +176,12 @@ WRONG = [
     ("q5", STUDY | {"difference": ends(0.5, 0.3)}, "seed by seed"),
     ("q5", STUDY | {"difference": 0.01}, "3 numbers are needed"),
     ("q5", STUDY | {"multi-task": list(SINGLE)}, "the same list"),
+    ("q5", STUDY | {"multi-task": torch.tensor(0.75)}, "best is no result"),
+    ("q5", STUDY | {"baseline": []}, "same seeds"),
+    ("q5", STUDY | {"baseline": torch.ones(4, 1)}, "yours has 2 dimensions"),
+    ("q5", STUDY | {"baseline": {0.5, 0.52}}, "yours is a set"),
+    ("q5", STUDY | {"baseline": "0.5"}, "yours is a str"),
+    ("q5", STUDY | {"baseline": pd.Series([0.5, np.nan, 0.5, 0.5])}, "finite"),
     ("q5", "it helped", "A dict"),
 ]
 
@@ -202,6 +208,17 @@ def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys)
     assert "Correct." in told(q5, STUDY, capsys)
     assert "Correct." in told(q5, {k: np.asarray(v) for k, v in STUDY.items()}, capsys)
     assert "Correct." in told(q5, pd.Series(STUDY), capsys)
+
+
+@pytest.mark.parametrize("form", [torch.tensor, pd.Series, tuple])
+def test_scores_may_be_tensors_or_columns_of_a_table(form, capsys) -> None:
+    assert "Correct." in told(q5, {name: form(values) for name, values in STUDY.items()}, capsys)
+
+
+def test_a_study_of_three_seeds_may_be_a_whole_table(capsys) -> None:
+    study = {name: values[:3] for name, values in STUDY.items()}
+    table = pd.DataFrame(study | {"difference": interval(GAIN[:3])}, index=[7, 8, 9])
+    assert "Correct." in told(q5, table, capsys)
 
 
 def test_two_decimals_of_an_interval_are_enough(capsys) -> None:

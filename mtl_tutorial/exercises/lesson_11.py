@@ -218,14 +218,15 @@ def _study_verdict(answer: Any) -> str | None:
 
 
 def _scores(name: str, values: Any) -> np.ndarray:
-    if isinstance(values, (int, float)) and not isinstance(values, bool):
+    dimensions = getattr(values, "ndim", None)  # of a tensor, an array, a Series of pandas
+    if dimensions == 0 or (isinstance(values, int | float) and not isinstance(values, bool)):
         raise AnswerError(
             f"{name!r} is one number. Give a list, a score for each seed; which of them is best is "
             f"no result."
         )
-    values = list(values) if isinstance(values, Sequence | np.ndarray) else values
-    if not isinstance(values, list) or not values:
-        raise AnswerError(f"{name!r} has to be a list with a score for each seed.")
+    if not (dimensions == 1 or isinstance(values, list | tuple)):
+        form = f"has {dimensions} dimensions" if dimensions else f"is a {type(values).__name__}"
+        raise AnswerError(f"{name!r} has to be a list with a score for each seed; yours {form}.")
     return np.array([as_number(value) for value in values])
 
 
