@@ -308,6 +308,39 @@ def test_every_slider_of_the_lab_changes_picture_and_sentence_and_the_button_und
         assert (widget.sentence.value, widget.image.value) == (sentence, start)
 
 
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ({"angle": 400}, "angle must be a number from 0 to 180, got 400"),
+        ({"samples": (5, 60)}, "samples of task 1 must be a number from 15 to 120, got 5"),
+        ({"samples": (20, 500)}, "samples of task 2 must be .* got 500"),
+        ({"samples": (20, 60, 30)}, r"samples must be two numbers, .* got \(20, 60, 30\)"),
+        ({"samples": 20}, "samples must be two numbers, one for each task, got 20"),
+        ({"samples": (20.5, 60)}, "samples of task 1 must be a whole number, got 20.5"),
+        ({"noise": math.nan}, "noise must be a number from 0.1 to 2, got nan"),
+        ({"noise": 0}, "noise must be .* got 0"),
+    ],
+)
+def test_a_start_that_the_labs_sliders_can_not_show_is_refused(start, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        RelatednessLab(**start)
+
+
+def test_more_samples_than_are_drawn_are_refused() -> None:
+    for samples in ((500, 20), (20, 500), (5, 20), (20,)):
+        with pytest.raises(ValueError, match="samples"):
+            simulate_joint(ANGLES, samples, 1.0)
+        with pytest.raises(ValueError, match="samples"):
+            compute_relatedness(30, samples, 1.0)
+
+
+@pytest.mark.parametrize("start", [(0, (15, 120), 0.1), (180, (120, 15), 2)])
+def test_the_lab_starts_at_the_ends_of_its_sliders(start) -> None:
+    sliders = RelatednessLab(*start).sliders
+    values = {name: slider.value for name, slider in sliders.items()}
+    assert (values["angle"], (values["first"], values["second"]), values["noise"]) == start
+
+
 def test_each_seed_and_mean_of_the_methods_is_drawn() -> None:
     rows = [
         {"shots": shots, "method": method, "seed": seed, "value": 0.5 + 0.1 * seed}
