@@ -28,6 +28,7 @@ from mtl_tutorial.experiments.few_shot import (
     train_jointly,
 )
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
+from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.plots import draw_by_shots
 from mtl_tutorial.tasks import Batch
@@ -228,6 +229,19 @@ def test_joint_training_learns_both_tasks_and_does_not_look_at_queries(scenes) -
     assert all(
         torch.equal(a, b) for a, b in zip(networks.parameters(), again.parameters(), strict=True)
     )
+
+
+def test_networks_trained_jointly_start_from_weights_of_their_own(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=3, shots=1, queries=1, generator=draws)
+    setting = {"seed": 5, "steps": 0, "batch_size": 8, "learning_rate": 5e-3}
+    starts = [
+        n.heads["new"].weight for n in train_jointly(build, scenes, episode, **setting).apart()
+    ]
+    with seeded(5):
+        alone = build().heads["new"].weight
+    assert [torch.equal(start, alone) for start in starts] == [True, False, False]
+    assert not torch.equal(starts[1], starts[2])
 
 
 def test_the_loss_of_the_new_task_is_its_cross_entropy() -> None:
