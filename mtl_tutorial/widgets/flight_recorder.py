@@ -236,7 +236,7 @@ class FlightRecorder(View):
         self.runs = _dropdown("runs", "370px", list(self.by_name))
         longest = max(len(name) for methods in self.by_name.values() for name in methods)
         self.method = _dropdown("method", f"{max(270, 45 + 7 * longest)}px")
-        self.seed = _dropdown("seed", "110px")
+        self.seed = _dropdown("seed", "120px")
         self.pair = _dropdown("tasks", "170px")
         self.button = ipywidgets.Button(
             description="Last epoch", icon="fast-forward", layout={"width": "140px"}
@@ -245,7 +245,7 @@ class FlightRecorder(View):
             ipywidgets.HBox([self.button, self.epoch, self.play], layout={"width": "930px"}),
             ipywidgets.HBox(
                 [self.runs, self.method, self.seed, self.pair],
-                layout={"flex_flow": "row wrap", "width": "940px"},
+                layout={"flex_flow": "row wrap", "width": "950px"},
             ),
         ]
         super().__init__(draw_recording, size=(9, 4.3), above=rows)
