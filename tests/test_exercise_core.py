@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -20,6 +21,7 @@ from mtl_tutorial.exercises import (
     choice,
     number,
 )
+from mtl_tutorial.exercises.core import same_tensor
 
 
 @pytest.fixture
@@ -150,6 +152,7 @@ NAMES = ("digit", "box")
         (1, 2),
         torch.tensor([1.0, 2.0]),
         np.array([1, 2]),
+        pd.Series([1, 2], index=[7, 8]),
         {"box": 2, "digit": 1},
         [torch.tensor(1.0), np.float64(2)],
     ],
@@ -177,6 +180,12 @@ def test_numbers_are_taken_in_every_form(answer) -> None:
 def test_other_lists_of_numbers_are_refused(answer, told) -> None:
     with pytest.raises(AnswerError, match=told):
         as_numbers(answer, NAMES)
+
+
+def test_a_tensor_of_another_shape_is_not_the_same_though_its_values_are() -> None:
+    assert same_tensor(torch.ones(2, 1) / 3, torch.full((2, 1), 1 / 3))
+    assert not same_tensor(torch.ones(2, 1), torch.ones(2))
+    assert not same_tensor(torch.ones(2), torch.tensor([1.0, 1.1]))
 
 
 def test_a_choice_takes_its_word_in_any_case_and_hints_at_each_other_word() -> None:

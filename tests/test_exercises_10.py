@@ -38,6 +38,19 @@ def of_the_first_alone(q, p):
     return q[0] < p[0]
 
 
+def of_two_losses(q, p):
+    return at_most(q[:2], p[:2]) and below_in_some(q[:2], p[:2])
+
+
+def of_first_and_last(q, p):
+    return of_two_losses((q[0], q[-1]), (p[0], p[-1]))
+
+
+def unpacks_two(q, p):
+    (a, b), (c, d) = q, p
+    return a <= c and b <= d and (a < c or b < d)
+
+
 def entry_by_entry(q, p):
     return [a <= b for a, b in zip(q, p, strict=True)]
 
@@ -68,6 +81,9 @@ WRONG = [
     ("q2", for_accuracies, "the other way"),
     ("q2", smaller_mean, "compare the sums"),
     ("q2", of_the_first_alone, "every loss of q"),
+    ("q2", of_two_losses, "however many"),
+    ("q2", of_first_and_last, "however many"),
+    ("q2", unpacks_two, "however many"),
     ("q2", entry_by_entry, "use all and any"),
     ("q2", forgets_to_return, "has to return"),
     ("q2", lambda q, p: "yes", "use all and any"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
+import torch
 from exercise_answers import told, wrong_answer_tests
 from scipy import stats
 
@@ -44,6 +46,17 @@ n_degrees = least(lambda n, s, margin: stats.t.ppf(0.975, n) * s / n**0.5 <= mar
 one_sided = least(lambda n, s, margin: stats.t.ppf(0.95, n - 1) * s / n**0.5 <= margin)
 whole = least(lambda n, s, margin: 2 * stats.t.ppf(0.975, n - 1) * s / n**0.5 <= margin)
 without_root = least(lambda n, s, margin: stats.t.ppf(0.975, n - 1) * s / n <= margin)
+
+
+def from_three_on(s, margin):
+    return max(3, right_number(s, margin))
+
+
+def from_one_on(s, margin):
+    n = 1
+    while stats.t.ppf(0.975, n - 1) * s / n**0.5 > margin:
+        n += 1
+    return n
 
 
 def one_too_few(s, margin):
@@ -117,6 +130,8 @@ WRONG = [
     ("q2", without_root, "not by n"),
     ("q2", one_too_few, "too few"),
     ("q2", one_too_many, "too many"),
+    ("q2", from_three_on, "start at 3 seeds"),
+    ("q2", from_one_on, "start at 1 seed"),
     ("q2", gives_nothing, "return"),
     ("q2", always_five, "stop at the first"),
     ("q2", 7, "A function is needed"),
@@ -161,6 +176,12 @@ WRONG = [
     ("q5", STUDY | {"difference": ends(0.5, 0.3)}, "seed by seed"),
     ("q5", STUDY | {"difference": 0.01}, "3 numbers are needed"),
     ("q5", STUDY | {"multi-task": list(SINGLE)}, "the same list"),
+    ("q5", STUDY | {"multi-task": torch.tensor(0.75)}, "best is no result"),
+    ("q5", STUDY | {"baseline": []}, "same seeds"),
+    ("q5", STUDY | {"baseline": torch.ones(4, 1)}, "yours has 2 dimensions"),
+    ("q5", STUDY | {"baseline": {0.5, 0.52}}, "yours is a set"),
+    ("q5", STUDY | {"baseline": "0.5"}, "yours is a str"),
+    ("q5", STUDY | {"baseline": pd.Series([0.5, np.nan, 0.5, 0.5])}, "finite"),
     ("q5", "it helped", "A dict"),
 ]
 
@@ -175,10 +196,29 @@ def test_the_packages_answers_are_right(capsys) -> None:
     assert "Correct." in told(q4, " C", capsys)
 
 
+@pytest.mark.parametrize("t", [2.776, 2.78])
+def test_t_may_be_rounded_as_the_lesson_prints_it(t, capsys) -> None:
+    text = told(q1, 2 * t, capsys)
+    assert "Correct." in text and "t = 2.776" in text
+    assert "one more seed" in told(q1, t * 20**0.5, capsys)
+    assert "whole interval" in told(q1, 4 * t, capsys)
+
+
 def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys) -> None:
     assert "Correct." in told(q5, STUDY, capsys)
     assert "Correct." in told(q5, {k: np.asarray(v) for k, v in STUDY.items()}, capsys)
     assert "Correct." in told(q5, pd.Series(STUDY), capsys)
+
+
+@pytest.mark.parametrize("form", [torch.tensor, pd.Series, tuple])
+def test_scores_may_be_tensors_or_columns_of_a_table(form, capsys) -> None:
+    assert "Correct." in told(q5, {name: form(values) for name, values in STUDY.items()}, capsys)
+
+
+def test_a_study_of_three_seeds_may_be_a_whole_table(capsys) -> None:
+    study = {name: values[:3] for name, values in STUDY.items()}
+    table = pd.DataFrame(study | {"difference": interval(GAIN[:3])}, index=[7, 8, 9])
+    assert "Correct." in told(q5, table, capsys)
 
 
 def test_two_decimals_of_an_interval_are_enough(capsys) -> None:

@@ -161,6 +161,11 @@ def test_a_loss_that_is_turned_moves_the_bowl_and_comes_back() -> None:
     assert widget.image.value == before
 
 
+def test_a_loss_that_the_bowl_can_not_show_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"loss of box must be a number from 0\.001 to 10, got 0"):
+        UncertaintyBowl((DIGIT, BOX), (2.3, 0))
+
+
 def test_every_method_is_a_line_over_the_units() -> None:
     rows = [
         {"unit": unit, "method": method, "seed": seed, "task": task, "value": 0.1 * seed}

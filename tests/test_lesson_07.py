@@ -95,6 +95,11 @@ def stepper() -> GradNormStepper:
     return GradNormStepper(lambda: HardSharing(ConvEncoder(2), TASKS), TASKS, SCENES, warm_up=3)
 
 
+def test_an_alpha_that_the_slider_can_not_show_is_refused() -> None:
+    with pytest.raises(ValueError, match="alpha must be a number from 0 to 3, got 12"):
+        GradNormStepper(lambda: HardSharing(ConvEncoder(2), TASKS), TASKS, SCENES, alpha=12)
+
+
 def test_a_click_makes_one_step_and_the_other_button_ten(stepper) -> None:
     assert "Step 3," in stepper.sentence.value
     picture = stepper.image.value

@@ -100,6 +100,12 @@ def test_a_gradient_that_is_turned_changes_picture_and_sentence_and_comes_back()
     assert widget.image.value == before
 
 
+@pytest.mark.parametrize("start", [{"angle": 400}, {"length": 0}, {"angle": math.nan}])
+def test_a_start_that_the_compass_can_not_show_is_refused(start) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(start))} must be a number from 0"):
+        GradientCompass(**start)
+
+
 @pytest.mark.parametrize(("point", "losses"), VALUES)
 def test_the_landscape_has_the_published_values(point, losses) -> None:
     assert landscape(torch.tensor(point).double()).tolist() == pytest.approx(losses, abs=1e-4)

@@ -28,6 +28,7 @@ from mtl_tutorial.experiments.few_shot import (
     train_jointly,
 )
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
+from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.plots import draw_by_shots
 from mtl_tutorial.tasks import Batch
@@ -230,6 +231,19 @@ def test_joint_training_learns_both_tasks_and_does_not_look_at_queries(scenes) -
     )
 
 
+def test_networks_trained_jointly_start_from_weights_of_their_own(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=3, shots=1, queries=1, generator=draws)
+    setting = {"seed": 5, "steps": 0, "batch_size": 8, "learning_rate": 5e-3}
+    starts = [
+        n.heads["new"].weight for n in train_jointly(build, scenes, episode, **setting).apart()
+    ]
+    with seeded(5):
+        alone = build().heads["new"].weight
+    assert [torch.equal(start, alone) for start in starts] == [True, False, False]
+    assert not torch.equal(starts[1], starts[2])
+
+
 def test_the_loss_of_the_new_task_is_its_cross_entropy() -> None:
     model, images = build(), torch.rand(6, 1, 16, 16)
     labels = torch.tensor([0, 1, 2] * 2)
@@ -306,6 +320,39 @@ def test_every_slider_of_the_lab_changes_picture_and_sentence_and_the_button_und
         assert widget.image.value != start
         widget.button.click()
         assert (widget.sentence.value, widget.image.value) == (sentence, start)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ({"angle": 400}, "angle must be a number from 0 to 180, got 400"),
+        ({"samples": (5, 60)}, "samples of task 1 must be a number from 15 to 120, got 5"),
+        ({"samples": (20, 500)}, "samples of task 2 must be .* got 500"),
+        ({"samples": (20, 60, 30)}, r"samples must be two numbers, .* got \(20, 60, 30\)"),
+        ({"samples": 20}, "samples must be two numbers, one for each task, got 20"),
+        ({"samples": (20.5, 60)}, "samples of task 1 must be a whole number, got 20.5"),
+        ({"noise": math.nan}, "noise must be a number from 0.1 to 2, got nan"),
+        ({"noise": 0}, "noise must be .* got 0"),
+    ],
+)
+def test_a_start_that_the_labs_sliders_can_not_show_is_refused(start, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        RelatednessLab(**start)
+
+
+def test_more_samples_than_are_drawn_are_refused() -> None:
+    for samples in ((500, 20), (20, 500), (5, 20), (20,)):
+        with pytest.raises(ValueError, match="samples"):
+            simulate_joint(ANGLES, samples, 1.0)
+        with pytest.raises(ValueError, match="samples"):
+            compute_relatedness(30, samples, 1.0)
+
+
+@pytest.mark.parametrize("start", [(0, (15, 120), 0.1), (180, (120, 15), 2)])
+def test_the_lab_starts_at_the_ends_of_its_sliders(start) -> None:
+    sliders = RelatednessLab(*start).sliders
+    values = {name: slider.value for name, slider in sliders.items()}
+    assert (values["angle"], (values["first"], values["second"]), values["noise"]) == start
 
 
 def test_each_seed_and_mean_of_the_methods_is_drawn() -> None:

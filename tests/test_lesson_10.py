@@ -184,6 +184,26 @@ def test_an_unknown_rule_is_refused() -> None:
         ParetoExplorer(rule="max-min")
 
 
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ({"distance": 9}, "distance must be a number from 0.6 to 2.4, got 9"),
+        ({"distance": math.nan}, "distance must be .* got nan"),
+        ({"weight": 0}, "weight must be a number from 0.05 to 0.95, got 0"),
+        ({"weight": "half"}, "weight must be .* got 'half'"),
+    ],
+)
+def test_a_start_that_the_explorers_sliders_can_not_show_is_refused(start, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        ParetoExplorer(**start)
+
+
+@pytest.mark.parametrize("start", [(0.6, 0.05), (2.4, 0.95)])
+def test_the_explorer_starts_at_the_ends_of_its_sliders(start) -> None:
+    widget = ParetoExplorer(*start)
+    assert (widget.distance.value, widget.weight.value) == start
+
+
 def test_every_descent_is_drawn_from_its_start_to_its_end() -> None:
     figure, ways = Figure(figsize=(9, 4)), torch.rand(7, 3, 2)
     draw_descents(figure, torch.rand(9, 2), {"one": ways, "two": ways}, title="t")

@@ -13,6 +13,7 @@ from lesson_cells import run_tagged
 from matplotlib.figure import Figure
 from scipy import stats
 
+from mtl_tutorial.experiments.catalogue import method_of
 from mtl_tutorial.experiments.store import RESULTS, committed_results, origin
 from mtl_tutorial.experiments.summary import holm, interval
 from mtl_tutorial.plots import draw_methods, draw_skill, draw_tuning, method_label
@@ -198,6 +199,65 @@ def test_each_choice_changes_the_run_that_is_shown() -> None:
     assert widget.epoch.max == widget.play.max == 5
     widget.runs.value = widget.runs.options[0]
     assert widget.epoch.max == 3 and "Epoch 3 of" in widget.sentence.value
+
+
+@pytest.mark.parametrize(
+    ("differing", "names"),
+    [
+        ([{"learning_rate": 0.1}, {"learning_rate": 0.1, "seed": 1}], ["PCGrad"]),
+        ([{"learning_rate": 0.1}, {"learning_rate": 0.01, "seed": 1}], ["PCGrad"]),
+        (
+            [{"learning_rate": 0.1}, {"learning_rate": 0.01}],
+            ["PCGrad, rate 0.1", "PCGrad, rate 0.01"],
+        ),
+        ([{"balancer": "left=0.5,right=1.5", "learning_rate": 0.1}], ["tuned weighted sum"]),
+        (
+            [{"balancer": "left=0.5,right=1.5"}, {"balancer": "left=1.5,right=0.5"}],
+            ["tuned weighted sum, left 0.5, right 1.5", "tuned weighted sum, left 1.5, right 0.5"],
+        ),
+        (
+            [
+                {"balancer": f"left={w},right={2 - w}", "learning_rate": r}
+                for w, r in ((0.5, 0.1), (1.5, 0.1), (1.5, 0.01))
+            ],
+            [
+                "tuned weighted sum, left 0.5, right 1.5, rate 0.1",
+                "tuned weighted sum, left 1.5, right 0.5, rate 0.1",
+                "tuned weighted sum, left 1.5, right 0.5, rate 0.01",
+            ],
+        ),
+    ],
+)
+def test_a_method_is_called_by_its_rate_and_weights_where_they_tell_runs_apart(
+    differing, names
+) -> None:
+    widget = FlightRecorder([result("equal"), *(result(**setting) for setting in differing)])
+    assert list(widget.method.options) == ["equal weights", *names]
+    if names[0].startswith("PCGrad"):  # what is shown first
+        assert f"Epoch 3 of {names[0]}, seed 0" in widget.sentence.value
+    for name in names:
+        widget.method.value = name
+        assert f"Epoch 3 of {name}, seed 0" in widget.sentence.value
+
+
+@pytest.mark.parametrize("name", ["full_1_epoch", "full_3_epochs", "quick_60_epochs"])
+def test_no_committed_run_needs_more_than_its_methods_name(name) -> None:
+    results = [r for r in committed_results(name) if "cosine" in r["curves"]]
+    methods = {method_label(method_of(r["setting"]["balancer"]), r["setting"]["architecture"])
+               for r in results}  # fmt: skip
+    by_name = FlightRecorder(results).by_name
+    assert {method for of_runs in by_name.values() for method in of_runs} == methods
+
+
+@pytest.mark.parametrize(
+    "name", ["full_1_epoch", "full_3_epochs", "full_3_epochs/search", "quick_60_epochs"]
+)
+def test_every_committed_run_with_cosines_can_be_chosen(name) -> None:
+    results = [r for r in committed_results(name) if "cosine" in r["curves"]]
+    by_name = FlightRecorder(results).by_name
+    shown = [run for methods in by_name.values() for seeds in methods.values()
+             for run in seeds.values()]  # fmt: skip
+    assert len(shown) == len(results) and all(run in shown for run in results)
 
 
 def test_two_tasks_of_three_are_chosen_by_their_pair() -> None:

@@ -131,7 +131,8 @@ def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
     """Give the finite numbers that an answer lists, one for each name.
 
     Args:
-        answer: a list, tuple, tensor or array of that length, or a dict with those keys.
+        answer: a list, tuple, tensor, array or column of a table, of that length, or a dict with
+            those keys.
         names: what each number is.
 
     Raises:
@@ -142,7 +143,7 @@ def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
         if set(answer) != set(names):
             raise AnswerError(f"{wanted}; yours has the keys {list(answer)}.")
         answer = [answer[name] for name in names]
-    if isinstance(answer, (torch.Tensor, np.ndarray)) and answer.ndim == 1:
+    if getattr(answer, "ndim", None) == 1:  # a tensor, an array, a Series of pandas
         answer = list(answer)
     if not isinstance(answer, (list, tuple)):
         raise AnswerError(f"{wanted}; yours is of type {type(answer).__name__}.")
@@ -163,6 +164,11 @@ def as_function(answer: Any) -> Callable:
             f"yours is of type {type(answer).__name__}."
         )
     return answer
+
+
+def same_tensor(given: torch.Tensor, right: torch.Tensor) -> bool:
+    """Whether a tensor has the shape and, but for rounding, the values of the right one."""
+    return given.shape == right.shape and torch.allclose(given, right)
 
 
 def number(

@@ -9,7 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from mtl_tutorial.exercises.core import AnswerError, Exercise, as_function, as_numbers, choice
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    as_function,
+    as_numbers,
+    choice,
+    same_tensor,
+)
 from mtl_tutorial.exercises.core import number as one_number
 
 # Exercise 1: θ = 1, x = 2, a = 1, b = -1, targets 3 and 1, as in the lesson; weights 2 and 1.
@@ -58,9 +65,9 @@ def _forward_verdict(answer: Any) -> str | None:
             return f"The prediction of {name!r} must be a tensor: call the head on the features."
         if given[name].shape == (2, 3) and torch.equal(given[name], features):
             return "Those are the features. Each head has still to turn them into an answer."
-        if _same(given[name], head(images)):
+        if same_tensor(given[name], head(images)):
             return "Your heads see the images. They should see what the encoder makes of them."
-        if not _same(given[name], head(features)):
+        if not same_tensor(given[name], head(features)):
             return f"The prediction of {name!r} is not its head on the encoder's features."
     if encoder.calls > 1:
         return (
@@ -68,10 +75,6 @@ def _forward_verdict(answer: Any) -> str | None:
             "Run it once and keep the features: that is the bargain of hard sharing."
         )
     return None
-
-
-def _same(given: torch.Tensor, right: torch.Tensor) -> bool:
-    return given.shape == right.shape and torch.allclose(given, right)
 
 
 class _CountingEncoder(nn.Module):

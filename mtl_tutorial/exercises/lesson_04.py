@@ -14,6 +14,7 @@ from mtl_tutorial.exercises.core import (
     as_numbers,
     choice,
     number,
+    same_tensor,
 )
 
 # Exercise 1: p = (4, 0, 2), mask logits (0, 5, -100).
@@ -130,15 +131,11 @@ def _attend_verdict(answer: Any) -> str | None:
         if not isinstance(given[name], torch.Tensor):
             return f"What {name!r} gets must be a tensor."
         for hint, mistake in wrong.items():
-            if _same(given[name], mistake(z)):
+            if same_tensor(given[name], mistake(z)):
                 return hint
-        if not _same(given[name], z.sigmoid() * features):
+        if not same_tensor(given[name], z.sigmoid() * features):
             return f"What {name!r} gets is not its own σ(logits) times the features."
     return None
-
-
-def _same(given: torch.Tensor, right: torch.Tensor) -> bool:
-    return given.shape == right.shape and torch.allclose(given, right)
 
 
 def _attend(features, logits):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ PAIRS = [
     for q in ((1.0, 2.0), (2.0, 1.0), (2.0, 2.0), (1.0, 5.0), (0.5, 0.5))
     for p in ((1.0, 2.0), (2.0, 2.0), (3.0, 1.0), (2.0, 5.0))
 ]
+TRIPLES = [((1.0, 1.0, 3.0), (2.0, 2.0, 2.5)), ((1.0, 3.0, 1.0), (2.0, 2.5, 2.0))]  # worse in one
+TWO_ALONE = "That is right for two losses. Look at all of them, however many there are."
 DOMINANCE_MISTAKES = (
     (
         lambda q, p: all(a <= b for a, b in zip(q, p, strict=True)),
@@ -99,10 +101,19 @@ def _as_truth(value: Any) -> bool:
     return bool(value)
 
 
+def _right_for_three(function: Callable) -> bool:
+    try:
+        return all(_as_truth(function(q, p)) == _dominates(q, p) for q, p in TRIPLES)
+    except Exception:  # such as too many values to unpack
+        return False
+
+
 def _dominance_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     given = [_as_truth(function(q, p)) for q, p in PAIRS]
-    for right, hint in ((_dominates, None), *DOMINANCE_MISTAKES):
+    if given == [_dominates(q, p) for q, p in PAIRS]:
+        return None if _right_for_three(function) else TWO_ALONE
+    for right, hint in DOMINANCE_MISTAKES:
         if given == [bool(right(q, p)) for q, p in PAIRS]:
             return hint
     return "q dominates p if every loss of q is at most that of p, and one is smaller."

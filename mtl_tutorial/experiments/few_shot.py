@@ -124,7 +124,7 @@ def train_jointly(
         build: makes a network with the heads of `OLD` and `NEW`.
         old: scenes with the target ``digit``.
         episode: the new tasks; queries are not looked at.
-        seed: of the parameters and the scenes.
+        seed: of the scenes and the parameters; each network draws first weights of its own.
         steps: training steps.
         batch_size: old scenes a step, the same for all networks.
         learning_rate: Adam's.

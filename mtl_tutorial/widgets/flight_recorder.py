@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ipywidgets
@@ -219,7 +219,8 @@ class FlightRecorder(View):
 
     Args:
         results: of runs, as `experiments.store.read_results` gives them. Runs that share nothing,
-            or ended before their first epoch, are left out.
+            or ended before their first epoch, are left out. Where runs differ in nothing but the
+            learning rate or the chosen weights, the method's name says which.
         method: what is shown first: the name of a balancer.
 
     Raises:
@@ -233,15 +234,19 @@ class FlightRecorder(View):
             min=1, value=1, description="epoch", layout={"width": "430px"}
         )
         self.runs = _dropdown("runs", "370px", list(self.by_name))
-        self.method = _dropdown("method", "270px")
-        self.seed = _dropdown("seed", "110px")
+        longest = max(len(name) for methods in self.by_name.values() for name in methods)
+        self.method = _dropdown("method", f"{max(270, 45 + 7 * longest)}px")
+        self.seed = _dropdown("seed", "120px")
         self.pair = _dropdown("tasks", "170px")
         self.button = ipywidgets.Button(
             description="Last epoch", icon="fast-forward", layout={"width": "140px"}
         )
         rows = [
             ipywidgets.HBox([self.button, self.epoch, self.play], layout={"width": "930px"}),
-            ipywidgets.HBox([self.runs, self.method, self.seed, self.pair]),
+            ipywidgets.HBox(
+                [self.runs, self.method, self.seed, self.pair],
+                layout={"flex_flow": "row wrap", "width": "950px"},
+            ),
         ]
         super().__init__(draw_recording, size=(9, 4.3), above=rows)
         self._first = method_label(method, "hard_sharing")
@@ -274,7 +279,9 @@ class FlightRecorder(View):
         self._show()
 
     def _offer_methods(self) -> None:
-        _offer(self.method, self.by_name[self.runs.value], self.method.value or self._first)
+        names = list(self.by_name[self.runs.value])
+        first = next((n for n in names if f"{n}, ".startswith(f"{self._first}, ")), None)
+        _offer(self.method, names, self.method.value or first)
         self._offer_seeds()
 
     def _offer_seeds(self) -> None:
@@ -283,7 +290,7 @@ class FlightRecorder(View):
 
     def _take(self) -> None:
         result = self.by_name[self.runs.value][self.method.value][self.seed.value]
-        self.recording = compute_recording(result)
+        self.recording = replace(compute_recording(result), method=self.method.value)
         self.play.max = self.epoch.max = self.recording.epochs
         _offer(self.pair, map(" and ".join, self.recording.cosines), self.pair.value)
 
@@ -306,8 +313,11 @@ def _offer(choice: ipywidgets.Dropdown, options: Iterable, wanted: object) -> No
 
 
 def _by_name(results: Iterable[Result]) -> dict[str, dict[str, dict[int, Result]]]:
-    """Sort results by their runs (data, profile, length), method and seed."""
-    found: dict[str, dict[str, dict[int, Result]]] = {}
+    """Sort results by their runs (data, profile, length), method and seed.
+
+    Of two results of one setting and length, the later one is kept.
+    """
+    alike: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         if "cosine" not in result["curves"]:
             continue
@@ -317,7 +327,32 @@ def _by_name(results: Iterable[Result]) -> dict[str, dict[str, dict[int, Result]
             f"{protocol['epochs']} epochs"
         )
         method = method_label(method_of(setting["balancer"]), setting["architecture"])
-        found.setdefault(runs, {}).setdefault(method, {})[setting["seed"]] = result
-    if not found:
+        alike.setdefault((runs, method), []).append(result)
+    if not alike:
         raise ValueError("no run with cosines is among the results; give some of shared networks")
+    found: dict[str, dict[str, dict[int, Result]]] = {}
+    for (runs, method), group in alike.items():
+        for result, words in zip(group, _tell_apart(group), strict=True):
+            name = ", ".join((method, *words))
+            found.setdefault(runs, {}).setdefault(name, {})[result["setting"]["seed"]] = result
     return found
+
+
+def _tell_apart(alike: Sequence[Result]) -> Sequence[tuple[str, ...]]:
+    """Give the words that a name needs so that no two runs of one method and seed share it.
+
+    None where the seeds differ; else the chosen weights, the learning rate, or both.
+    """
+    settings = [result["setting"] for result in alike]
+    rates = [(f"rate {setting['learning_rate']}",) for setting in settings]
+    weights = [
+        tuple(part.replace("=", " ") for part in setting["balancer"].split(",") if "=" in part)
+        for setting in settings
+    ]
+    both = [(*chosen, *rate) for chosen, rate in zip(weights, rates, strict=True)]
+
+    def count(words: Sequence[tuple[str, ...]]) -> int:
+        return len({(name, setting["seed"]) for name, setting in zip(words, settings, strict=True)})
+
+    return next(words for words in ([()] * len(alike), weights, rates, both)
+                if count(words) == count(both))  # fmt: skip

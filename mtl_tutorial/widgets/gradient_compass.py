@@ -13,6 +13,7 @@ from matplotlib.patches import Wedge
 from mtl_tutorial.balancing import mgda, pcgrad
 from mtl_tutorial.plots import BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILION, panels
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
 METHOD_COLOURS = {"sum": BLACK, "PCGrad": SKY, "MGDA": PURPLE}
@@ -120,11 +121,16 @@ class GradientCompass(View):
     """Turn two gradients; see the sum, PCGrad and MGDA, and what each does to both losses.
 
     Args:
-        angle: between the gradients at the start, in degrees.
-        length: of the second, with 1 for the first.
+        angle: between the gradients at the start, in degrees, 0 to 180.
+        length: of the second, with 1 for the first, 0.1 to 2.5.
+
+    Raises:
+        ValueError: for another angle or length.
     """
 
     def __init__(self, angle: float = 135, length: float = 1.5) -> None:
+        check_within("angle", angle, 0, 180)
+        check_within("length", length, 0.1, 2.5)
         self._start = (angle, length)
         style = {"style": {"description_width": "110px"}, "layout": {"width": "350px"}}
         self.angle = ipywidgets.FloatSlider(

@@ -17,6 +17,7 @@ from mtl_tutorial.plots import BLACK, label_ends, panels, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.training import fit
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
 LEAP = 10  # steps of the button for several
@@ -103,10 +104,13 @@ class GradNormStepper(View):
         build: makes the model.
         tasks: two or more.
         scenes: what it trains on.
-        alpha: where the slider starts.
+        alpha: where the slider starts, 0 to 3.
         learning_rate: of the weights.
         warm_up: steps made at once.
         seed: of the initial weights and the stream of scenes.
+
+    Raises:
+        ValueError: for another alpha.
     """
 
     def __init__(
@@ -120,6 +124,7 @@ class GradNormStepper(View):
         warm_up: int = 1,
         seed: int = 0,
     ) -> None:
+        check_within("alpha", alpha, 0, 3)
         self._build, self._tasks, self._scenes = build, tuple(tasks), scenes
         self._learning_rate, self._warm_up, self._seed = learning_rate, max(warm_up, 1), seed
         self.alpha = ipywidgets.FloatSlider(

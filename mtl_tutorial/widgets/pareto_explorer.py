@@ -14,9 +14,11 @@ from mtl_tutorial.data.landscape import two_wells
 from mtl_tutorial.plots import BLACK, GREEN, ORANGE, panels
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
 RULES = ("weighted sum", "min-max")
+DISTANCES, WEIGHTS = (0.6, 2.4), (0.05, 0.95)  # from the least to the most
 POINTS = 1201  # of the front; an odd number, so that the middle is one
 EVERY = 12  # of them is enough to draw a line
 TIE = 1e-9  # of two values that count as equal
@@ -139,29 +141,33 @@ class ParetoExplorer(View):
     """Bend the front, turn the weight, and choose what is made small.
 
     Args:
-        distance: between the least values of the two losses, at the start.
-        weight: of task 1 at the start.
+        distance: between the least values of the two losses, at the start, 0.6 to 2.4.
+        weight: of task 1 at the start, 0.05 to 0.95.
         rule: ``"weighted sum"`` or ``"min-max"``.
 
     Raises:
-        ValueError: for an unknown rule.
+        ValueError: for an unknown rule, or another distance or weight.
     """
 
     def __init__(
         self, distance: float = 1.6, weight: float = 0.4, rule: str = "weighted sum"
     ) -> None:
         check_choice("rule", rule, RULES)
+        check_within("distance", distance, *DISTANCES)
+        check_within("weight", weight, *WEIGHTS)
         self._start = (distance, weight, rule)
         self.rule = ipywidgets.ToggleButtons(
             options=RULES, value=rule, style={"button_width": "120px"}
         )
         wide = {"style": {"description_width": "120px"}, "layout": {"width": "440px"}}
         self.distance = ipywidgets.FloatSlider(
-            value=distance, min=0.6, max=2.4, step=0.05, description="distance of tasks", **wide
-        )
+            value=distance, min=DISTANCES[0], max=DISTANCES[1], step=0.05,
+            description="distance of tasks", **wide,
+        )  # fmt: skip
         self.weight = ipywidgets.FloatSlider(
-            value=weight, min=0.05, max=0.95, step=0.05, description="weight of task 1", **wide
-        )
+            value=weight, min=WEIGHTS[0], max=WEIGHTS[1], step=0.05,
+            description="weight of task 1", **wide,
+        )  # fmt: skip
         self.button = ipywidgets.Button(
             description="As it was", icon="undo", layout={"width": "120px"}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import ipywidgets
 import numpy as np
@@ -14,12 +15,14 @@ from matplotlib.ticker import NullLocator
 
 from mtl_tutorial.plots import BLUE, GREEN, GREY, VERMILION, panels
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
 DIMENSIONS = 10  # d, numbers in an input
 FEWEST, MOST = 15, 120  # samples of a task; below d + 4 errors have no finite variance
 SETS = 200  # data sets drawn for the bands
 ANGLES = np.arange(0, 181, 3)
+NOISES = (0.1, 2)  # from the least to the most
 RANGE = (0.02, 50)  # of the drawn ratio of errors
 TASKS = {
     "task 1": {"color": BLUE, "linestyle": "-"},
@@ -120,6 +123,20 @@ def turning_angle(own: int, other: int, noise: float, dimensions: int = DIMENSIO
     return math.degrees(math.acos(cosine)) if cosine > -1 else None
 
 
+def check_samples(samples: tuple[int, int]) -> None:
+    """Refuse what is no pair of numbers of samples.
+
+    Raises:
+        ValueError: where it is not two whole numbers from 15 to 120.
+    """
+    if np.ndim(samples) != 1 or len(samples) != 2:
+        raise ValueError(f"samples must be two numbers, one for each task, got {samples!r}")
+    for i, count in enumerate(samples, 1):
+        check_within(f"samples of task {i}", count, FEWEST, MOST)
+        if not isinstance(count, Integral):
+            raise ValueError(f"samples of task {i} must be a whole number, got {count!r}")
+
+
 @functools.lru_cache(maxsize=4)
 def _draws(sets: int, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs of both tasks, shape (2, sets, MOST, d), and noise of size 1, (2, sets, MOST)."""
@@ -140,14 +157,18 @@ def simulate_joint(
 
     Args:
         angles: in degrees, shape ``(A,)``.
-        samples: n_1 and n_2, up to 120 each.
+        samples: n_1 and n_2, 15 to 120 each.
         noise: σ.
         sets: data sets.
         dimensions: d.
 
     Returns:
         ‖ŵ − w_i‖² for both tasks, shape ``(2, sets, A)``.
+
+    Raises:
+        ValueError: for other numbers of samples.
     """
+    check_samples(samples)
     inputs, errors = _draws(sets, dimensions)
     pairs = [(x[:, :n], e[:, :n]) for x, e, n in zip(inputs, errors, samples, strict=True)]
     grams = [x.transpose(0, 2, 1) @ x for x, _ in pairs]
@@ -169,7 +190,11 @@ def compute_relatedness(angle: float, samples: tuple[int, int], noise: float) ->
         angle: between the teachers, 0 to 180 degrees.
         samples: n_1 and n_2, 15 to 120 each.
         noise: σ, with teachers of length 1.
+
+    Raises:
+        ValueError: for other numbers of samples.
     """
+    check_samples(samples)
     ways = (samples, samples[::-1])
     curves = np.stack([error_joint(ANGLES, *way, noise) for way in ways])
     drawn = simulate_joint(ANGLES, samples, noise)
@@ -247,11 +272,18 @@ class RelatednessLab(View):
         angle: between the teachers at the start, in degrees.
         samples: of the two tasks at the start.
         noise: on the answers, at the start; teachers have length 1.
+
+    Raises:
+        ValueError: for what the sliders can't be set to: angles from 0 to 180, 15 to 120 samples of
+            each task, noise from 0.1 to 2.
     """
 
     def __init__(
         self, angle: float = 30, samples: tuple[int, int] = (20, 60), noise: float = 1.0
     ) -> None:
+        check_within("angle", angle, 0, 180)
+        check_samples(samples)
+        check_within("noise", noise, *NOISES)
         wide = {"style": {"description_width": "130px"}, "layout": {"width": "380px"}}
         count = {"min": FEWEST, "max": MOST, "step": 5, **wide}
         self.sliders = {
@@ -260,7 +292,7 @@ class RelatednessLab(View):
                 readout_format=".0f", **wide,
             ),
             "noise": ipywidgets.FloatSlider(
-                value=noise, min=0.1, max=2, step=0.1, description="noise",
+                value=noise, min=NOISES[0], max=NOISES[1], step=0.1, description="noise",
                 readout_format=".1f", **wide,
             ),
             "first": ipywidgets.IntSlider(

@@ -17,6 +17,7 @@ from mtl_tutorial.balancing.uncertainty import SCALE
 from mtl_tutorial.plots import BLACK, GREY, PURPLE, label_ends, panels, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
 STEPS = 80  # of the path
@@ -110,10 +111,15 @@ class UncertaintyBowl(View):
 
     Args:
         tasks: two; their ``kind`` gives the form of the objective.
-        losses: where the sliders start.
+        losses: where the sliders start, 0.001 to 10.
+
+    Raises:
+        ValueError: for other losses.
     """
 
     def __init__(self, tasks: Sequence[Task], losses: Sequence[float]) -> None:
+        for task, loss in zip(tasks, losses, strict=True):
+            check_within(f"loss of {task.name}", loss, 1e-3, 10)
         self.tasks, self._start = tuple(tasks), tuple(losses)
         self.sliders = {
             task.name: ipywidgets.FloatLogSlider(
