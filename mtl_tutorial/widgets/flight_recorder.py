@@ -174,7 +174,7 @@ def _draw_cosines(heat: Axes, bar: Axes, by_layer: dict[str, np.ndarray], epoch:
 
 def _some_epochs(epochs: int) -> list[int]:
     """Round numbers of epochs, at most seven of them, with the first one."""
-    every = next(step for step in (1, 2, 5, 10, 20, 50, 100) if epochs / step <= 7)
+    every = next((step for step in (1, 2, 5, 10, 20, 50, 100) if epochs / step <= 7), epochs // 5)
     return sorted({1, *range(every, epochs + 1, every)})
 
 
@@ -322,10 +322,8 @@ def _by_name(results: Iterable[Result]) -> dict[str, dict[str, dict[int, Result]
         if "cosine" not in result["curves"]:
             continue
         setting, protocol = result["setting"], result["protocol"]
-        runs = (
-            f"{DATA_NAMES[setting['data']]}, {protocol['profile']} profile, "
-            f"{protocol['epochs']} epochs"
-        )
+        length = "1 epoch" if protocol["epochs"] == 1 else f"{protocol['epochs']} epochs"
+        runs = f"{DATA_NAMES[setting['data']]}, {protocol['profile']} profile, {length}"
         method = method_label(method_of(setting["balancer"]), setting["architecture"])
         alike.setdefault((runs, method), []).append(result)
     if not alike:
