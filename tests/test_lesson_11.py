@@ -85,10 +85,10 @@ def test_a_correction_makes_no_p_value_smaller_and_keeps_their_order(lesson, p_v
     assert (np.diff(corrected[np.argsort(p_values)]) >= 0).all()
 
 
-@pytest.mark.parametrize("name", ["full_3_epochs", "full_3_epochs/search", "quick_60_epochs"])
+@pytest.mark.parametrize("name", ["full_8_epochs", "full_8_epochs/search", "quick_60_epochs"])
 def test_the_results_that_the_lesson_reads_come_with_the_course(name) -> None:
     results = committed_results(name)
-    assert all(r["protocol"]["epochs"] in (3, 60) for r in results)
+    assert all(r["protocol"]["epochs"] in (8, 60) for r in results)
     assert f"{len(results)} runs on " in origin(results)
     assert (RESULTS / name).is_dir()
 
@@ -158,7 +158,7 @@ def test_the_sentence_says_where_two_tasks_pull_apart(cosine, words) -> None:
     assert "Weights: left 0.77, right 0.77" in text
 
 
-@pytest.mark.parametrize("epochs", [1, 3, 60, 100])
+@pytest.mark.parametrize("epochs", [1, 3, 60, 100, 1000])
 def test_the_heat_map_shows_every_layer_and_epoch_and_fades_what_is_to_come(epochs) -> None:
     figure, recording = Figure(figsize=(9, 4)), compute_recording(result(epochs=epochs))
     draw_recording(figure, recording, PAIR, epochs)
@@ -240,7 +240,7 @@ def test_a_method_is_called_by_its_rate_and_weights_where_they_tell_runs_apart(
         assert f"Epoch 3 of {name}, seed 0" in widget.sentence.value
 
 
-@pytest.mark.parametrize("name", ["full_1_epoch", "full_3_epochs", "quick_60_epochs"])
+@pytest.mark.parametrize("name", ["full_1_epoch", "full_8_epochs", "quick_60_epochs"])
 def test_no_committed_run_needs_more_than_its_methods_name(name) -> None:
     results = [r for r in committed_results(name) if "cosine" in r["curves"]]
     methods = {method_label(method_of(r["setting"]["balancer"]), r["setting"]["architecture"])
@@ -250,7 +250,7 @@ def test_no_committed_run_needs_more_than_its_methods_name(name) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["full_1_epoch", "full_3_epochs", "full_3_epochs/search", "quick_60_epochs"]
+    "name", ["full_1_epoch", "full_8_epochs", "full_8_epochs/search", "quick_60_epochs"]
 )
 def test_every_committed_run_with_cosines_can_be_chosen(name) -> None:
     results = [r for r in committed_results(name) if "cosine" in r["curves"]]

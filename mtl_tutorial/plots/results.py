@@ -7,6 +7,7 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -93,9 +94,7 @@ def draw_methods(
             mark, size, ink = marks.get(key, ("o", 8.0, colour))
             fill = ink if (*key, task) in notable or ink == BLACK else "white"
             if row["mean"] < left:
-                words = f"◂ {100 * row['mean']:.1f}"
-                axes.annotate(words, (left, place), xytext=(4, 0), va="center", color=ink,
-                              textcoords="offset points", fontsize=10)  # fmt: skip
+                _say_beyond(axes, left, place, row["mean"], ink)
                 continue
             axes.hlines(place, max(row["low"], left), row["high"], color=ink, linewidth=2)
             axes.plot(row["mean"], place, mark, color=ink, markersize=size, markerfacecolor=fill)
@@ -134,6 +133,12 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     return left - room * (2.5 if len(near) < len(numbers) else 1), right + room
 
 
+def _say_beyond(axes: Axes, left: float, place: int, value: float, colour: str) -> None:
+    """Write a value that lies beyond the left end of the axis."""
+    annotate(axes, (left, place), f"◂ {100 * value:.1f}", dx=4, dy=0, va="center", color=colour,
+             fontsize=10)  # fmt: skip
+
+
 def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, float, str]]:
     """Marker, size and colour of the baselines that are there, in the order of their rows."""
     marks = {}
@@ -152,16 +157,21 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     """
     axes = panels(figure)[0, 0]
     best = frame.groupby("label")["value"].max().sort_values(ascending=False)
+    left, right = _limits(pd.DataFrame({name: frame["value"] for name in ("mean", "low", "high")}))
     axes.axvspan(best.min(), best.max(), color=GREY, alpha=0.22, linewidth=0)
     rates = sorted(frame["learning_rate"].unique())
     marks = dict(zip(rates, cycle(zip("ov^sD", (SKY, BLUE, BLACK, GREEN, PURPLE), strict=True))))
     for place, label in enumerate(best.index):
         rows = frame[frame["label"] == label]
-        axes.hlines(place, rows["value"].min(), rows["value"].max(), color=GREY, linewidth=1.5)
+        start = max(rows["value"].min(), left)
+        axes.hlines(place, start, rows["value"].max(), color=GREY, linewidth=1.5)
         for rate, value in zip(rows["learning_rate"], rows["value"], strict=True):
             mark, colour = marks[rate]
+            if value < left:
+                _say_beyond(axes, left, place - 0.4, value, colour)
             axes.plot(value, place, mark, color=colour, markersize=8)
-    axes.set(ylim=(len(best) - 0.4, -0.6), xlabel="validation metric, mean of the tasks")
+    axes.set(xlim=(left, right), ylim=(len(best) - 0.4, -0.6))
+    axes.set(xlabel="validation metric, mean of the tasks")
     axes.set_yticks(range(len(best)), best.index)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
@@ -170,7 +180,7 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
         Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
         for mark, colour in marks.values()
     ]
-    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="upper left")
+    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="best")
     axes.set_title(title)
     figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 0.9)
     return title
