@@ -235,7 +235,7 @@ def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[s
 
 
 def origin(results: Iterable[dict[str, Any]]) -> str:
-    """Say in one line what made results: device, epochs, seeds, runs, versions, commits, days."""
+    """Say in two lines what made results: device, epochs, seeds, runs, versions, commits, days."""
     found: dict[str, set[Any]] = {}
     results = list(results)
     for result in results:
@@ -255,7 +255,7 @@ def origin(results: Iterable[dict[str, Any]]) -> str:
         raise ValueError("there are no results, so they have no origin")
     parts = {n: ", ".join(str(v) for v in sorted(values, key=str)) for n, values in found.items()}
     return (
-        f"{len(results)} runs on {parts['device']}; {parts['epochs']}; seeds {parts['seed']}; "
+        f"{len(results)} runs on {parts['device']}; {parts['epochs']}; seeds {parts['seed']};\n"
         f"{parts['versions']}; commit {parts['commit']}; {parts['date']}"
     )
 
