@@ -92,7 +92,7 @@ def draw_methods(
                 axes.axvspan(row["low"], row["high"], color=GREY, alpha=0.22, linewidth=0)
         for place, (key, row) in enumerate(own.items()):
             mark, size, ink = marks.get(key, ("o", 8.0, colour))
-            fill = ink if (*key, task) in notable or ink == BLACK else "white"
+            fill = ink if key in marks or (*key, task) in notable else "white"
             if row["mean"] < left:
                 _say_beyond(axes, left, place, row["mean"], ink)
                 continue
