@@ -302,6 +302,13 @@ def test_methods_are_drawn_with_their_intervals_the_baselines_first() -> None:
     assert any(bar == pytest.approx([0.945, 0.955]) for bar in bars)
 
 
+def test_a_task_that_is_drawn_in_black_is_filled_only_where_it_differs() -> None:
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, table().replace({"task": {"left": "match"}}), title="t")
+    fills = {line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines}
+    assert fills[1] != "white" and fills[2] == fills[3] == "white"
+
+
 def test_a_method_far_below_the_others_is_named_at_the_edge() -> None:
     figure = Figure(figsize=(9, 4))
     draw_methods(figure, table(low_method=0.3), title="t")
@@ -327,6 +334,17 @@ def test_the_band_of_a_search_holds_the_best_of_each_method() -> None:
     ends = sorted({x[0], x[0] + axes.patches[0].get_width()}) if len(x) == 2 else sorted(x[:, 0])
     assert (ends[0], ends[-1]) == pytest.approx((0.88, 0.9))
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_rate_at_which_a_method_fails_is_named_at_the_edge() -> None:
+    frame = pd.DataFrame(
+        [("a", 0.2, 0.9), ("a", 0.1, 0.91), ("b", 0.1, 0.9), ("c", 0.2, 0.1), ("c", 0.1, 0.9)],
+        columns=["label", "learning_rate", "value"],
+    )
+    figure = Figure(figsize=(9, 4))
+    draw_tuning(figure, frame, title="t")
+    assert figure.axes[0].get_xlim()[0] > 0.8
+    assert "◂ 10.0" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_skill_is_drawn_for_every_method_task_and_seed() -> None:
