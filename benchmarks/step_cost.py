@@ -133,6 +133,7 @@ def set_up(count: int, device: str, seed: int):
     tasks = [Task(f"task{i}", F.cross_entropy, accuracy, 10) for i in range(count)]
     with seeded(seed) as generator:
         model = HardSharing(LeNet(), tasks).to(device)
+        model.to(memory_format=torch.contiguous_format)  # LibMTL can't flatten other gradients
         batch = {task.name: torch.randint(10, (256,), generator=generator) for task in tasks}
         batch["images"] = torch.rand(256, 1, 28, 28, generator=generator)
     return tasks, model, {name: tensor.to(device) for name, tensor in batch.items()}
