@@ -165,7 +165,7 @@ class _Run:
         )
         fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
         self.validation = scenes["validation"].draw(protocol.held_out, fresh)
-        self.few = parts_of(self.validation, LOOK_AT)[0]
+        self.few = map_batches(lambda tensor: tensor[:LOOK_AT], self.validation)
 
     def parts(self) -> dict[str, Any]:
         return {
