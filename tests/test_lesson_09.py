@@ -322,6 +322,16 @@ def test_every_slider_of_the_lab_changes_picture_and_sentence_and_the_button_und
         assert (widget.sentence.value, widget.image.value) == (sentence, start)
 
 
+def test_the_button_of_the_lab_shows_one_picture_with_all_sliders_back() -> None:
+    widget = RelatednessLab()
+    start, shown = widget.image.value, []
+    for slider in widget.sliders.values():
+        slider.value = slider.max
+    widget.image.observe(lambda change: shown.append(change.new), "value")
+    widget.button.click()
+    assert shown == [start]
+
+
 @pytest.mark.parametrize(
     ("start", "told"),
     [

@@ -12,7 +12,7 @@ from matplotlib.patches import Wedge
 
 from mtl_tutorial.balancing import mgda, pcgrad
 from mtl_tutorial.plots import BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILION, panels
-from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
@@ -131,7 +131,6 @@ class GradientCompass(View):
     def __init__(self, angle: float = 135, length: float = 1.5) -> None:
         check_within("angle", angle, 0, 180)
         check_within("length", length, 0.1, 2.5)
-        self._start = (angle, length)
         style = {"style": {"description_width": "110px"}, "layout": {"width": "350px"}}
         self.angle = ipywidgets.FloatSlider(
             value=angle, min=0, max=180, step=5, description="angle, degrees", **style
@@ -144,13 +143,8 @@ class GradientCompass(View):
         )
         row = ipywidgets.HBox([self.button, self.angle, self.length], layout={"width": "900px"})
         super().__init__(draw_compass, size=(9, 3.7), above=[row])
-        for slider in (self.angle, self.length):
-            slider.observe(in_cell_loop(lambda _: self._refresh()), "value")
-        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        redraw_on_moves((self.angle, self.length), self._refresh, self.button)
         self._refresh()
-
-    def _undo(self) -> None:
-        self.angle.value, self.length.value = self._start
 
     def _refresh(self) -> None:
         self.redraw(compute_compass(self.angle.value, self.length.value))

@@ -14,7 +14,7 @@ from mtl_tutorial.balancing import dwa_weights
 from mtl_tutorial.plots import panels, task_style
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.training import evaluate, gradient_geometry
-from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.view import View
 
 METHODS = ("equal weights", "dynamic weight average", "uncertainty, at its optimum")
@@ -154,14 +154,8 @@ class LossScaleMixer(View):
             layout={"flex_flow": "row wrap", "width": "900px"},
         )
         super().__init__(draw_shares, size=(9, 2.9), above=[row])
-        for slider in self.sliders.values():
-            slider.observe(in_cell_loop(lambda _: self._refresh()), "value")
-        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        redraw_on_moves(self.sliders.values(), self._refresh, self.button)
         self._refresh()
-
-    def _undo(self) -> None:
-        for slider in self.sliders.values():
-            slider.value = 1
 
     def _refresh(self) -> None:
         factors = {name: slider.value for name, slider in self.sliders.items()}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mtl_tutorial.data.landscape import two_wells
 from mtl_tutorial.plots import BLACK, GREEN, ORANGE, panels
 from mtl_tutorial.profiles import check_choice
-from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
@@ -155,7 +155,6 @@ class ParetoExplorer(View):
         check_choice("rule", rule, RULES)
         check_within("distance", distance, *DISTANCES)
         check_within("weight", weight, *WEIGHTS)
-        self._start = (distance, weight, rule)
         self.rule = ipywidgets.ToggleButtons(
             options=RULES, value=rule, style={"button_width": "120px"}
         )
@@ -176,13 +175,8 @@ class ParetoExplorer(View):
             ipywidgets.HBox([self.distance, self.weight], layout={"width": "900px"}),
         ]
         super().__init__(draw_front_explorer, size=(9, 4.1), above=rows)
-        for control in (self.distance, self.weight, self.rule):
-            control.observe(in_cell_loop(lambda _: self._refresh()), "value")
-        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        redraw_on_moves((self.distance, self.weight, self.rule), self._refresh, self.button)
         self._refresh()
-
-    def _undo(self) -> None:
-        self.distance.value, self.weight.value, self.rule.value = self._start
 
     def _refresh(self) -> None:
         exploration = explore_front(self.distance.value, self.weight.value)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from mtl_tutorial.plots import BLUE, GREEN, GREY, VERMILION, panels
-from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
@@ -302,7 +302,6 @@ class RelatednessLab(View):
                 value=samples[1], description="samples of task 2", **count
             ),
         }  # fmt: skip
-        self._start = {name: slider.value for name, slider in self.sliders.items()}
         self.button = ipywidgets.Button(
             description="As it was", icon="undo", layout={"width": "120px"}
         )
@@ -312,14 +311,8 @@ class RelatednessLab(View):
             ipywidgets.HBox([three, four], layout={"width": "900px", "margin": "0 0 0 124px"}),
         ]
         super().__init__(draw_relatedness, size=(9, 3.6), above=rows)
-        for slider in self.sliders.values():
-            slider.observe(in_cell_loop(lambda _: self._refresh()), "value")
-        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        redraw_on_moves(self.sliders.values(), self._refresh, self.button)
         self._refresh()
-
-    def _undo(self) -> None:
-        for name, value in self._start.items():
-            self.sliders[name].value = value
 
     def _refresh(self) -> None:
         values = {name: slider.value for name, slider in self.sliders.items()}

@@ -16,7 +16,7 @@ from mtl_tutorial.balancing import UncertaintyWeights
 from mtl_tutorial.balancing.uncertainty import SCALE
 from mtl_tutorial.plots import BLACK, GREY, PURPLE, label_ends, panels, task_style
 from mtl_tutorial.tasks import Task
-from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
@@ -120,7 +120,7 @@ class UncertaintyBowl(View):
     def __init__(self, tasks: Sequence[Task], losses: Sequence[float]) -> None:
         for task, loss in zip(tasks, losses, strict=True):
             check_within(f"loss of {task.name}", loss, 1e-3, 10)
-        self.tasks, self._start = tuple(tasks), tuple(losses)
+        self.tasks = tuple(tasks)
         self.sliders = {
             task.name: ipywidgets.FloatLogSlider(
                 value=loss,
@@ -142,14 +142,8 @@ class UncertaintyBowl(View):
             layout={"flex_flow": "row wrap", "width": "930px"},
         )
         super().__init__(draw_bowl, size=(9, 3.9), above=[row])
-        for slider in self.sliders.values():
-            slider.observe(in_cell_loop(lambda _: self._refresh()), "value")
-        self.button.on_click(in_cell_loop(lambda _: self._undo()))
+        redraw_on_moves(self.sliders.values(), self._refresh, self.button)
         self._refresh()
-
-    def _undo(self) -> None:
-        for slider, loss in zip(self.sliders.values(), self._start, strict=True):
-            slider.value = loss
 
     def _refresh(self) -> None:
         self.redraw(compute_bowl(self.tasks, [s.value for s in self.sliders.values()]))
