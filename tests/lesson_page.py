@@ -135,16 +135,19 @@ class ShownView:
         readout = self.element.locator(".widget-slider", has_text=label).locator(".widget-readout")
         return readout.text_content()
 
-    def sees_change(self, act: Callable[[], Any]) -> tuple[str, str]:
-        """Act, and wait until picture and sentence are others; give both sentences."""
+    def sees_change(self, act: Callable[[], Any], words: str = "") -> None:
+        """Act, and wait until picture and sentence are others, and the sentence has the words."""
         picture, sentence = self.picture(), self.sentence()
+
+        def seen() -> bool:
+            shown = self.sentence()
+            return shown != sentence and words in shown and self.picture() not in (picture, b"")
+
         act()
-        wait_until(
-            lambda: self.sentence() != sentence and self.picture() not in (picture, b""),
-            f"another picture and sentence than {sentence!r}",
-            PATIENCE,
-        )
-        return sentence, self.sentence()
+        try:
+            wait_until(seen, f"a change from {sentence!r} to {words!r}", PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the sentence is {self.sentence()!r}") from None
 
 
 def pixels(picture: bytes) -> np.ndarray:
