@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import ConvEncoder, CrossStitch, CrossStitchUnit, HardSharing
+from mtl_tutorial.architectures import (
+    ClassicEncoder,
+    ConvEncoder,
+    CrossStitch,
+    CrossStitchUnit,
+    HardSharing,
+    LeNet,
+)
 from mtl_tutorial.architectures.cross_stitch import MIXINGS
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
@@ -396,6 +403,13 @@ def test_encoders_and_tasks_that_do_not_fit_are_refused(encoders, tasks, words) 
 def test_a_unit_where_none_can_stand_is_refused(after, words) -> None:
     with pytest.raises(ValueError, match=words):
         build(after=after)
+
+
+@pytest.mark.parametrize("encoder", [ConvEncoder, ClassicEncoder, LeNet])
+def test_an_image_of_another_size_is_refused_in_one_sentence(encoder) -> None:
+    model = CrossStitch([encoder(), encoder()], TASKS[:2])
+    with pytest.raises(ValueError, match=r"needs images of shape \(B, 1, 28, 28\), got \(3, 1, 32"):
+        model(random(3, 1, 32, 32))
 
 
 def test_a_unit_before_every_layer_with_weights_is_refused() -> None:

@@ -279,6 +279,12 @@ def test_the_rate_of_every_epoch_is_the_protocols(monkeypatch) -> None:
     assert seen == [pytest.approx([0.01 * f, 1.0 * f]) for f in (1, 0.85**5)]
 
 
+def test_single_task_networks_have_no_parameters_of_an_unknown_task() -> None:
+    tasks = load_scenes("two_digits", "embedded", "tones", "cpu")["train"].tasks
+    with pytest.raises(ValueError, match="task must be one of 'left', 'right', got 'middle'"):
+        make_network("two_digits", "single_task", tasks).task_parameters("middle")
+
+
 @pytest.mark.parametrize("data", DATA_SETS)
 @pytest.mark.parametrize("architecture", ["single_task", *SHARED])
 def test_an_optimizer_has_every_parameter_once(data, architecture) -> None:

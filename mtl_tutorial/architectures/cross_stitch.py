@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.architectures.encoders import last_weighted_layer
+from mtl_tutorial.architectures.encoders import check_images, last_weighted_layer
 from mtl_tutorial.architectures.hard_sharing import HardSharing, linear_heads
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
@@ -112,7 +112,8 @@ class CrossStitch(nn.Module):
 
     Args:
         encoders: one for each task, alike in their layers; each has ``layers``, a
-            ``nn.Sequential``, and ``out_features``. They are used, not copied.
+            ``nn.Sequential``, and ``out_features``; some have the ``size`` of their images. They
+            are used, not copied.
         tasks: at least two.
         mixing: ``"scalar"``, ``"channel"`` or ``"matrix"``.
         after: numbers of the layers that a unit follows; left out, every ReLU.
@@ -183,7 +184,14 @@ class CrossStitch(nn.Module):
         return {name: head(features[name]) for name, head in self.heads.items()}
 
     def features(self, inputs: Tensor) -> list[dict[str, Tensor]]:
-        """Give every task's features by its name: after each unit, and last those its head sees."""
+        """Give every task's features by its name: after each unit, and last those its head sees.
+
+        Raises:
+            ValueError: where an image has another shape than the encoders say, by their ``size``.
+        """
+        size = getattr(next(iter(self.encoders.values())), "size", None)
+        if size is not None:
+            check_images(inputs, size)
         streams, stages, start = {name: inputs for name in self.encoders}, [], 0
         for stop, unit in zip(self.after, self.units, strict=True):
             streams = self._run(streams, start, stop + 1)

@@ -59,6 +59,8 @@ class ClassicEncoder(nn.Module):
         ValueError: where an image has another shape.
     """
 
+    size = 28
+
     def __init__(self) -> None:
         super().__init__()
         self.out_features = 128
@@ -76,7 +78,7 @@ class ClassicEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
-        check_images(images, 28)
+        check_images(images, self.size)
         return self.layers(images)
 
 
@@ -95,6 +97,8 @@ class LeNet(nn.Module):
     dropout of their code, and with one linear layer a head where their code has two.
     """
 
+    size = 28
+
     def __init__(self) -> None:
         super().__init__()
         self.out_features = 50
@@ -110,7 +114,7 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
-        check_images(images, 28)
+        check_images(images, self.size)
         return self.layers(images)
 
 

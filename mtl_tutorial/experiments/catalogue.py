@@ -57,8 +57,12 @@ class SingleTaskNetworks(nn.Module):
         return []
 
     def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """All parameters of the task's own network."""
-        return list(self.networks[name].parameters())
+        """All parameters of the task's own network.
+
+        Raises:
+            ValueError: where there is no such task.
+        """
+        return list(self.networks[check_choice("task", name, self.networks)].parameters())
 
 
 Tasks = Sequence[Task]
@@ -175,14 +179,14 @@ def fixed_weights(balancer: str, tasks: Sequence[str]) -> FixedWeights | None:
 
     Raises:
         ValueError: where a weight is no number, is negative or not finite, the weights are not
-            those of the tasks, or none is above 0.
+            those of the tasks in their order, or none is above 0.
     """
     if "=" not in balancer:
         return None
     pairs = [part.partition("=")[::2] for part in balancer.split(",")]
-    if sorted(name for name, _ in pairs) != sorted(tasks) or balancer.split() != [balancer]:
+    if [name for name, _ in pairs] != list(tasks) or balancer.split() != [balancer]:
         raise ValueError(
-            f"fixed weights must name each of the tasks {', '.join(tasks)} once, without spaces, "
+            f"fixed weights must name the tasks {', '.join(tasks)} in this order, without spaces, "
             f"such as {','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
         )
     fixed = FixedWeights(dict(pairs))
