@@ -302,6 +302,15 @@ def test_methods_are_drawn_with_their_intervals_the_baselines_first() -> None:
     assert any(bar == pytest.approx([0.945, 0.955]) for bar in bars)
 
 
+def test_the_picture_of_methods_says_once_what_its_signs_mean() -> None:
+    figure = Figure(figsize=(9, 4))
+    for _ in range(2):
+        draw_methods(figure, table(), title="t")
+    (legend,) = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[0] == "interval of equal weights" and words[2].endswith("from equal weights")
+
+
 def test_a_task_that_is_drawn_in_black_is_filled_only_where_it_differs() -> None:
     figure = Figure(figsize=(9, 4))
     draw_methods(figure, table().replace({"task": {"left": "match"}}), title="t")

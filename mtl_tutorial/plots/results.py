@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mtl_tutorial.plots.style import (
@@ -20,6 +21,7 @@ from mtl_tutorial.plots.style import (
     PURPLE,
     SKY,
     annotate,
+    figure_legend,
     panels,
     task_style,
 )
@@ -69,8 +71,8 @@ def draw_methods(
 ) -> str:
     """Draw each method's test metric with its 95 % interval, one panel a task.
 
-    The grey band is the interval of equal weights, the dotted line the mean of single-task
-    networks. Square: equal weights; star: tuned weighted sum; diamond: single-task networks.
+    Square: equal weights; star: tuned weighted sum; diamond: single-task networks. The legend
+    names the rest.
 
     Args:
         table: of one data set, as `experiments.summary.means` gives it; of one architecture, and
@@ -109,7 +111,17 @@ def draw_methods(
         axes.set_xlabel(f"test {METRICS.get(task, 'accuracy')}")
         axes.set_title(task, color=colour)
     head = 0.7 / figure.get_figheight()
-    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
+    figure.subplots_adjust(0.215, 0.8 / figure.get_figheight(), 0.98, 1 - head, wspace=0.1)
+    signs = {
+        "interval of equal weights": Patch(color=GREY, alpha=0.22, linewidth=0),
+        "mean of single-task networks": Line2D([], [], color=GREY, linestyle=":", linewidth=1.6),
+        "filled: differs from equal weights": Line2D(
+            [], [], color=GREY, linestyle="", marker="o", markersize=8
+        ),
+    }
+    figure_legend(
+        figure, list(signs.values()), signs, loc="lower right", borderpad=0, borderaxespad=0.4
+    )
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 

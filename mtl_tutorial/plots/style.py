@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,6 +78,13 @@ def percent_axis(axes: Axes) -> None:
     """Label the y axis in per cent, from 0 to 100."""
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylim(0, 1)
+
+
+def figure_legend(figure: Figure, handles: Sequence, labels: Iterable[str], **place: Any) -> None:
+    """Give a figure one legend for all its panels, in place of the one it had."""
+    for legend in list(figure.legends):
+        legend.remove()
+    figure.legend(handles, labels, ncols=len(handles), **place)
 
 
 def annotate(axes: Axes, point: tuple, text: str, *, dx: float = 5, dy: float = 7, **style) -> None:

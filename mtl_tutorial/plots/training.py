@@ -17,6 +17,7 @@ from mtl_tutorial.plots.style import (
     SKY,
     annotate,
     draw_band,
+    figure_legend,
     label_ends,
     panels,
     task_style,
@@ -259,12 +260,8 @@ def draw_by_noise(
             else:
                 axes.set_yticklabels([])
     figure.subplots_adjust(0.075, 0.11, 0.98, 0.8, wspace=0.2, hspace=0.42)
-    for legend in list(figure.legends):
-        legend.remove()
     lines = [Line2D([], [], color=BLACK, linestyle=line) for line in networks.values()]
-    figure.legend(
-        lines, networks, loc="upper right", bbox_to_anchor=(0.985, 0.955), ncols=len(networks)
-    )
+    figure_legend(figure, lines, networks, loc="upper right", bbox_to_anchor=(0.985, 0.955))
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
