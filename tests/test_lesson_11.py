@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from mtl_tutorial.experiments.catalogue import method_of
+from mtl_tutorial.experiments.protocol import Setting
 from mtl_tutorial.experiments.store import RESULTS, committed_results, origin
-from mtl_tutorial.experiments.summary import holm, interval
+from mtl_tutorial.experiments.summary import best_settings, final_settings, holm, interval
 from mtl_tutorial.plots import draw_methods, draw_skill, draw_tuning, method_label
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.flight_recorder import (
@@ -85,12 +86,29 @@ def test_a_correction_makes_no_p_value_smaller_and_keeps_their_order(lesson, p_v
     assert (np.diff(corrected[np.argsort(p_values)]) >= 0).all()
 
 
-@pytest.mark.parametrize("name", ["full_8_epochs", "full_8_epochs/search", "quick_60_epochs"])
+@pytest.mark.parametrize(
+    "name",
+    ["full_8_epochs", "full_8_epochs/search", "full_8_epochs/one_search_seed", "quick_60_epochs"],
+)
 def test_the_results_that_the_lesson_reads_come_with_the_course(name) -> None:
     results = committed_results(name)
     assert all(r["protocol"]["epochs"] in (8, 60) for r in results)
     assert f"{len(results)} runs on " in origin(results)
     assert (RESULTS / name).is_dir()
+
+
+def test_the_committed_table_is_what_its_search_chose() -> None:
+    best = best_settings(committed_results("full_8_epochs/search"))
+    table = {Setting(**result["setting"]) for result in committed_results("full_8_epochs")}
+    assert table == set(final_settings(best, range(5)))
+
+
+def test_what_one_seed_of_the_search_chose_otherwise_is_committed_too() -> None:
+    by_seed = [r for r in committed_results("full_8_epochs/search") if r["setting"]["seed"] == 100]
+    by_one = set(final_settings(best_settings(by_seed), range(5)))
+    table = {Setting(**result["setting"]) for result in committed_results("full_8_epochs")}
+    once = committed_results("full_8_epochs/one_search_seed")
+    assert {Setting(**result["setting"]) for result in once} == by_one - table
 
 
 def test_results_that_are_not_there_are_named_with_the_way_to_them(tmp_path) -> None:

@@ -105,9 +105,7 @@ def draw_methods(
         axes.set_yticklabels(labels if task == tasks[0] else [])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        digits = 0 if right - left > 0.03 else 1
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=digits))
+        _percent_below(axes, right - left, ticks=4)
         axes.set_xlabel(f"test {METRICS.get(task, 'accuracy')}")
         axes.set_title(task, color=colour)
     head = 0.7 / figure.get_figheight()
@@ -143,6 +141,12 @@ def _limits(rows: pd.DataFrame) -> tuple[float, float]:
     left, right = np.nanmin(near.to_numpy()), np.nanmax(numbers.to_numpy())
     room = 0.08 * (right - left or 0.01)
     return left - room * (2.5 if len(near) < len(numbers) else 1), right + room
+
+
+def _percent_below(axes: Axes, width: float, ticks: int) -> None:
+    """Label the x axis in per cent, with so many ticks at most and decimals as it is wide."""
+    axes.xaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if width > 0.03 else 1))
 
 
 def _say_beyond(axes: Axes, left: float, place: int, value: float, colour: str) -> None:
@@ -187,14 +191,15 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes.set_yticks(range(len(best)), best.index)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _percent_below(axes, right - left, ticks=8)
     handles = [
         Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
         for mark, colour in marks.values()
     ]
-    axes.legend(handles, [f"{rate:g}" for rate in rates], title="learning rate", loc="best")
+    labels = [f"learning rate {rate:g}" for rate in rates]
+    figure_legend(figure, handles, labels, loc="lower right", borderpad=0, borderaxespad=0.4)
     axes.set_title(title)
-    figure.subplots_adjust(0.215, 0.5 / figure.get_figheight(), 0.98, 0.9)
+    figure.subplots_adjust(0.215, 0.8 / figure.get_figheight(), 0.98, 0.9)
     return title
 
 
