@@ -263,6 +263,7 @@ def test_the_mixer_overrides_a_unit_and_brings_back_what_was_learned(lesson: Run
 def test_the_mask_viewer_shows_another_image_block_task_and_mask(lesson: RunLesson) -> None:
     view = lesson.view()
     view.sees_change(lambda: view.press("Next image"), "Image 2, block 1")
+    assert view.sentence().startswith("Image 2, block 1")
     view.sees_change(lambda: view.press("block 3"), "block 3, channel 1 of 16")
     view.slider("channel").focus()
     view.sees_change(lambda: lesson.page.keyboard.press("ArrowRight"), "channel 2 of 16")

@@ -117,9 +117,7 @@ def draw_methods(
             [], [], color=GREY, linestyle="", marker="o", markersize=8
         ),
     }
-    figure_legend(
-        figure, list(signs.values()), signs, loc="lower right", borderpad=0, borderaxespad=0.4
-    )
+    figure_legend(figure, signs)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -192,12 +190,13 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     _percent_below(axes, right - left, ticks=8)
-    handles = [
-        Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
-        for mark, colour in marks.values()
-    ]
-    labels = [f"learning rate {rate:g}" for rate in rates]
-    figure_legend(figure, handles, labels, loc="lower right", borderpad=0, borderaxespad=0.4)
+    signs = {
+        f"learning rate {rate:g}": Line2D(
+            [], [], linestyle="", marker=mark, color=colour, markersize=8
+        )
+        for rate, (mark, colour) in marks.items()
+    }
+    figure_legend(figure, signs)
     axes.set_title(title)
     figure.subplots_adjust(0.215, 0.8 / figure.get_figheight(), 0.98, 0.9)
     return title

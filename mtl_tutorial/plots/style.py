@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -80,11 +81,17 @@ def percent_axis(axes: Axes) -> None:
     axes.set_ylim(0, 1)
 
 
-def figure_legend(figure: Figure, handles: Sequence, labels: Iterable[str], **place: Any) -> None:
-    """Give a figure one legend for all its panels, in place of the one it had."""
+def figure_legend(figure: Figure, handles: Mapping[str, Artist], **place: Any) -> None:
+    """Give a figure one legend for all its panels, in a row, in place of the one it had.
+
+    Args:
+        handles: what stands for each label.
+        place: as for matplotlib's ``figure.legend``; left out, the lower right corner.
+    """
+    place = place or {"loc": "lower right", "borderpad": 0, "borderaxespad": 0.4}
     for legend in list(figure.legends):
         legend.remove()
-    figure.legend(handles, labels, ncols=len(handles), **place)
+    figure.legend(list(handles.values()), list(handles), ncols=len(handles), **place)
 
 
 def annotate(axes: Axes, point: tuple, text: str, *, dx: float = 5, dy: float = 7, **style) -> None:

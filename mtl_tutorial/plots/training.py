@@ -260,8 +260,8 @@ def draw_by_noise(
             else:
                 axes.set_yticklabels([])
     figure.subplots_adjust(0.075, 0.11, 0.98, 0.8, wspace=0.2, hspace=0.42)
-    lines = [Line2D([], [], color=BLACK, linestyle=line) for line in networks.values()]
-    figure_legend(figure, lines, networks, loc="upper right", bbox_to_anchor=(0.985, 0.955))
+    lines = {name: Line2D([], [], color=BLACK, linestyle=line) for name, line in networks.items()}
+    figure_legend(figure, lines, loc="upper right", bbox_to_anchor=(0.985, 0.955))
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
