@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.architectures import ConvEncoder, CrossStitch
 from mtl_tutorial.data import located_digits
+from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import evaluate
 from mtl_tutorial.widgets.cross_stitch_mixer import (
     PRESETS,
     TILES,

@@ -24,7 +24,7 @@ from mtl_tutorial.experiments.catalogue import (
 from mtl_tutorial.experiments.execute import execute, parts_of, score
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import seeded
-from mtl_tutorial.training import evaluate, layer_geometry
+from mtl_tutorial.measuring import evaluate, layer_geometry
 
 PROTOCOL = Protocol("quick", epochs=2, batch_size=256, held_out=64)
 RUN = Setting("two_digits", "hard_sharing", "equal", 0.05, 0)

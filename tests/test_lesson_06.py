@@ -17,8 +17,8 @@ from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import UncertaintyWeights, dwa_weights
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.plots import draw_by_unit
-from mtl_tutorial.training import evaluate
 from mtl_tutorial.widgets.loss_scale_mixer import (
     METHODS,
     LossScaleMixer,

@@ -30,9 +30,9 @@ from mtl_tutorial.experiments.few_shot import (
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
+from mtl_tutorial.measuring import predict
 from mtl_tutorial.plots import draw_by_shots
 from mtl_tutorial.tasks import Batch
-from mtl_tutorial.training import predict
 from mtl_tutorial.widgets.relatedness_lab import (
     ANGLES,
     RelatednessLab,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.data import located_digits
-from mtl_tutorial.training import Score
+from mtl_tutorial.measuring import Score
 from mtl_tutorial.widgets import player as player_module
 from mtl_tutorial.widgets.loss_weight_tuner import (
     LossWeightTuner,

@@ -15,6 +15,7 @@ FLOORS = (
     ("tasks",),
     ("profiles",),
     ("data", "architectures", "balancing"),
+    ("measuring", "checkpoints"),
     ("training",),
     ("experiments",),
     ("plots",),

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.balancing import task_gradients
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.tasks import task_losses
-from mtl_tutorial.training import task_gradients
 from mtl_tutorial.widgets.session import MEASURE_EVERY, Session
 
 TRAIN, HELD_OUT = located_digits("train"), located_digits("validation")

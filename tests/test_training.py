@@ -14,20 +14,17 @@ from torch.nn import functional as F
 
 from mtl_tutorial.architectures import HardSharing
 from mtl_tutorial.balancing import FixedWeights, task_gradients
-from mtl_tutorial.tasks import Batch, Task, accuracy, task_losses
-from mtl_tutorial.training import (
+from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
+from mtl_tutorial.measuring import (
     GradientGeometry,
-    History,
-    NonFiniteLossError,
     Score,
     evaluate,
     evaluation_mode,
-    fit,
     gradient_geometry,
     layer_geometry,
-    load_checkpoint,
-    save_checkpoint,
 )
+from mtl_tutorial.tasks import Batch, Task, accuracy, task_losses
+from mtl_tutorial.training import History, NonFiniteLossError, fit
 
 
 def closeness(prediction, target):

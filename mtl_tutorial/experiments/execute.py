@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mtl_tutorial import __version__
 from mtl_tutorial.balancing import NonFiniteError, check_finite
+from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.catalogue import (
     Making,
@@ -33,17 +34,10 @@ from mtl_tutorial.experiments.catalogue import (
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.store import FORMAT, rounded, set_aside
+from mtl_tutorial.measuring import Score, evaluate, layer_geometry
 from mtl_tutorial.profiles import resolve_device
 from mtl_tutorial.tasks import Batch, Task, map_batches
-from mtl_tutorial.training import (
-    NonFiniteLossError,
-    Score,
-    evaluate,
-    fit,
-    layer_geometry,
-    load_checkpoint,
-    save_checkpoint,
-)
+from mtl_tutorial.training import NonFiniteLossError, fit
 
 LIBRARIES = ("torch", "torchvision", "torchjd")
 LOOK_AT = 256  # validation scenes on which gradients are measured after an epoch

@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 
 from mtl_tutorial.balancing import Balancer, FixedWeights
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import History, NonFiniteLossError, evaluate, fit
+from mtl_tutorial.training import History, NonFiniteLossError, fit
 
 
 @contextmanager

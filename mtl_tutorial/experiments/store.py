@@ -13,9 +13,10 @@ from typing import Any
 
 import filelock
 
+from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.training import Score, write_whole
+from mtl_tutorial.measuring import Score
 
 FORMAT = 1
 GRID = "grid.json"

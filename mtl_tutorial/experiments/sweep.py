@@ -14,8 +14,8 @@ from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
+from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, Task, map_batches, task_losses
-from mtl_tutorial.training import evaluate
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import MTAN
+from mtl_tutorial.measuring import evaluation_mode
 from mtl_tutorial.plots import GREY, panels, task_style
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import evaluation_mode
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.view import View
 

@@ -11,9 +11,9 @@ from matplotlib.ticker import PercentFormatter
 from torch import nn
 
 from mtl_tutorial.balancing import dwa_weights
+from mtl_tutorial.measuring import evaluate, gradient_geometry
 from mtl_tutorial.plots import panels, task_style
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import evaluate, gradient_geometry
 from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.view import View
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from mtl_tutorial.architectures import CrossModalAttention, FusionNetwork
 from mtl_tutorial.data import Digits, Recordings, log_mel
 from mtl_tutorial.data.sound import RATE, SAMPLES
+from mtl_tutorial.measuring import evaluation_mode
 from mtl_tutorial.plots import (
     BLACK,
     VERMILION,
@@ -26,7 +27,6 @@ from mtl_tutorial.plots import (
     task_style,
 )
 from mtl_tutorial.profiles import check_choice
-from mtl_tutorial.training import evaluation_mode
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.view import View
 

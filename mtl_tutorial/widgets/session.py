@@ -11,8 +11,9 @@ from torch import nn
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments import seeded
+from mtl_tutorial.measuring import Score, evaluate, gradient_geometry
 from mtl_tutorial.tasks import Task
-from mtl_tutorial.training import Score, evaluate, fit, gradient_geometry
+from mtl_tutorial.training import fit
 
 MEASURE_EVERY = 25  # steps between two measurements
 VALIDATION_SCENES = 256

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.measuring import predict
 from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import predict
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import Player
 from mtl_tutorial.widgets.session import Run, Session

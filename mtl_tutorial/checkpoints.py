@@ -1,0 +1,84 @@
+"""State on disk: written whole or not at all."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def save_checkpoint(path: str | Path, **parts: Any) -> None:
+    """Save the state of each part; a file that is there is replaced whole or not at all.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        parts: objects with a ``state_dict()``, such as ``model=…, optimizer=…, balancer=…``.
+
+    Raises:
+        OSError: where the folder can't be written.
+    """
+    content = io.BytesIO()  # torch.save to a file hides the reason why it can't be written
+    torch.save({name: part.state_dict() for name, part in parts.items()}, content)
+    try:
+        write_whole(path, content.getbuffer())
+    except OSError as error:
+        raise OSError(
+            f"checkpoint folder {Path(path).parent} can't be written ({error.strerror}); "
+            f"the run goes on in memory, save it to another folder"
+        ) from error
+
+
+def write_whole(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: a reader, or a process that is killed, sees no half of it.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        content: all that it will hold.
+
+    Raises:
+        OSError: where it can't be written; a file that was there is as it was.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        try:
+            draft.unlink(missing_ok=True)
+        except OSError:
+            pass  # its folder is what could not be written
+
+
+def load_checkpoint(path: str | Path, **parts: Any) -> None:
+    """Give each part the state that `save_checkpoint` saved under its name.
+
+    Raises:
+        ValueError: where the file is damaged, or holds no state that fits a part; every part
+            keeps the state that it had.
+        OSError: where the file can't be opened.
+    """
+    data = io.BytesIO(Path(path).read_bytes())
+    try:
+        states = torch.load(data, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
+    for name in parts:
+        if name not in states:
+            raise ValueError(
+                f"checkpoint {path} has no state for {name!r}, only for {sorted(states)}"
+            )
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
+    for name, part in parts.items():
+        try:
+            part.load_state_dict(states[name])
+        except Exception as error:  # torch raises many kinds for a state that does not fit
+            for loaded, state in before.items():
+                parts[loaded].load_state_dict(state)
+            reason = " ".join(str(error).split())
+            raise ValueError(f"checkpoint {path} does not fit {name!r}: {reason}") from error

@@ -1,0 +1,164 @@
+"""What a model has reached: scores, and the geometry of the tasks' gradients."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mtl_tutorial.balancing import task_gradients
+from mtl_tutorial.balancing.base import shared_parameters
+from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
+
+
+class Score(NamedTuple):
+    """A task's loss and metric on some examples."""
+
+    loss: float
+    metric: float
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Inside, the model is in evaluation mode; outside, every part of it is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@torch.no_grad()
+def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    """Give the model's predictions by task name, in evaluation mode; the model stays as it was."""
+    with evaluation_mode(model):
+        return model(batch.inputs)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str, Score]:
+    """Score the model on a batch, in evaluation mode; the model is left as it was.
+
+    Raises:
+        ValueError: where a task has no prediction or no target.
+    """
+    tasks = tuple(tasks)
+    outputs = predict(model, batch)
+    losses = task_losses(outputs, batch.targets, tasks)
+    return {
+        task.name: Score(
+            losses[task.name].item(),
+            task.metric(outputs[task.name], batch.targets[task.name]).item(),
+        )
+        for task in tasks
+    }
+
+
+class GradientGeometry(NamedTuple):
+    """How the tasks push the shared parameters at one moment.
+
+    Args:
+        norms: ‖λ_i g_i‖ by task name.
+        cosines: cos(g_i, g_j) between every two tasks, shape ``(T, T)``; 0 with a zero gradient.
+    """
+
+    norms: dict[str, float]
+    cosines: Tensor
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task name; equal shares where all are zero."""
+        total = sum(self.norms.values())
+        return {
+            name: norm / total if total else 1 / len(self.norms)
+            for name, norm in self.norms.items()
+        }
+
+
+def gradient_geometry(
+    model: nn.Module,
+    tasks: Iterable[Task],
+    batch: Batch,
+    weights: Mapping[str, float] | None = None,
+) -> GradientGeometry:
+    """Measure the gradients g_i = ∇_θ L_i of the shared parameters on a batch.
+
+    They are those of evaluation mode: no dropout, and batch-norm statistics as they stand, so
+    that a measurement changes nothing. Frozen parameters do not count.
+
+    Args:
+        weights: λ_i by task name; a task left out counts with 1. They scale the norms.
+
+    Raises:
+        ValueError: where a task has no prediction or target, or does not reach the encoder; or
+            where the model shares no parameter, or all are frozen.
+    """
+    losses, jacobian = _evaluation_gradients(model, tasks, batch)
+    norms = jacobian.norm(dim=1)
+    units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
+    weighted = {
+        name: (weights or {}).get(name, 1.0) * norm
+        for name, norm in zip(losses, norms.tolist(), strict=True)
+    }
+    return GradientGeometry(weighted, (units @ units.T).cpu())
+
+
+class LayerGeometry(NamedTuple):
+    """Where in the shared part of a network the tasks push, and where they pull apart.
+
+    Args:
+        norms: ‖g_i‖ by task name, over all shared parameters that are trained.
+        cosines: by ``"i, j"``, the names of two tasks: cos(∇_W L_i, ∇_W L_j) by the name of each
+            shared weight matrix or kernel W, and under ``"all"`` that over all shared parameters;
+            0 where one of the gradients is zero.
+    """
+
+    norms: dict[str, float]
+    cosines: dict[str, dict[str, float]]
+
+
+def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> LayerGeometry:
+    """Measure the gradients of the shared parameters on a batch, layer by layer.
+
+    They are those of evaluation mode, as in `gradient_geometry`.
+
+    Raises:
+        ValueError: as `gradient_geometry`, and where there are fewer than two tasks.
+    """
+    tasks = tuple(tasks)
+    unique_names(tasks, least=2)
+    losses, jacobian = _evaluation_gradients(model, tasks, batch)
+    shared = shared_parameters(model)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
+    parts = {
+        names[id(parameter)].removesuffix(".weight"): part
+        for parameter, part in zip(shared, columns, strict=True)
+        if parameter.ndim > 1
+    } | {"all": jacobian}
+    pairs = list(itertools.combinations(range(len(losses)), 2))
+    values = [
+        F.cosine_similarity(part[i], part[j], dim=0) for i, j in pairs for part in parts.values()
+    ]
+    rows = torch.stack(values).view(len(pairs), len(parts)).tolist()
+    labels = list(losses)
+    cosines = {
+        f"{labels[i]}, {labels[j]}": dict(zip(parts, row, strict=True))
+        for (i, j), row in zip(pairs, rows, strict=True)
+    }
+    return LayerGeometry(dict(zip(labels, jacobian.norm(dim=1).tolist(), strict=True)), cosines)
+
+
+def _evaluation_gradients(
+    model: nn.Module, tasks: Iterable[Task], batch: Batch
+) -> tuple[dict[str, Tensor], Tensor]:
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
+    return losses, task_gradients(losses, shared_parameters(model))
