@@ -21,7 +21,7 @@ from mtl_tutorial.exercises import (
     choice,
     number,
 )
-from mtl_tutorial.exercises.core import same_tensor
+from mtl_tutorial.exercises.core import function, numbers, same_tensor, solution_of
 
 
 @pytest.fixture
@@ -195,3 +195,86 @@ def test_a_choice_takes_its_word_in_any_case_and_hints_at_each_other_word() -> N
     for nonsense in ("d", "", "ab", 2, None, ["b"], float("nan")):
         with pytest.raises(AnswerError, match="'a', 'b', 'c'"):
             verdict(nonsense)
+
+
+def test_numbers_know_a_place_that_may_hold_anything_and_a_rule_that_catches_more() -> None:
+    verdict = numbers(
+        {"a": 1, "b": 2, "c": 3},
+        mistakes=[
+            ((9, None, None), "Nine."),
+            ((1, 2, -3), "Below zero.", lambda given: min(given) < 0),
+        ],
+        otherwise="Look at {off} again.",
+    )
+    assert verdict([1, 2, 3.001]) is None
+    assert verdict([9, 0, 0]) == "Nine."
+    assert verdict([1, -7, 3]) == "Below zero."
+    assert verdict([1, 5, 6]) == "Look at b again."
+    assert verdict.wrong == [((9, 2, 3), "Nine."), ((1, 2, -3), "Below zero.")]
+
+
+def test_numbers_may_say_what_they_were_given() -> None:
+    verdict = numbers({"a": 1}, mistakes=[], otherwise=lambda given: f"Not {given[0]:g}.")
+    assert verdict([4]) == "Not 4."
+
+
+def _doubles(values):
+    return 2 * values
+
+
+@pytest.fixture
+def doubling():
+    return function(
+        _doubles,
+        [(np.array([1.0, 2.0]),), (np.array([3.0]),)],
+        returns="the array",
+        read=lambda value, case: np.asarray(value),
+        mistakes=[(lambda values: values, "As it was."), (lambda values: values**2, "Squared.")],
+        otherwise=lambda given: f"Yours begins with {given[0].flat[0]:g}.",
+        then=lambda answer: None if answer(np.zeros(0)).shape == (0,) else "And of nothing?",
+    )
+
+
+def test_a_function_is_judged_by_what_it_gives_in_all_cases(doubling) -> None:
+    assert doubling(lambda values: values + values) is None
+    assert doubling(lambda values: values) == "As it was."
+    assert doubling(lambda values: values * values) == "Squared."
+    assert doubling(lambda values: values + len(values)) == "Yours begins with 3."
+    assert doubling(lambda values: (2 * values)[:1]) == "Yours begins with 2."  # another shape
+    assert doubling(lambda values: 2 * values if len(values) else 0 * np.ones(1)) == (
+        "And of nothing?"
+    )
+
+
+def test_a_function_can_not_spoil_the_cases(doubling) -> None:
+    def in_place(values):
+        values *= 2
+        return values
+
+    assert doubling(in_place) is None
+    assert doubling(in_place) is None
+
+
+@pytest.mark.parametrize("nothing", [None, ...])
+def test_the_value_that_a_function_fails_to_give_is_named(doubling, nothing) -> None:
+    with pytest.raises(AnswerError, match=f"gives {nothing}; its last line has to return the arr"):
+        doubling(lambda values: nothing if len(values) == 1 else values)
+    with pytest.raises(AnswerError, match="function is needed"):
+        doubling(3)
+
+
+def test_a_function_of_numbers_tells_what_is_no_number() -> None:
+    verdict = function(lambda x: x, [(1.0,)], mistakes=[], otherwise="no")
+    assert verdict(lambda x: Fraction(1)) is None
+    assert verdict(lambda x: 1.001) == "no"
+    for broken in (lambda x: None, lambda x: [x], lambda x: "1", lambda x: float("nan")):
+        with pytest.raises(AnswerError, match="umber is needed"):
+            verdict(broken)
+
+
+def test_a_solution_is_the_source_of_the_right_function() -> None:
+    code = solution_of(_doubles, "import math")
+    assert code.startswith("import math\n\n\ndef doubles(values):\n")
+    namespace: dict = {}
+    exec(code, namespace)
+    assert namespace["answer"](3) == 6

@@ -51,27 +51,11 @@ def gives_nothing(encoder, heads, images):
 
 
 WRONG = [
-    ("q1", [4, -2, -6], "equal weights"),
-    ("q1", [10, -4, -6], "different signs"),
-    ("q1", [1, -4, -6], "is a sum"),
-    ("q1", [2, -2, -6], "weight of its own task"),
-    ("q1", [2, -4, -12], "its own task only"),
-    ("q1", [-2, 4, 6], "signs are turned"),
     ("q1", [2, -4], "3 numbers are needed"),
     ("q1", 2, "3 numbers are needed"),
     ("q1", [2, -4, 0], "Look at b again"),
-    ("q2", 0.5, "heads cost nothing"),
-    ("q2", 1.8556, "Turn the fraction round"),
-    ("q2", 1.0778, "compares with one network"),
-    ("q2", 0.8556, "share of the shared network"),
-    ("q2", 0.5607, "have two heads"),
     ("q2", 0.25, "One encoder + two heads"),
     ("q2", "half", "without quotation marks"),
-    ("q3", 1.443, "wrong way"),
-    ("q3", 0.48, "counts once"),
-    ("q3", 1, "1.443 times as large"),
-    ("q3", 1 / 784, "squared error"),
-    ("q3", 0.5, "not half a nat"),
     ("q3", 2, "weight and loss"),
     ("q4", encodes_for_every_head, "ran 3 times"),
     ("q4", forgets_the_encoder, "see the images"),
@@ -83,10 +67,6 @@ WRONG = [
     ("q4", gives_nothing, "return"),
     ("q4", lambda: None, "TypeError"),
     ("q4", 3, "A function is needed"),
-    ("q5", "a", "fewer parameters"),
-    ("q5", "b", "better chosen"),
-    ("q5", "d", "units"),
-    ("q5", "e", "luck"),
     ("q5", "f", "is needed"),
 ]
 

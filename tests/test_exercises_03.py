@@ -21,14 +21,6 @@ def mixes_once(alpha, features):
     return sum(a * x for a, x in zip(alpha[0], features, strict=True))
 
 
-def gives_all_the_same(alpha, features):
-    return [mixes_once(alpha, features) for _ in features]
-
-
-def keeps_to_itself(alpha, features):
-    return [alpha[i, i] * x for i, x in enumerate(features)]
-
-
 def knows_two_tasks(alpha, features):
     x, y = features
     return [alpha[0, 0] * x + alpha[0, 1] * y, alpha[1, 0] * x + alpha[1, 1] * y]
@@ -42,46 +34,15 @@ def adds_all(alpha, features):
     return [sum(features) for _ in features]
 
 
-def gives_nothing(alpha, features):
-    sum(features)
-
-
 WRONG = [
-    ("q1", [-1, 2, -2, 6], "changed places"),
-    ("q1", [1, 2, -2, -6], "signs are turned"),
-    ("q1", [-0.5, -1, 1, 3], "No mean"),
-    ("q1", [3, 8, 3, 8], "sums of the features"),
-    ("q1", [0, 0, 2, 2], "Multiply with the features first"),
     ("q1", [-1, -2, 2, 0], "Look at α_bb again"),
     ("q1", [-1, -2], "4 numbers are needed"),
-    ("q2", 4096, "one C × C matrix"),
-    ("q2", 12288, "its own mixture"),
-    ("q2", 576, "`channel` form"),
-    ("q2", 9, "`scalar` form"),
-    ("q2", 24576, "from itself too"),
-    ("q2", 16384, "right for 2 tasks"),
-    ("q2", 192, "pairs of tasks first"),
     ("q2", 7, "a task with itself included"),
-    ("q3", turns_alpha_round, "changed places"),
     ("q3", mixes_once, "one mixture"),
-    ("q3", gives_all_the_same, "first row's mixture"),
-    ("q3", keeps_to_itself, "only its own features"),
     ("q3", knows_two_tasks, "With 3 it stops"),
     ("q3", leaves_one_out, "2 tasks need 2 mixtures"),
     ("q3", adds_all, "not x̃_i"),
-    ("q3", gives_nothing, "return"),
-    ("q3", lambda: None, "TypeError"),
-    ("q3", 3, "A function is needed"),
-    ("q4", 3, "features grew"),
-    ("q4", 0.3, "ten times as much"),
-    ("q4", 0.09, "features that stayed"),
-    ("q4", 9, "0.9 stays"),
-    ("q4", 0.003, "not a hundred"),
     ("q4", 1, "has to stay what it was"),
-    ("q5", "a", "comparison stays unfair"),
-    ("q5", "c", "second encoder"),
-    ("q5", "d", "unfair comparison precise"),
-    ("q5", "e", "what they are good for"),
     ("q5", "f", "is needed"),
 ]
 

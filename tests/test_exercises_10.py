@@ -18,20 +18,8 @@ def at_most(q, p):
     return all(a <= b for a, b in zip(q, p, strict=True))
 
 
-def below_in_all(q, p):
-    return all(a < b for a, b in zip(q, p, strict=True))
-
-
 def below_in_some(q, p):
     return any(a < b for a, b in zip(q, p, strict=True))
-
-
-def for_accuracies(q, p):
-    return at_most(p, q) and below_in_some(p, q)
-
-
-def smaller_mean(q, p):
-    return (q[0] + q[1]) / 2 < (p[0] + p[1]) / 2
 
 
 def of_the_first_alone(q, p):
@@ -55,60 +43,29 @@ def entry_by_entry(q, p):
     return [a <= b for a, b in zip(q, p, strict=True)]
 
 
-def forgets_to_return(q, p):
-    at_most(q, p)
-
-
 def chosen(keep) -> str:
     return "".join(letter for letter, kept in zip("ABCDE", keep.tolist(), strict=True) if kept)
 
 
 WRONG = [
-    ("q1", "ABCDE", "A tie does not save"),
-    ("q1", "ABCD", "that of task 1 is smaller"),
     ("q1", ["A", "B", "D", "E"], "that of task 2 is smaller"),
     ("q1", chosen(non_dominated(-LOSSES)), "large for good"),
-    ("q1", "BD", "mean"),
     ("q1", "b", "good compromise"),
-    ("q1", "AD", "ends"),
-    ("q1", "CE", "dominated ones"),
     ("q1", "AB", "Take each point"),
     ("q1", "AF", "yours has 'F'"),
     ("q1", 3, "Letters are needed"),
-    ("q2", at_most, "equal points"),
-    ("q2", below_in_all, "A tie in one loss"),
-    ("q2", below_in_some, "nowhere worse as well"),
-    ("q2", for_accuracies, "the other way"),
-    ("q2", smaller_mean, "compare the sums"),
     ("q2", of_the_first_alone, "every loss of q"),
     ("q2", of_two_losses, "however many"),
     ("q2", of_first_and_last, "however many"),
     ("q2", unpacks_two, "however many"),
     ("q2", entry_by_entry, "use all and any"),
-    ("q2", forgets_to_return, "has to return"),
     ("q2", lambda q, p: "yes", "use all and any"),
     ("q2", lambda q, p: 1.5, "True or False is needed"),
-    ("q2", True, "A function is needed"),
     ("q3", chosen(non_dominated(NETWORKS)), "small accuracy for good"),
     ("q3", chosen(non_dominated(-NETWORKS)), "long time for good"),
     ("q3", chosen(non_dominated(NETWORKS * torch.tensor([1.0, -1]))), "Both are turned round"),
-    ("q3", "CE", "dominated ones"),
-    ("q3", "AD", "anything dominate B"),
-    ("q3", "AB", "D is the fastest"),
-    ("q3", "ABCD", "than C"),
-    ("q3", "ABDE", "than E"),
     ("q3", "A", "Turn one of the two round"),
-    ("q4", 0.8, "weight of task 2"),
-    ("q4", 0.25, "ratio λ / (1 − λ)"),
-    ("q4", 4, "ratio (1 − λ) / λ"),
-    ("q4", 0.5, "(1, 1)"),
-    ("q4", 1 / 3, "−1/L₁²"),
-    ("q4", -0.25, "not negative"),
     ("q4", 0.9, "derivative"),
-    ("q5", "a", "2.8"),
-    ("q5", "c", "other way round"),
-    ("q5", "d", "0.6 to task 2"),
-    ("q5", "e", "above the line"),
     ("q5", "f", "is needed"),
 ]
 

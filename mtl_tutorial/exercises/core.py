@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import html
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +19,27 @@ from IPython.display import display
 
 from mtl_tutorial.plots import GREEN, GREY, ORANGE, SKY
 
-Verdict = Callable[[Any], str | None]
-
 
 class AnswerError(ValueError):
     """An answer of a form that can't be judged; the text tells the learner what is needed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Judges an answer, and knows the wrong ones that can be foreseen.
+
+    Args:
+        judge: ``judge(answer)`` gives None for a right answer, else the hint that fits that wrong
+            one. It may raise: `AnswerError` shows its text, anything else is named.
+        wrong: answers that can be foreseen, each with words of the hint that it gets.
+    """
+
+    judge: Callable[[Any], str | None]
+    wrong: Sequence[tuple[Any, str]] = ()
+
+    def __call__(self, answer: Any) -> str | None:
+        """Judge an answer."""
+        return self.judge(answer)
 
 
 @dataclass(repr=False)
@@ -30,15 +48,14 @@ class Exercise:
 
     Args:
         name: what messages call it, such as ``"Exercise 1"``.
-        verdict: ``verdict(answer)`` gives None for a right answer, else the hint that fits that
-            wrong one. It may raise: `AnswerError` shows its text, anything else is named.
+        verdict: what judges an answer: a `Verdict`, or a function like its ``judge``.
         praise: why the right answer is right.
         hints: shown one after the other.
         solution_code: Python that defines ``answer`` when it is run alone.
     """
 
     name: str
-    verdict: Verdict
+    verdict: Callable[[Any], str | None]
     praise: str
     hints: Sequence[str]
     solution_code: str
@@ -187,42 +204,124 @@ def number(
         otherwise: the hint for every other number.
     """
 
-    def verdict(answer: Any) -> str | None:
+    foreseen = tuple((mistakes or {}).items())
+
+    def judge(answer: Any) -> str | None:
         given = as_number(answer)
-        if abs(given - value) <= tolerance:
-            return None
-        for mistake, hint in (mistakes or {}).items():
-            if abs(given - mistake) <= tolerance:
+        for known, hint in ((value, None), *foreseen):
+            if abs(given - known) <= tolerance:
                 return hint
         return otherwise
 
-    return verdict
+    return Verdict(judge, foreseen)
 
 
 def numbers(
     right: Mapping[str, float],
     *,
     tolerance: float = 5e-3,
-    mistakes: Sequence[tuple[Sequence[float], str]],
-    otherwise: str,
+    mistakes: Sequence[tuple],
+    otherwise: str | Callable[[tuple[float, ...]], str],
 ) -> Verdict:
     """Make the verdict for several numbers.
 
     Args:
         right: the right ones, by what each is.
         tolerance: greatest distance of each that counts as equal.
-        mistakes: wrong numbers that can be foreseen, each with its hint.
-        otherwise: the hint for all others.
+        mistakes: wrong numbers that can be foreseen, each with its hint; None in place of one
+            means any. Where a rule stands third, ``rule(given)`` tells what else gets that hint.
+        otherwise: the hint for all others, or a function that makes it from them; ``{off}`` in a
+            text becomes the name of the first number that is not right.
+    """
+    values = tuple(right.values())
+
+    def near(given: tuple[float, ...], known: Sequence[float | None]) -> bool:
+        pairs = zip(given, known, strict=True)
+        return all(b is None or abs(a - b) <= tolerance for a, b in pairs)
+
+    def judge(answer: Any) -> str | None:
+        given = as_numbers(answer, list(right))
+        if near(given, values):
+            return None
+        for known, hint, *rule in mistakes:
+            if rule[0](given) if rule else near(given, known):
+                return hint
+        if callable(otherwise):
+            return otherwise(given)
+        pairs = zip(right, given, values, strict=True)
+        return otherwise.replace(
+            "{off}", next(n for n, a, b in pairs if not abs(a - b) <= tolerance)
+        )
+
+    def filled(known: Sequence[float | None]) -> tuple[float, ...]:
+        return tuple(b if a is None else a for a, b in zip(known, values, strict=True))
+
+    return Verdict(judge, [(filled(known), hint) for known, hint, *_ in mistakes])
+
+
+def function(
+    right: Callable,
+    cases: Sequence[tuple],
+    *,
+    returns: str = "",
+    read: Callable[[Any, tuple], Any] = lambda value, case: as_number(value),
+    tolerance: float = 1e-5,
+    mistakes: Sequence[tuple[Callable, str]],
+    otherwise: str | Callable[[list], str],
+    then: Callable[[Callable], str | None] = lambda function: None,
+) -> Verdict:
+    """Make the verdict for a function, from what it gives in some cases.
+
+    Args:
+        right: a right one.
+        cases: the arguments of each call; the answer gets copies.
+        returns: what it has to return, in words; left out, `read` sees None and ``...`` too.
+        read: ``read(value, case)`` gives the number or array to compare, or raises `AnswerError`.
+        tolerance: greatest distance that counts as equal, beside rounding.
+        mistakes: wrong functions that can be foreseen, each with its hint.
+        otherwise: the hint for all others, or a function that makes it from what was read.
+        then: ``then(answer)`` looks further at an answer that is right in all cases.
     """
 
-    def verdict(answer: Any) -> str | None:
-        given = as_numbers(answer, list(right))
-        for values, hint in ((tuple(right.values()), None), *mistakes):
-            if all(abs(a - b) <= tolerance for a, b in zip(given, values, strict=True)):
-                return hint
-        return otherwise
+    def judge(answer: Any) -> str | None:
+        given = [as_function(answer)(*copy.deepcopy(case)) for case in cases]
+        nothing = [value for value in given if value is None or value is ...]
+        if nothing and returns:
+            raise AnswerError(
+                f"Your function gives {nothing[0]}; its last line has to return {returns}."
+            )
+        given = [read(value, case) for value, case in zip(given, cases, strict=True)]
 
-    return verdict
+        def agrees(known: Callable) -> bool:
+            found = [read(known(*case), case) for case in cases]
+            return all(_same(a, b, tolerance) for a, b in zip(given, found, strict=True))
+
+        if agrees(right):
+            return then(answer)
+        for known, hint in mistakes:
+            if agrees(known):
+                return hint
+        return otherwise(given) if callable(otherwise) else otherwise
+
+    return Verdict(judge, mistakes)
+
+
+def _same(given: Any, right: Any, tolerance: float) -> bool:
+    given, right = np.asarray(given), np.asarray(right)
+    return given.shape == right.shape and np.allclose(given, right, atol=tolerance)
+
+
+def solution_of(function: Callable, imports: str = "") -> str:
+    """Give the source of a module's private function as a solution, without its underscore.
+
+    Args:
+        function: such as ``_end_point``.
+        imports: the lines that it needs above it.
+    """
+    name = function.__name__
+    public = name.removeprefix("_")
+    source = inspect.getsource(function).replace(name, public)
+    return (f"{imports}\n\n\n" if imports else "") + f"{source}\n\nanswer = {public}"
 
 
 def choice(right: str, wrong: Mapping[str, str]) -> Verdict:
@@ -233,7 +332,7 @@ def choice(right: str, wrong: Mapping[str, str]) -> Verdict:
         wrong: the hint for each of the others.
     """
 
-    def verdict(answer: Any) -> str | None:
+    def judge(answer: Any) -> str | None:
         choices = ", ".join(repr(name) for name in sorted([right, *wrong]))
         if not isinstance(answer, str):
             raise AnswerError(
@@ -248,4 +347,4 @@ def choice(right: str, wrong: Mapping[str, str]) -> Verdict:
                 return hint
         raise AnswerError(f"One of {choices} is needed; yours is {answer!r}.")
 
-    return verdict
+    return Verdict(judge, tuple(wrong.items()))

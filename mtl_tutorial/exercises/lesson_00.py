@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
     as_function,
     as_number,
     choice,
     number,
+    solution_of,
 )
 
 # Targets and weights that a function for the end point is tried on, and what each one finds out.
@@ -26,27 +27,16 @@ TRIALS = (
 def _end_point_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     for targets, weights, name in TRIALS:
-        total = sum(weights.values())
-        weighted = sum(weights[task] * target for task, target in targets.items())
         given = function(dict(targets), dict(weights))
         if given is None:
             raise AnswerError("Your function gives None; does its last line begin with return?")
         value = as_number(given)
-        if abs(value - weighted / total) <= 1e-3:
+        if abs(value - _end_point(targets, weights)) <= 1e-3:
             continue
         case = f"With {name} (targets {targets}, weights {weights}) it gives {value:.3g}."
-        unweighted = sum(targets.values()) / len(targets)
-        by_position = (
-            sum(w * t for w, t in zip(weights.values(), targets.values(), strict=True)) / total
-        )
-        if abs(value - unweighted) <= 1e-3:
-            return f"{case} That is the plain mean; the weights do not count in it yet."
-        if abs(value - weighted) <= 1e-3:
-            return f"{case} That is the weighted sum; divide it by the sum of the weights."
-        if abs(value - weighted / len(targets)) <= 1e-3:
-            return f"{case} That divides by the number of tasks; divide by the sum of the weights."
-        if abs(value - by_position) <= 1e-3:
-            return f"{case} Look weights up by the task's name: the two dicts differ in order."
+        for mistake, hint in END_POINT_MISTAKES:
+            if abs(value - mistake(targets, weights)) <= 1e-3:
+                return f"{case} {hint}"
         return f"{case} The gradient of the weighted sum is not zero there."
     return None
 
@@ -54,6 +44,30 @@ def _end_point_verdict(answer: Any) -> str | None:
 def _end_point(targets: dict[str, float], weights: dict[str, float]) -> float:
     weighted = sum(weights[task] * target for task, target in targets.items())
     return weighted / sum(weights.values())
+
+
+def _weighted_sum(targets: dict[str, float], weights: dict[str, float]) -> float:
+    return sum(weights[task] * target for task, target in targets.items())
+
+
+END_POINT_MISTAKES = (
+    (
+        lambda targets, weights: sum(targets.values()) / len(targets),
+        "That is the plain mean; the weights do not count in it yet.",
+    ),
+    (_weighted_sum, "That is the weighted sum; divide it by the sum of the weights."),
+    (
+        lambda targets, weights: _weighted_sum(targets, weights) / len(targets),
+        "That divides by the number of tasks; divide by the sum of the weights.",
+    ),
+    (
+        lambda targets, weights: (
+            sum(w * t for w, t in zip(weights.values(), targets.values(), strict=True))
+            / sum(weights.values())
+        ),
+        "Look weights up by the task's name: the two dicts differ in order.",
+    ),
+)
 
 
 q1 = Exercise(
@@ -123,14 +137,13 @@ q3 = Exercise(
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_end_point_verdict,
+    verdict=Verdict(_end_point_verdict, END_POINT_MISTAKES),
     praise="It is right for any number of tasks, and a task of weight 0 has no say.",
     hints=(
         "`targets` and `weights` are dicts with the same keys: the names of the tasks.",
         "Add up weight times target, task by task; then divide by the sum of the weights.",
     ),
-    solution_code=inspect.getsource(_end_point).replace("_end_point", "end_point")
-    + "\n\nanswer = end_point",
+    solution_code=solution_of(_end_point),
 )
 
 q5 = Exercise(

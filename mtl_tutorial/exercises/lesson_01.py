@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -15,10 +14,11 @@ from torch.nn import functional as F
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
-    as_function,
     as_number,
     choice,
+    function,
     number,
+    solution_of,
 )
 from mtl_tutorial.tasks import Task, accuracy
 
@@ -75,12 +75,15 @@ def _parity_metric_hint(task: Task) -> str | None:
 
 
 # Predicted and true masks that a function for their IoU is tried on.
-MASKS = (
-    ([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]),
-    ([[1, 0, 0], [0, 0, 0]], [[1, 1, 1], [1, 1, 1]]),
-    ([[1, 1, 1], [1, 1, 1]], [[0, 1, 0], [0, 0, 0]]),
-    ([[1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]),
-)
+MASKS = [
+    (torch.tensor(predicted) > 0, torch.tensor(true) > 0)
+    for predicted, true in (
+        ([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]),
+        ([[1, 0, 0], [0, 0, 0]], [[1, 1, 1], [1, 1, 1]]),
+        ([[1, 1, 1], [1, 1, 1]], [[0, 1, 0], [0, 0, 0]]),
+        ([[1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]),
+    )
+]
 
 # What else a function may work out, from the two masks, and what to say to it.
 MASK_MISTAKES = (
@@ -111,29 +114,16 @@ MASK_MISTAKES = (
 )
 
 
-def _mask_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    masks = [(torch.tensor(p) > 0, torch.tensor(t) > 0) for p, t in MASKS]
-    given = [function(predicted.clone(), true.clone()) for predicted, true in masks]
-    if any(value is None for value in given):
+def _share(value: Any, case: tuple) -> float:
+    if value is None:
         raise AnswerError("Your function gives None; does its last line begin with return?")
-    values = [as_number(value) for value in given]
+    return as_number(value)
 
-    def equals(formula: Callable[[Tensor, Tensor], Any]) -> bool:
-        right = [float(formula(predicted, true)) for predicted, true in masks]
-        return all(abs(a - b) <= 1e-3 for a, b in zip(values, right, strict=True))
 
-    if not equals(_mask_iou):
-        for formula, hint in MASK_MISTAKES:
-            if equals(formula):
-                return f"What you give is {hint}"
-        return (
-            f"One pixel is in both of two masks, four are in at least one: their IoU is 1/4, "
-            f"and your function gives {values[0]:.3g}."
-        )
+def _empty_mask_hint(iou: Callable) -> str | None:
     nothing = torch.zeros(2, 3, dtype=torch.bool)
     try:
-        empty = function(nothing.clone(), nothing.clone())
+        empty = iou(nothing.clone(), nothing.clone())
     except ZeroDivisionError:
         empty = math.nan
     if torch.as_tensor(empty, dtype=torch.float64).isnan().any():
@@ -143,7 +133,7 @@ def _mask_verdict(answer: Any) -> str | None:
     return None
 
 
-def _mask_iou(predicted: Tensor, true: Tensor) -> float:
+def _mask_iou(predicted, true):
     overlap = (predicted & true).sum().item()
     union = (predicted | true).sum().item()
     return overlap / union if union else 1.0
@@ -234,14 +224,22 @@ q4 = Exercise(
 
 q5 = Exercise(
     name="Exercise 5",
-    verdict=_mask_verdict,
+    verdict=function(
+        _mask_iou,
+        MASKS,
+        read=_share,
+        tolerance=1e-3,
+        mistakes=[(mistake, f"What you give is {what}") for mistake, what in MASK_MISTAKES],
+        otherwise=lambda given: (
+            f"One pixel is in both of two masks, four are in at least one: their IoU is 1/4, "
+            f"and your function gives {given[0]:.3g}."
+        ),
+        then=_empty_mask_hint,
+    ),
     praise="The same idea as for boxes, counted in pixels, and two empty masks agree.",
     hints=(
         "`predicted & true` are the pixels in both, `predicted | true` those in at least one.",
         "Divide the two counts. What if nothing is marked and nothing is there?",
     ),
-    solution_code=inspect.getsource(_mask_iou)
-    .replace("_mask_iou", "mask_iou")
-    .replace("(predicted: Tensor, true: Tensor) -> float", "(predicted, true)")
-    + "\n\nanswer = mask_iou",
+    solution_code=solution_of(_mask_iou),
 )

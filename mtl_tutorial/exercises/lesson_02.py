@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from typing import Any
 
@@ -13,34 +12,31 @@ from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     as_function,
-    as_numbers,
     choice,
+    number,
+    numbers,
     same_tensor,
+    solution_of,
 )
-from mtl_tutorial.exercises.core import number as one_number
 
 # Exercise 1: θ = 1, x = 2, a = 1, b = -1, targets 3 and 1, as in the lesson; weights 2 and 1.
 GRADIENTS = {"θ": 2.0, "a": -4.0, "b": -6.0}
-
-
-def _gradients_verdict(answer: Any) -> str | None:
-    given = dict(zip(GRADIENTS, as_numbers(answer, list(GRADIENTS)), strict=True))
-    wrong = [name for name, value in GRADIENTS.items() if abs(given[name] - value) > 1e-3]
-    if not wrong:
-        return None
-    if all(abs(given[name] + value) <= 1e-3 for name, value in GRADIENTS.items()):
-        return "All signs are turned: you gave the step, which goes against the gradient."
-    if abs(given["θ"] - 4) <= 1e-3:
-        return "4 is the pull on θ with equal weights. Weigh each pull first: 2 · (−2) + 1 · 6."
-    if abs(given["θ"] - 10) <= 1e-3:
-        return "10 adds the sizes 4 and 6. The two pulls on θ have different signs."
-    if abs(given["θ"] - 1) <= 1e-3 or abs(given["θ"] - 2 / 3) <= 1e-3:
-        return "No mean is taken: L = Σ λ_i L_i is a sum, and so is its gradient."
-    if "a" in wrong and abs(given["a"] + 2) <= 1e-3:
-        return "A head's gradient is scaled by the weight of its own task: 2 · (−2) for `a`."
-    if "b" in wrong and abs(given["b"] + 12) <= 1e-3:
-        return "Head `b` sees the weight of its own task only, and that is 1."
-    return f"Look at {wrong[0]} again: which tasks does it serve, and with which weights?"
+MEAN_TAKEN = "No mean is taken: L = Σ λ_i L_i is a sum, and so is its gradient."
+GRADIENT_MISTAKES = (
+    ((-2, 4, 6), "All signs are turned: you gave the step, which goes against the gradient."),
+    (
+        (4, None, None),
+        "4 is the pull on θ with equal weights. Weigh each pull first: 2 · (−2) + 1 · 6.",
+    ),
+    ((10, None, None), "10 adds the sizes 4 and 6. The two pulls on θ have different signs."),
+    ((1, None, None), MEAN_TAKEN),
+    ((2 / 3, None, None), MEAN_TAKEN),
+    (
+        (None, -2, None),
+        "A head's gradient is scaled by the weight of its own task: 2 · (−2) for `a`.",
+    ),
+    ((None, None, -12), "Head `b` sees the weight of its own task only, and that is 1."),
+)
 
 
 def _forward_verdict(answer: Any) -> str | None:
@@ -96,7 +92,12 @@ def _predict(encoder, heads, images):
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_gradients_verdict,
+    verdict=numbers(
+        GRADIENTS,
+        tolerance=1e-3,
+        mistakes=GRADIENT_MISTAKES,
+        otherwise="Look at {off} again: which tasks does it serve, and with which weights?",
+    ),
     praise="θ hears a weighted vote, 2 · (−2) + 1 · 6 = 2; each head hears its own weight alone.",
     hints=(
         "The pulls with weight 1 are printed in the first two rows of the tiny example.",
@@ -109,7 +110,7 @@ ENCODER, HEAD = 1_198_592, (128 + 1) * 784
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=one_number(
+    verdict=number(
         (ENCODER + 2 * HEAD) / (2 * ENCODER + 2 * HEAD),
         tolerance=1e-3,
         mistakes={
@@ -138,7 +139,7 @@ answer = (encoder + 2 * head) / (2 * encoder + 2 * head)
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=one_number(
+    verdict=number(
         math.log(2),
         tolerance=4e-3,
         mistakes={
@@ -167,8 +168,7 @@ q4 = Exercise(
         "`heads` is like a dict: `heads.items()` gives each task's name and head.",
         "First `features = encoder(images)`, once. Then one dict with `head(features)` a task.",
     ),
-    solution_code=inspect.getsource(_predict).replace("_predict", "predict")
-    + "\n\nanswer = predict",
+    solution_code=solution_of(_predict),
 )
 
 q5 = Exercise(

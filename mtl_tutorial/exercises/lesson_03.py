@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
 
-from mtl_tutorial.exercises.core import AnswerError, Exercise, as_function, as_numbers, choice
-from mtl_tutorial.exercises.core import number as one_number
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    Verdict,
+    as_function,
+    choice,
+    number,
+    numbers,
+    solution_of,
+)
 
 # Exercise 1: features a = [1, 2] and b = [3, 5]; ∂L/∂ã = [1, -1] and ∂L/∂b̃ = [2, 0].
 ALPHAS = {"α_aa": -1.0, "α_ab": -2.0, "α_ba": 2.0, "α_bb": 6.0}
 
 
-def _gradients_verdict(answer: Any) -> str | None:
-    given = dict(zip(ALPHAS, as_numbers(answer, list(ALPHAS)), strict=True))
-    wrong = [name for name, value in ALPHAS.items() if abs(given[name] - value) > 1e-3]
-    if not wrong:
-        return None
-    if _near(given, [-1, 2, -2, 6]):
-        return (
-            "α_ab and α_ba have changed places: α_ab is what a takes from b, so it meets "
-            "∂L/∂ã and b."
-        )
-    if _near(given, [1, 2, -2, -6]):
-        return "All signs are turned: you gave the step, which goes against the gradient."
-    if _near(given, [-0.5, -1, 1, 3]):
-        return "No mean is taken: the gradient is the sum over the scenes."
-    if _near(given, [3, 8, 3, 8]):
-        return "Those are sums of the features. Weigh each by the gradient of what it goes into."
-    if _near(given, [0, 0, 2, 2]):
-        return "Those are sums of ∂L/∂ã and ∂L/∂b̃. Multiply with the features first, then add."
-    return f"Look at {wrong[0]} again: which gradient, and which features?"
-
-
-def _near(given: dict[str, float], values: list[float]) -> bool:
-    return all(abs(a - b) <= 1e-3 for a, b in zip(given.values(), values, strict=True))
-
+ALPHA_MISTAKES = (
+    (
+        (-1, 2, -2, 6),
+        "α_ab and α_ba have changed places: α_ab is what a takes from b, so it meets ∂L/∂ã and b.",
+    ),
+    ((1, 2, -2, -6), "All signs are turned: you gave the step, which goes against the gradient."),
+    ((-0.5, -1, 1, 3), "No mean is taken: the gradient is the sum over the scenes."),
+    (
+        (3, 8, 3, 8),
+        "Those are sums of the features. Weigh each by the gradient of what it goes into.",
+    ),
+    (
+        (0, 0, 2, 2),
+        "Those are sums of ∂L/∂ã and ∂L/∂b̃. Multiply with the features first, then add.",
+    ),
+)
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_gradients_verdict,
+    verdict=numbers(
+        ALPHAS,
+        tolerance=1e-3,
+        mistakes=ALPHA_MISTAKES,
+        otherwise="Look at {off} again: which gradient, and which features?",
+    ),
     praise="∂L/∂α_ij = Σ (∂L/∂x̃_i) x_j: the receiver's gradient times the giver's features.",
     hints=(
         "∂L/∂α_ab = Σ (∂L/∂ã) b, over the two scenes.",
@@ -62,7 +66,7 @@ answer = [dot(grad_a, a), dot(grad_a, b), dot(grad_b, a), dot(grad_b, b)]
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=one_number(
+    verdict=number(
         3**2 * 64**2,
         tolerance=0.5,
         mistakes={
@@ -105,15 +109,12 @@ def _mix_verdict(answer: Any) -> str | None:
             return "That is one mixture. Every task has a row of α, and gets its own mixture."
         if len(given) != tasks:
             return f"{tasks} tasks need {tasks} mixtures; yours are {len(given)}."
-        right = _mix(alpha, features)
-        if not _same(given, right):
-            if _same(given, _mix(alpha.T, features)):
-                return "Row and column have changed places: x̃_i takes α_ij of x_j. Row i is task i."
-            if _same(given, [right[0]] * tasks):
-                return "Every task got the first row's mixture. Each row of α is another task."
-            if _same(given, [x * alpha[i, i] for i, x in enumerate(features)]):
-                return "Each task has only its own features. Add what it takes from the others."
-            return f"For {tasks} tasks the result is not x̃_i = Σ_j α_ij x_j."
+        if _same(given, _mix(alpha, features)):
+            continue
+        for mistake, hint in MIX_MISTAKES:
+            if _same(given, mistake(alpha, features)):
+                return hint
+        return f"For {tasks} tasks the result is not x̃_i = Σ_j α_ij x_j."
     return None
 
 
@@ -128,20 +129,36 @@ def _mix(alpha, features):
     return [sum(a * x for a, x in zip(row, features, strict=True)) for row in alpha]
 
 
+MIX_MISTAKES = (
+    (
+        lambda alpha, features: _mix(alpha.T, features),
+        "Row and column have changed places: x̃_i takes α_ij of x_j. Row i is task i.",
+    ),
+    (
+        lambda alpha, features: [_mix(alpha, features)[0]] * len(features),
+        "Every task got the first row's mixture. Each row of α is another task.",
+    ),
+    (
+        lambda alpha, features: [x * alpha[i, i] for i, x in enumerate(features)],
+        "Each task has only its own features. Add what it takes from the others.",
+    ),
+)
+
+
 q3 = Exercise(
     name="Exercise 3",
-    verdict=_mix_verdict,
+    verdict=Verdict(_mix_verdict, MIX_MISTAKES),
     praise="One row of α a task, one term a row for every task it takes from.",
     hints=(
         "A loop over the rows of `alpha` gives one row a task.",
         "For one row: `sum(a * x for a, x in zip(row, features))`.",
     ),
-    solution_code=inspect.getsource(_mix).replace("_mix", "mix") + "\n\nanswer = mix",
+    solution_code=solution_of(_mix),
 )
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=one_number(
+    verdict=number(
         0.03,
         tolerance=1e-4,
         mistakes={

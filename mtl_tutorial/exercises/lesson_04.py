@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,37 +10,46 @@ import torch
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
     as_function,
-    as_numbers,
     choice,
     number,
+    numbers,
     same_tensor,
+    solution_of,
 )
 
 # Exercise 1: p = (4, 0, 2), mask logits (0, 5, -100).
 MASKED = {"place 1": 2.0, "place 2": 0.0, "place 3": 0.0}
 
 
-def _masked_verdict(answer: Any) -> str | None:
-    given = as_numbers(answer, list(MASKED))
-    if all(abs(a - b) <= 1e-2 for a, b in zip(given, MASKED.values(), strict=True)):
-        return None
-    if abs(given[0] - 4) <= 1e-2:
-        return "σ(0) is one half, not 1: a logit of 0 opens the mask half."
-    if abs(given[0]) <= 1e-2:
-        return "σ(0) is one half. A logit of 0 does not close the mask; a very negative one does."
-    if abs(given[1]) > 1e-2:
-        return "Place 2 has p = 0. What does a mask make of nothing?"
-    if abs(sum(given) - 1) <= 1e-2:
-        return "Masks are no softmax: they need not sum to 1. Each place has a σ of its own."
-    if abs(given[2]) > 1e-2:
-        return "σ(−100) is nearly 0: place 3 is closed."
-    return "Multiply place by place: σ(logit) · p."
-
+MASKED_MISTAKES = (
+    ((4, None, None), "σ(0) is one half, not 1: a logit of 0 opens the mask half."),
+    (
+        (0, None, None),
+        "σ(0) is one half. A logit of 0 does not close the mask; a very negative one does.",
+    ),
+    (
+        (2, 1, 0),
+        "Place 2 has p = 0. What does a mask make of nothing?",
+        lambda given: abs(given[1]) > 1e-2,
+    ),
+    (
+        (1, 0, 0),
+        "Masks are no softmax: they need not sum to 1. Each place has a σ of its own.",
+        lambda given: abs(sum(given) - 1) <= 1e-2,
+    ),
+    ((2, 0, 2), "σ(−100) is nearly 0: place 3 is closed.", lambda given: abs(given[2]) > 1e-2),
+)
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_masked_verdict,
+    verdict=numbers(
+        MASKED,
+        tolerance=1e-2,
+        mistakes=MASKED_MISTAKES,
+        otherwise="Multiply place by place: σ(logit) · p.",
+    ),
     praise="Half of 4, all of nothing, nothing of 2. A mask scales what is there.",
     hints=(
         "σ(0) = 1/2, σ(5) is nearly 1, σ(−100) is nearly 0.",
@@ -101,6 +110,33 @@ q3 = Exercise(
 )
 
 
+# What a task may get in place of its masked features, from its logits and the features.
+MASK_MISTAKES = (
+    (
+        lambda z, features: z.sigmoid(),
+        "Those are the masks alone. Multiply the features by them.",
+    ),
+    (lambda z, features: z * features, "The logits are no masks yet. Send them through σ first."),
+    (lambda z, features: features + z.sigmoid(), "Multiply by the mask, do not add it."),
+    (
+        lambda z, features: z.softmax(1) * features,
+        "A softmax over channels makes them compete. Each number has a σ of its own.",
+    ),
+    (
+        lambda z, features: z.flatten(2).softmax(2).view_as(z) * features,
+        "A softmax over places makes them compete. Each number has a σ of its own.",
+    ),
+    (
+        lambda z, features: features,
+        "Those are the features as they were: no task's mask acts on them.",
+    ),
+)
+
+
+def _for_every_task(mistake: Callable) -> Callable:
+    return lambda features, logits: {name: mistake(z, features) for name, z in logits.items()}
+
+
 def _attend_verdict(answer: Any) -> str | None:
     function = as_function(answer)
     generator = torch.Generator().manual_seed(0)
@@ -115,23 +151,11 @@ def _attend_verdict(answer: Any) -> str | None:
     if set(given) != set(logits):
         differ = sorted(set(logits) ^ set(given))
         return f"There are logits for {sorted(logits)}; yours differs in {differ}. Loop over them."
-    wrong = {
-        "Those are the masks alone. Multiply the features by them.": lambda z: z.sigmoid(),
-        "The logits are no masks yet. Send them through σ first.": lambda z: z * features,
-        "Multiply by the mask, do not add it.": lambda z: features + z.sigmoid(),
-        "A softmax over channels makes them compete. Each number has a σ of its own.": lambda z: (
-            z.softmax(1) * features
-        ),
-        "A softmax over places makes them compete. Each number has a σ of its own.": lambda z: (
-            z.flatten(2).softmax(2).view_as(z) * features
-        ),
-        "Those are the features as they were: no task's mask acts on them.": lambda z: features,
-    }
     for name, z in logits.items():
         if not isinstance(given[name], torch.Tensor):
             return f"What {name!r} gets must be a tensor."
-        for hint, mistake in wrong.items():
-            if same_tensor(given[name], mistake(z)):
+        for mistake, hint in MASK_MISTAKES:
+            if same_tensor(given[name], mistake(z, features)):
                 return hint
         if not same_tensor(given[name], z.sigmoid() * features):
             return f"What {name!r} gets is not its own σ(logits) times the features."
@@ -144,13 +168,13 @@ def _attend(features, logits):
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_attend_verdict,
+    verdict=Verdict(
+        _attend_verdict, [(_for_every_task(mistake), hint) for mistake, hint in MASK_MISTAKES]
+    ),
     praise="One set of features, one mask a task: â_i = σ(z_i) ⊙ p.",
     hints=(
         "`logits` is a dict: `logits.items()` gives each task's name and logits.",
         "`torch.sigmoid(z) * features` multiplies place by place and channel by channel.",
     ),
-    solution_code="import torch\n\n\n"
-    + inspect.getsource(_attend).replace("_attend", "attend")
-    + "\n\nanswer = attend",
+    solution_code=solution_of(_attend, "import torch"),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,16 +11,17 @@ import torch
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
-    as_function,
+    Verdict,
     as_number,
-    as_numbers,
     choice,
+    function,
+    number,
+    numbers,
+    solution_of,
 )
-from mtl_tutorial.exercises.core import number as one_number
 
 # Exercise 1: one feature a sense, h = (1, 2), W = ln 3; scores ln 3 · [[1, 2], [2, 4]].
-NAMES = ("α_11", "α_12", "α_21", "α_22")
-ALPHA = (3 / 12, 9 / 12, 9 / 90, 81 / 90)
+ALPHA = {"α_11": 3 / 12, "α_12": 9 / 12, "α_21": 9 / 90, "α_22": 81 / 90}
 E1, E2 = 1 / (1 + math.e), 1 / (1 + math.e**2)
 MISTAKEN_ALPHAS = (
     (
@@ -47,24 +48,15 @@ MISTAKEN_ALPHAS = (
 )
 
 
-def _alpha_verdict(answer: Any) -> str | None:
-    given = as_numbers(answer, NAMES)
-
-    def near(other: tuple[float, ...]) -> bool:
-        return all(abs(a - b) <= 4e-3 for a, b in zip(given, other, strict=True))
-
-    if near(ALPHA):
-        return None
-    for mistake, hint in MISTAKEN_ALPHAS:
-        if near(mistake):
-            return hint
-    wrong = [n for n, a, b in zip(NAMES, given, ALPHA, strict=True) if abs(a - b) > 4e-3]
-    return f"Look at {wrong[0]} again: exp(score) over the sum of its row, with exp(ln 3 · k) = 3ᵏ."
-
-
 q1 = Exercise(
     name="Exercise 1",
-    verdict=_alpha_verdict,
+    verdict=numbers(
+        ALPHA,
+        tolerance=4e-3,
+        mistakes=MISTAKEN_ALPHAS,
+        otherwise="Look at {off} again: exp(score) over the sum of its row, with exp(ln 3 · k) = "
+        "3ᵏ.",
+    ),
     praise="3¹ and 3² in the first row, 3² and 3⁴ in the second. The larger h_n draws the weight.",
     hints=(
         "The scores are ln 3 times 1, 2 in the first row and 2, 4 in the second.",
@@ -73,7 +65,7 @@ q1 = Exercise(
     solution_code="answer = [3 / 12, 9 / 12, 9 / 90, 81 / 90]",
 )
 
-_sum_verdict = one_number(
+_sum_verdict = number(
     0.95 / 9,
     tolerance=1e-3,
     mistakes={
@@ -95,7 +87,7 @@ def _rounded_sum_verdict(answer: Any) -> str | None:
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_rounded_sum_verdict,
+    verdict=Verdict(_rounded_sum_verdict, _sum_verdict.wrong),
     praise="Each of nine other digits comes with probability 0.95 / 9, more than the 0.05 of a "
     "match.",
     hints=(
@@ -106,50 +98,62 @@ q2 = Exercise(
 )
 
 
-def _recall_sounds(logits):
+def _recall_of_sounds(logits):
     return (logits.argmax(dim=0) == torch.arange(len(logits))).float().mean()
 
 
-def _recall_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    logits = torch.tensor([[5.0, 6.0, 0.0, 7.0], [1.0, 4.0, 9.0, 2.0], [0, 0, 3, 0], [2, 1, 1, 6]])
-    given = function(logits.clone())
-    if given is None or given is ...:
-        raise AnswerError(f"Your function gives {given}; its last line has to return the share.")
-    if isinstance(given, torch.Tensor) and given.shape == (4,):
-        return "That is one value a sound. Recall is their mean, one number."
-    given = as_number(given)
-    # columns: 5 is the largest of its column, 6 is not the diagonal, 9 neither, 7 neither
-    if abs(given - 0.25) < 1e-4:
-        return _judge_more(function)
-    if abs(given - 0.5) < 1e-4:
-        return "Yours lets images ask. A sound is a column: it finds the largest entry of its own."
-    if abs(given - 1) < 1e-4:
-        return "Yours counts the sounds that found one. Divide by the number of sounds."
-    if abs(given) < 1e-4:
-        return "Yours finds none. The right image of sound j is in row j; take the largest entry."
-    return f"Here one sound of four finds its image, so recall is 0.25; yours gives {given:g}."
+# Columns: 5 is the largest of its column, 6 is not on the diagonal, 9 neither, 7 neither.
+LOGITS = torch.tensor([[5.0, 6.0, 0.0, 7.0], [1.0, 4.0, 9.0, 2.0], [0, 0, 3, 0], [2, 1, 1, 6]])
+RECALL_MISTAKES = (
+    (
+        lambda logits: _recall_of_sounds(logits.T),
+        "Yours lets images ask. A sound is a column: it finds the largest entry of its own.",
+    ),
+    (
+        lambda logits: _recall_of_sounds(logits) * len(logits),
+        "Yours counts the sounds that found one. Divide by the number of sounds.",
+    ),
+    (
+        lambda logits: 0 * _recall_of_sounds(logits),
+        "Yours finds none. The right image of sound j is in row j; take the largest entry.",
+    ),
+)
 
 
-def _judge_more(function: Any) -> str | None:
-    if abs(as_number(function(torch.eye(3))) - 1) > 1e-4:
+def _recall(value: Any, case: tuple) -> float:
+    if isinstance(value, torch.Tensor) and value.shape == (4,):
+        raise AnswerError("That is one value a sound. Recall is their mean, one number.")
+    return as_number(value)
+
+
+def _other_sizes_and_signs_hint(recall: Callable) -> str | None:
+    if abs(as_number(recall(torch.eye(3))) - 1) > 1e-4:
         return "Where every sound finds its image, recall is 1. Is your number of pairs fixed?"
-    if abs(as_number(function(torch.tensor([[0.1, -0.9], [-0.9, 0.1]]))) - 1) > 1e-4:
+    if abs(as_number(recall(torch.tensor([[0.1, -0.9], [-0.9, 0.1]]))) - 1) > 1e-4:
         return "A similarity may be negative, and then it is smaller than every positive one."
     return None
 
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=_recall_verdict,
+    verdict=function(
+        _recall_of_sounds,
+        [(LOGITS,)],
+        returns="the share",
+        read=_recall,
+        tolerance=1e-4,
+        mistakes=RECALL_MISTAKES,
+        otherwise=lambda given: (
+            f"Here one sound of four finds its image, so recall is 0.25; yours gives {given[0]:g}."
+        ),
+        then=_other_sizes_and_signs_hint,
+    ),
     praise="Each column asks, `argmax(dim=0)` answers, and the mean is a share.",
     hints=(
         "Sound j is column j. Which row holds the largest entry of each column?",
         "`logits.argmax(dim=0)` gives that row. It should be `torch.arange(len(logits))`.",
     ),
-    solution_code="import torch\n\n\n"
-    + inspect.getsource(_recall_sounds).replace("_recall_sounds", "recall_of_sounds")
-    + "\n\nanswer = recall_of_sounds",
+    solution_code=solution_of(_recall_of_sounds, "import torch"),
 )
 
 q4 = Exercise(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from typing import Any
 
 from mtl_tutorial.exercises.core import (
-    AnswerError,
     Exercise,
-    as_function,
-    as_number,
-    as_numbers,
     choice,
+    function,
     number,
+    numbers,
+    solution_of,
 )
 
 LAST, BEFORE, TEMPERATURE = (0.5, 2.0, 1.0), (1.0, 2.0, 4.0), 2.0
@@ -55,20 +52,10 @@ SPEED_MISTAKES = (
 )
 
 
-def _speed_verdict(answer: Any) -> str | None:
-    given = as_numbers(answer, ["task 1", "task 2", "task 3"])
-    if _close(given, SPEED):
-        return None
-    for mistake, hint in SPEED_MISTAKES:
-        if _close(given, mistake):
-            return hint
+def _speed_hint(given: tuple[float, ...]) -> str:
     if abs(sum(given) - 3) > 0.15:
         return f"The weights sum to T = 3; yours sum to {sum(given):.3g}."
     return "First r = last / before, then 3 · softmax(r / 2)."
-
-
-def _close(given, right) -> bool:
-    return all(abs(a - b) <= 5e-3 for a, b in zip(given, right, strict=True))
 
 
 POINTS = ((-1.0, 0.3, 0.5, 0.2), (0.7, 1.5, 0.5, 0.05), (0.4, 2.0, 1.0, 0.1))  # s, L, c, rate
@@ -104,25 +91,6 @@ STEP_MISTAKES = (
 )
 
 
-def _step_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    given = [function(*point) for point in POINTS]
-    if any(value is None or value is ... for value in given):
-        raise AnswerError(f"Your function gives {given[0]}; its last line has to return new s.")
-    given = [as_number(value) for value in given]
-    if _agree(given, _step):
-        return None
-    for mistake, hint in STEP_MISTAKES:
-        if _agree(given, mistake):
-            return hint
-    return "The derivative of c e^(−s) L + s / 2 is 1/2 − c e^(−s) L. Step against it."
-
-
-def _agree(given: list[float], function) -> bool:
-    pairs = zip(given, POINTS, strict=True)
-    return all(abs(value - function(*point)) <= 1e-6 for value, point in pairs)
-
-
 def _step(s, loss, c, rate):
     derivative = 1 / 2 - c * math.exp(-s) * loss
     return s - rate * derivative
@@ -151,7 +119,11 @@ q1 = Exercise(
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_speed_verdict,
+    verdict=numbers(
+        dict(zip(["task 1", "task 2", "task 3"], SPEED, strict=True)),
+        mistakes=SPEED_MISTAKES,
+        otherwise=_speed_hint,
+    ),
     praise="The second task did not move at all (r = 1), so it gets most. The third was fastest.",
     hints=(
         "r = [0.5 / 1, 2 / 2, 1 / 4].",
@@ -183,13 +155,18 @@ q3 = Exercise(
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_step_verdict,
+    verdict=function(
+        _step,
+        POINTS,
+        returns="new s",
+        tolerance=1e-6,
+        mistakes=STEP_MISTAKES,
+        otherwise="The derivative of c e^(−s) L + s / 2 is 1/2 − c e^(−s) L. Step against it.",
+    ),
     praise="A loss above its optimum pushes s up, and the weight down.",
     hints=(
         "Derive c e^(−s) L + s / 2 by s.",
         "The derivative is 1/2 − c e^(−s) L. The new s is s − rate · derivative.",
     ),
-    solution_code="import math\n\n\n"
-    + inspect.getsource(_step).replace("_step", "step")
-    + "\n\nanswer = step",
+    solution_code=solution_of(_step, "import math"),
 )

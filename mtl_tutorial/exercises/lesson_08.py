@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
-
 import torch
 
-from mtl_tutorial.exercises.core import (
-    AnswerError,
-    Exercise,
-    as_function,
-    as_number,
-    choice,
-    numbers,
-)
+from mtl_tutorial.exercises.core import Exercise, choice, function, numbers, solution_of
 
 # Exercise 1: g_1 = (4, 1), g_2 = (−1, 1); g_1·g_2 = −3, squared lengths 17 and 2.
 DIRECTION = (75 / 34, 125 / 34)
@@ -48,9 +38,9 @@ def _conflict_share(gradients):
 
 
 CASES = (
-    torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, 1.0]]),  # 1 of 3 pairs
-    torch.tensor([[1.0, 2.0], [-3.0, 0.1], [0.5, -2.0], [1.0, 1.0]]),
-    torch.tensor([[1.0, 0.0], [2.0, 0.0]]),
+    (torch.tensor([[1.0, 0.0], [-1.0, 1.0], [0.0, 1.0]]),),  # 1 of 3 pairs
+    (torch.tensor([[1.0, 2.0], [-3.0, 0.1], [0.5, -2.0], [1.0, 1.0]]),),
+    (torch.tensor([[1.0, 0.0], [2.0, 0.0]]),),
 )
 SHARE_MISTAKES = (
     (
@@ -75,18 +65,6 @@ SHARE_MISTAKES = (
         "That is the share of tasks with some conflict. Count pairs.",
     ),
 )
-
-
-def _share_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    given = [function(case.clone()) for case in CASES]
-    if any(value is None or value is ... for value in given):
-        raise AnswerError(f"Your function gives {given[0]}; its last line has to return a share.")
-    given = [as_number(value) for value in given]
-    for right, hint in ((_conflict_share, None), *SHARE_MISTAKES):
-        if all(abs(a - float(right(c))) <= 1e-5 for a, c in zip(given, CASES, strict=True)):
-            return hint
-    return "For each pair i > j: is `gradients[i] @ gradients[j]` negative? Then take the share."
 
 
 q1 = Exercise(
@@ -142,12 +120,18 @@ q3 = Exercise(
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_share_verdict,
+    verdict=function(
+        _conflict_share,
+        CASES,
+        returns="a share",
+        mistakes=SHARE_MISTAKES,
+        otherwise="For each pair i > j: is `gradients[i] @ gradients[j]` negative? Then take the "
+        "share.",
+    ),
     praise="With three tasks there are three pairs, with eight there are 28.",
     hints=(
         "`gradients @ gradients.T` holds all dot products, each pair twice.",
         "Loop over i, and over j < i.",
     ),
-    solution_code=inspect.getsource(_conflict_share).replace("_conflict_share", "conflict_share")
-    + "\n\nanswer = conflict_share",
+    solution_code=solution_of(_conflict_share),
 )

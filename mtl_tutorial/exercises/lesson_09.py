@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,13 +10,13 @@ import torch
 from torch.func import grad
 
 from mtl_tutorial.exercises.core import (
-    AnswerError,
     Exercise,
-    as_function,
     as_number,
     choice,
+    function,
     number,
     numbers,
+    solution_of,
 )
 
 # Exercise 1: losses ½·1·(θ − 2)² and ½·3·(θ + 1)², α = 0.1, θ = 1.
@@ -60,64 +59,50 @@ QUERY = [torch.tensor([0.3, 1.2]), torch.tensor([1.5, 2.5]), torch.tensor([-1.5,
 RATES = (0.1, 0.3)
 
 
-def _variant(*, steps_on="support", judged_on="query", at_start=False, mean=False, sign=-1):
-    """The value that a mistaken function gives for each rate."""
-    values = []
-    for rate in RATES:
-        total = 0.0
-        for support, query in zip(SUPPORT, QUERY, strict=True):
-            given = support if steps_on == "support" else query
-            moved = THETA + sign * rate * 2 * (THETA - given)
-            asked = query if judged_on == "query" else support
-            total += _squared(THETA if at_start else moved, asked).item()
-        values.append(total / len(SUPPORT) if mean else total)
-    return values
-
-
+CASES = [(_squared, THETA, SUPPORT, QUERY, rate) for rate in RATES]
 META_LOSS_MISTAKES = (
     (
-        {"judged_on": "support"},
+        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, support, support, rate),
         "You judge on the support set, from which the task has learned. Use the query set.",
     ),
-    ({"at_start": True}, "That is the loss at θ, before the step. Judge θ′."),
-    ({"mean": True}, "That is the mean over the tasks. MAML's objective is the sum."),
-    ({"steps_on": "query"}, "You adapt on the query set: that looks at the answers. Use support."),
     (
-        {"steps_on": "query", "judged_on": "support"},
+        lambda loss, theta, support, query, rate: sum(loss(theta, asked) for asked in query),
+        "That is the loss at θ, before the step. Judge θ′.",
+    ),
+    (
+        lambda loss, theta, support, query, rate: (
+            _meta_loss(loss, theta, support, query, rate) / len(support)
+        ),
+        "That is the mean over the tasks. MAML's objective is the sum.",
+    ),
+    (
+        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, query, query, rate),
+        "You adapt on the query set: that looks at the answers. Use support.",
+    ),
+    (
+        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, query, support, rate),
         "Support and query are swapped: adapt on support, judge on query.",
     ),
-    ({"sign": 1}, "Mind the sign: a step goes against the gradient."),
+    (
+        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, support, query, -rate),
+        "Mind the sign: a step goes against the gradient.",
+    ),
 )
-
-
 NO_GRADIENT = (
     "The value is right, but no gradient goes through it. Return a tensor, without `float`, "
     "`.item()` or `.detach()`."
 )
 
 
-def _meta_loss_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    given = [function(_squared, THETA.clone(), SUPPORT, QUERY, rate) for rate in RATES]
-    if any(value is None or value is ... for value in given):
-        raise AnswerError(f"Your function gives {given[0]}; its last line has to return the sum.")
-    values = [as_number(v.detach() if isinstance(v, torch.Tensor) else v) for v in given]
-    if _near(values, _variant()):
-        tensors = all(isinstance(v, torch.Tensor) for v in given)
-        return _gradient_hint(function) if tensors else NO_GRADIENT
-    for how, hint in META_LOSS_MISTAKES:
-        if _near(values, _variant(**how)):
-            return hint
-    return (
-        "For each task: θ′ = θ − rate · slope of the support loss, then add the query loss at θ′."
-    )
+def _value(given: Any, case: tuple) -> float:
+    return as_number(given.detach() if isinstance(given, torch.Tensor) else given)
 
 
-def _gradient_hint(function: Callable) -> str | None:
+def _gradient_hint(meta_loss: Callable) -> str | None:
     """Judge the gradient of a function whose values are right."""
     theta = THETA.clone().requires_grad_()
-    sums = [function(_squared, theta, SUPPORT, QUERY, rate) for rate in RATES]
-    if not all(value.requires_grad for value in sums):
+    sums = [meta_loss(_squared, theta, SUPPORT, QUERY, rate) for rate in RATES]
+    if not all(isinstance(value, torch.Tensor) and value.requires_grad for value in sums):
         return NO_GRADIENT
     given = torch.cat([torch.autograd.grad(value, theta)[0] for value in sums]).tolist()
     if _near(given, _slopes()):
@@ -132,11 +117,11 @@ def _gradient_hint(function: Callable) -> str | None:
 
 def _slopes(*, first_order: bool = False) -> list[float]:
     """The gradient of the right function for each rate, one after the other."""
-    slopes = []
+    slopes: list[float] = []
     for rate in RATES:
         factor = 1 if first_order else 1 - 2 * rate  # 1 − α h, with h = 2
         pairs = zip(SUPPORT, QUERY, strict=True)
-        slope = sum(2 * (THETA - rate * 2 * (THETA - s) - q) for s, q in pairs)
+        slope = torch.stack([2 * (THETA - rate * 2 * (THETA - s) - q) for s, q in pairs]).sum(0)
         slopes += (factor * slope).tolist()
     return slopes
 
@@ -189,15 +174,23 @@ q2 = Exercise(
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=_meta_loss_verdict,
+    verdict=function(
+        _meta_loss,
+        CASES,
+        returns="the sum",
+        read=_value,
+        tolerance=1e-3,
+        mistakes=META_LOSS_MISTAKES,
+        otherwise="For each task: θ′ = θ − rate · slope of the support loss, then add the query "
+        "loss at θ′.",
+        then=_gradient_hint,
+    ),
     praise="Adapt on support, judge on query, add over tasks: that is MAML's objective.",
     hints=(
         "`grad(loss)(theta, given)` is the slope of the support loss at θ.",
         "Loop over `zip(support, query)`: one step on the first, then the loss on the second.",
     ),
-    solution_code="from torch.func import grad\n\n\n"
-    + inspect.getsource(_meta_loss).replace("_meta_loss", "meta_loss")
-    + "\n\nanswer = meta_loss",
+    solution_code=solution_of(_meta_loss, "from torch.func import grad"),
 )
 
 q4 = Exercise(

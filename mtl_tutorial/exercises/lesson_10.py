@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -13,9 +12,10 @@ from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     Verdict,
-    as_function,
     choice,
+    function,
     number,
+    solution_of,
 )
 
 
@@ -29,7 +29,7 @@ def letters(right: str, mistakes: Mapping[str, str], otherwise: str) -> Verdict:
     """
     known = set(right).union(*mistakes)
 
-    def verdict(answer: Any) -> str | None:
+    def judge(answer: Any) -> str | None:
         if not isinstance(answer, (str, list, tuple, set, frozenset)):
             raise AnswerError(
                 f'Letters are needed, such as "AC"; yours is of type {type(answer).__name__}.'
@@ -44,7 +44,7 @@ def letters(right: str, mistakes: Mapping[str, str], otherwise: str) -> Verdict:
                 return hint
         return otherwise
 
-    return verdict
+    return Verdict(judge, tuple(mistakes.items()))
 
 
 def _dominates(q, p):
@@ -89,34 +89,22 @@ DOMINANCE_MISTAKES = (
 )
 
 
-def _as_truth(value: Any) -> bool:
+def _as_truth(value: Any, case: tuple) -> bool:
     if isinstance(value, (torch.Tensor, np.ndarray)) and value.shape == ():
         value = value.item()
     if isinstance(value, Iterable):
         raise AnswerError("One True or False is needed for all losses together: use all and any.")
-    if value is None or value is ...:
-        raise AnswerError(f"Your function gives {value}; its last line has to return something.")
     if not isinstance(value, (bool, np.bool_)):
         raise AnswerError(f"True or False is needed; yours gives {value!r}.")
     return bool(value)
 
 
-def _right_for_three(function: Callable) -> bool:
+def _more_losses_hint(dominates: Callable) -> str | None:
     try:
-        return all(_as_truth(function(q, p)) == _dominates(q, p) for q, p in TRIPLES)
+        right = all(_as_truth(dominates(*case), case) == _dominates(*case) for case in TRIPLES)
     except Exception:  # such as too many values to unpack
-        return False
-
-
-def _dominance_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    given = [_as_truth(function(q, p)) for q, p in PAIRS]
-    if given == [_dominates(q, p) for q, p in PAIRS]:
-        return None if _right_for_three(function) else TWO_ALONE
-    for right, hint in DOMINANCE_MISTAKES:
-        if given == [bool(right(q, p)) for q, p in PAIRS]:
-            return hint
-    return "q dominates p if every loss of q is at most that of p, and one is smaller."
+        right = False
+    return None if right else TWO_ALONE
 
 
 # A (1, 5), B (2, 3), C (3, 3), D (4, 1), E (2, 4), all losses.
@@ -150,14 +138,21 @@ q1 = Exercise(
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_dominance_verdict,
+    verdict=function(
+        _dominates,
+        PAIRS,
+        returns="something",
+        read=_as_truth,
+        mistakes=DOMINANCE_MISTAKES,
+        otherwise="q dominates p if every loss of q is at most that of p, and one is smaller.",
+        then=_more_losses_hint,
+    ),
     praise="Nowhere worse, and somewhere better.",
     hints=(
         "Two conditions: one with `all`, one with `any`.",
         "`all(a <= b for a, b in zip(q, p, strict=True))` is the first one.",
     ),
-    solution_code=inspect.getsource(_dominates).replace("_dominates", "dominates")
-    + "\n\nanswer = dominates",
+    solution_code=solution_of(_dominates),
 )
 
 # Accuracy and milliseconds: A (0.90, 5), B (0.80, 3), C (0.85, 6), D (0.70, 2), E (0.75, 4).

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +11,12 @@ from scipy import stats
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
-    as_function,
     as_number,
     as_numbers,
     choice,
+    function,
     number,
+    solution_of,
 )
 
 # Exercise 1: differences of five seeds; mean 4, s = √20, standard error 2, t(4) = 2.776.
@@ -93,7 +92,7 @@ SEEDS_MISTAKES = (
 )
 
 
-def _holm(p_values):
+def _holm_by_hand(p_values):
     order, adjusted, largest = np.argsort(p_values), np.zeros(len(p_values)), 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
@@ -122,10 +121,10 @@ def _in_given_order(p_values):
 
 
 P_VALUES = (
-    np.array([0.04, 0.001, 0.03, 0.2]),
-    np.array([0.02, 0.021, 0.6]),
-    np.array([0.9, 0.5, 0.004, 0.012, 0.013]),
-    np.array([0.6, 0.7]),
+    (np.array([0.04, 0.001, 0.03, 0.2]),),
+    (np.array([0.02, 0.021, 0.6]),),
+    (np.array([0.9, 0.5, 0.004, 0.012, 0.013]),),
+    (np.array([0.6, 0.7]),),
 )
 HOLM_MISTAKES = (
     (lambda p: p, "Those are the p-values as they were. Nothing is corrected yet."),
@@ -149,34 +148,10 @@ HOLM_MISTAKES = (
         "The factor m belongs to the smallest p-value, not to the first in the list. Sort first.",
     ),
     (
-        lambda p: np.sort(_holm(p)),
+        lambda p: np.sort(_holm_by_hand(p)),
         "The numbers are right, but sorted. Give them back in the order of the question.",
     ),
 )
-
-
-def _function_verdict(
-    cases: Sequence[tuple],
-    right: Callable,
-    mistakes: Sequence[tuple[Callable, str]],
-    read: Callable,
-    otherwise: str,
-) -> Callable[[Any], str | None]:
-    """Make the verdict for a function, from what it gives for some cases."""
-
-    def verdict(answer: Any) -> str | None:
-        function = as_function(answer)
-        given = [function(*copy.deepcopy(case)) for case in cases]
-        if any(value is None or value is ... for value in given):
-            raise AnswerError(f"Your function gives {given[0]}; its last line has to return it.")
-        given = [read(value, case) for value, case in zip(given, cases, strict=True)]
-        for candidate, hint in ((right, None), *mistakes):
-            found = [candidate(*case) for case in cases]
-            if all(np.allclose(a, b, atol=1e-6) for a, b in zip(given, found, strict=True)):
-                return hint
-        return otherwise
-
-    return verdict
 
 
 def _as_list(value: Any, case: tuple) -> tuple[float, ...]:
@@ -293,12 +268,13 @@ answer = 2.776 * s / n**0.5
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=_function_verdict(
-        SEEDS_CASES,
+    verdict=function(
         _seeds_needed,
-        SEEDS_MISTAKES,
-        lambda value, case: as_number(value),
-        "Try n = 2, 3, 4, …: stop at the first one with t · s / √n at most the margin.",
+        SEEDS_CASES,
+        returns="it",
+        tolerance=1e-6,
+        mistakes=SEEDS_MISTAKES,
+        otherwise="Try n = 2, 3, 4, …: stop at the first one with t · s / √n at most the margin.",
     ),
     praise="To see a difference half as large takes about four times the seeds.",
     hints=(
@@ -322,22 +298,22 @@ answer = seeds_needed
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=_function_verdict(
-        [(p,) for p in P_VALUES],
-        _holm,
-        HOLM_MISTAKES,
-        _as_list,
-        "Smallest p-value times m, next one times m − 1, …; at most 1, and never below the one "
-        "before.",
+    verdict=function(
+        _holm_by_hand,
+        P_VALUES,
+        returns="it",
+        read=_as_list,
+        tolerance=1e-6,
+        mistakes=HOLM_MISTAKES,
+        otherwise="Smallest p-value times m, next one times m − 1, …; at most 1, and never below "
+        "the one before.",
     ),
     praise="Ten comparisons, and still at most one chance in twenty of a false find among them.",
     hints=(
         "`np.argsort(p)` gives the places of the values from the smallest on.",
         "Go through them with `enumerate`; the factor is `len(p) - rank`. Keep the largest so far.",
     ),
-    solution_code="import numpy as np\n\n\n"
-    + inspect.getsource(_holm).replace("_holm", "holm_by_hand")
-    + "\n\nanswer = holm_by_hand",
+    solution_code=solution_of(_holm_by_hand, "import numpy as np"),
 )
 
 q4 = Exercise(
