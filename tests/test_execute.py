@@ -23,7 +23,7 @@ from mtl_tutorial.experiments.catalogue import (
 )
 from mtl_tutorial.experiments.execute import execute, parts_of, score
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.runs import Run, seeded
 from mtl_tutorial.measuring import evaluate, layer_geometry
 
 PROTOCOL = Protocol("quick", epochs=2, batch_size=256, held_out=64)
@@ -267,15 +267,16 @@ def test_a_run_that_diverges_says_when_and_has_no_test() -> None:
 
 def test_the_rate_of_every_epoch_is_the_protocols(monkeypatch) -> None:
     seen = []
-    original = module.fit
+    original = Run.over
 
-    def look(model, tasks, data, balancer, optimizer, steps):
-        seen.append([group["lr"] for group in optimizer.param_groups])
-        return original(model, tasks, data, balancer, optimizer, steps)
+    def look(run, batches, steps):
+        seen.append([group["lr"] for group in run.optimizer.param_groups])
+        return original(run, batches, steps)
 
-    monkeypatch.setattr(module, "fit", look)
+    monkeypatch.setattr(Run, "over", look)
     setting = replace(RUN, architecture="cross_stitch", learning_rate=0.01)
     execute(setting, PROTOCOL)
+    _of_the_stream, *seen = seen
     assert seen == [pytest.approx([0.01 * f, 1.0 * f]) for f in (1, 0.85**5)]
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.data import located_digits
+from mtl_tutorial.experiments.session import Measurement, Trace
 from mtl_tutorial.measuring import Score
 from mtl_tutorial.widgets import player as player_module
 from mtl_tutorial.widgets.loss_weight_tuner import (
@@ -19,7 +20,6 @@ from mtl_tutorial.widgets.loss_weight_tuner import (
     draw_tuner,
     runs_table,
 )
-from mtl_tutorial.widgets.session import Measurement, Run
 
 TRAIN, HELD_OUT = located_digits("train"), located_digits("validation")
 TASKS = TRAIN.tasks[:2]
@@ -53,7 +53,7 @@ def step_of(one: LossWeightTuner) -> int:
 
 
 def test_the_sentence_says_what_rose_and_what_fell_since_the_weights_changed():
-    run = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
+    run = Trace(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
     run.measurements.append(measurement(75, 0.5, 0.6, weights=(1.0, 30.0)))
     text = describe_run(run, TASKS)
     assert "Step 75, weights digit 1, box 30" in text
@@ -62,20 +62,24 @@ def test_the_sentence_says_what_rose_and_what_fell_since_the_weights_changed():
 
 
 def test_the_sentence_tells_of_a_peak_that_was_lost():
-    run = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.2, 0.63), measurement(75, 0.5, 0.4)])
+    run = Trace(
+        1, [measurement(0, 0.1, 0.0), measurement(50, 0.2, 0.63), measurement(75, 0.5, 0.4)]
+    )
     text = describe_run(run, TASKS)
     assert "box mean IoU rose from 0.00 to 0.40 (it was 0.63 at step 50)" in text
     assert text.count("it was") == 1
 
 
 def test_the_sentence_calls_a_change_below_half_a_hundredth_none():
-    run = Run(1, [measurement(0, 0.1, 0.500), measurement(25, 0.6, 0.504)])
+    run = Trace(1, [measurement(0, 0.1, 0.500), measurement(25, 0.6, 0.504)])
     assert "box mean IoU stayed at 0.50" in describe_run(run, TASKS)
 
 
 def test_the_table_marks_the_best_of_each_metric_and_the_path_of_the_weights():
-    first = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
-    second = Run(2, [measurement(0, 0.1, 0), measurement(25, 0.4, 0.6), measurement(50, 0.5, 0.7)])
+    first = Trace(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
+    second = Trace(
+        2, [measurement(0, 0.1, 0), measurement(25, 0.4, 0.6), measurement(50, 0.5, 0.7)]
+    )
     second.measurements[-1] = measurement(50, 0.5, 0.7, weights=(1.0, 30.0))
     table = runs_table([first, second], TASKS)
     assert "<b>0.600</b>" in table and "<b>0.700</b>" in table
@@ -85,7 +89,7 @@ def test_the_table_marks_the_best_of_each_metric_and_the_path_of_the_weights():
 
 def test_the_picture_says_who_has_the_gradient_and_whether_the_tasks_pull_apart():
     figure = Figure(figsize=(9, 5.2))
-    run = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3, (1.0, 9.0), cosine=-0.4)])
+    run = Trace(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3, (1.0, 9.0), cosine=-0.4)])
     draw_tuner(figure, [run], TASKS)
     titles = [axes.get_title() for axes in figure.axes]
     assert "box has 75% of the shared gradient" in titles
@@ -94,8 +98,8 @@ def test_the_picture_says_who_has_the_gradient_and_whether_the_tasks_pull_apart(
 
 def test_earlier_runs_are_drawn_pale():
     figure = Figure(figsize=(9, 5.2))
-    ghost = Run(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
-    draw_tuner(figure, [ghost, Run(2, [measurement(0, 0.1, 0.0)])], TASKS)
+    ghost = Trace(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3)])
+    draw_tuner(figure, [ghost, Trace(2, [measurement(0, 0.1, 0.0)])], TASKS)
     metric = figure.axes[1]
     assert sorted(line.get_alpha() or 1 for line in metric.lines) == [0.25, 0.25, 1, 1]
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing
 from mtl_tutorial.balancing import task_gradients
 from mtl_tutorial.data import located_digits
+from mtl_tutorial.experiments.session import MEASURE_EVERY, Session
 from mtl_tutorial.tasks import task_losses
-from mtl_tutorial.widgets.session import MEASURE_EVERY, Session
 
 TRAIN, HELD_OUT = located_digits("train"), located_digits("validation")
 TASKS = TRAIN.tasks[:2]
@@ -48,6 +48,27 @@ def test_runs_with_the_same_weights_are_the_same_run():
     one.reset()
     make(5, one)
     assert torch.equal(parameters(one), first)
+
+
+def test_sessions_with_dropout_that_take_turns_end_alike_whatever_else_is_random():
+    def build():
+        return HardSharing(ClassicEncoder(), TASKS)
+
+    one, other = (Session(build, TASKS, TRAIN, HELD_OUT, batch_size=8) for _ in range(2))
+    for step in range(3):
+        make(1, one)
+        torch.rand(step)
+        other.measure()
+        make(1, other)
+    assert torch.equal(parameters(one), parameters(other))
+
+
+def test_one_task_pulls_with_nobody():
+    alone = Session(
+        lambda: HardSharing(ConvEncoder(2), TASKS[:1]), TASKS[:1], TRAIN, HELD_OUT, steps=2
+    )
+    make(2, alone)
+    assert (alone.run.latest.norms, alone.run.latest.cosine) == ({}, 1.0)
 
 
 def test_measuring_does_not_change_the_run():

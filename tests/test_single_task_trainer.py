@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing
 from mtl_tutorial.data import Digits, Scenes, load_digits, located_digits
+from mtl_tutorial.experiments.session import MEASURE_EVERY, Session
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.widgets.session import MEASURE_EVERY, Session
 from mtl_tutorial.widgets.single_task_trainer import (
     SHOWN,
     SingleTaskTrainer,

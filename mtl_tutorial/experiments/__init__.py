@@ -1,7 +1,7 @@
 """Training runs, one by one and in grids, over seeds and settings; sweeps and trade-offs."""
 
 from mtl_tutorial.experiments.pareto import gap_to_front, non_dominated
-from mtl_tutorial.experiments.runs import grid, seeded, train
+from mtl_tutorial.experiments.runs import Run, grid, seeded, train
 from mtl_tutorial.experiments.sweep import Sweep, sweep
 
-__all__ = ["Sweep", "gap_to_front", "grid", "non_dominated", "seeded", "sweep", "train"]
+__all__ = ["Run", "Sweep", "gap_to_front", "grid", "non_dominated", "seeded", "sweep", "train"]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mtl_tutorial import __version__
 from mtl_tutorial.balancing import NonFiniteError, check_finite
@@ -32,12 +32,12 @@ from mtl_tutorial.experiments.catalogue import (
     make_optimizer,
 )
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.runs import Randomness, Run
 from mtl_tutorial.experiments.store import FORMAT, rounded, set_aside
 from mtl_tutorial.measuring import Score, evaluate, layer_geometry
 from mtl_tutorial.profiles import resolve_device
 from mtl_tutorial.tasks import Batch, Task, map_batches
-from mtl_tutorial.training import NonFiniteLossError, fit
+from mtl_tutorial.training import NonFiniteLossError
 
 LIBRARIES = ("torch", "torchvision", "torchjd")
 LOOK_AT = 256  # validation scenes on which gradients are measured after an epoch
@@ -76,28 +76,29 @@ def execute(
     scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place))
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
-    with seeded(setting.seed):
-        run = _Run(setting, protocol, scenes, place)
-        if checkpoint is not None and Path(checkpoint).exists():
-            run = run.resumed(Path(checkpoint))
-        try:
-            while run.state.epoch < protocol.epochs:
-                run.train_epoch()
-                if checkpoint is not None:
-                    run.save(Path(checkpoint))
-                if on_epoch is not None:
-                    on_epoch(run.state.epoch)
-        except (NonFiniteLossError, NonFiniteError) as error:
-            run.state.diverged = f"epoch {run.state.epoch + 1}: {str(error).partition(';')[0]}"
-        return run.result()
+    trial = _Trial(setting, protocol, scenes, place)
+    if checkpoint is not None and Path(checkpoint).exists():
+        trial = trial.resumed(Path(checkpoint))
+    state = trial.state
+    try:
+        while state.epoch < protocol.epochs:
+            trial.train_epoch()
+            if checkpoint is not None:
+                trial.save(Path(checkpoint))
+            if on_epoch is not None:
+                on_epoch(state.epoch)
+    except (NonFiniteLossError, NonFiniteError) as error:
+        state.diverged = f"epoch {state.epoch + 1}: {str(error).partition(';')[0]}"
+    return trial.result()
 
 
 @dataclass
 class _State:
-    """What a run has reached; all of it but the network, its optimizer and its balancer."""
+    """What a trial has reached; all of it but the network, its optimizer and its balancer."""
 
-    run: str
+    name: str
     generators: dict[str, torch.Generator]
+    randomness: Randomness
     place: torch.device
     epoch: int = 0
     seconds: float = 0.0
@@ -108,11 +109,11 @@ class _State:
 
     def state_dict(self) -> dict[str, Any]:
         randomness = {name: g.get_state() for name, g in self.generators.items()}
-        randomness["torch"] = torch.get_rng_state()
+        randomness["torch"] = self.randomness.states[0]
         if self.place.type == "cuda":
-            randomness["cuda"] = torch.cuda.get_rng_state(self.place)
+            randomness["cuda"] = self.randomness.states[1 + (self.place.index or 0)]
         return {
-            "run": self.run,
+            "run": self.name,
             "epoch": self.epoch,
             "seconds": [self.seconds, self.cpu_seconds],
             "curves": json.dumps(self.curves),
@@ -121,20 +122,20 @@ class _State:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state["run"] != self.run:
+        if state["run"] != self.name:
             raise ValueError(f"it is of another run: {state['run']}")
         self.epoch, (self.seconds, self.cpu_seconds) = state["epoch"], state["seconds"]
         self.curves, self.best = json.loads(state["curves"]), state["best"]
-        randomness = dict(state["randomness"])
-        torch.set_rng_state(randomness.pop("torch"))
-        if (cuda := randomness.pop("cuda", None)) is not None:
-            torch.cuda.set_rng_state(cuda, self.place)
+        randomness = state["randomness"]
+        self.randomness.states[0] = randomness["torch"]
+        if self.place.type == "cuda":
+            self.randomness.states[1 + (self.place.index or 0)] = randomness["cuda"]
         for name, generator in self.generators.items():
             generator.set_state(randomness[name])
 
 
-class _Run:
-    """A network in training, and what it trains and is measured on."""
+class _Trial:
+    """A run, and what it is measured on."""
 
     def __init__(
         self,
@@ -146,17 +147,24 @@ class _Run:
         self.setting, self.protocol, self.scenes, self.place = setting, protocol, scenes, place
         self.tasks: tuple[Task, ...] = scenes["train"].tasks
         self.steps = math.ceil(len(scenes["train"]) / protocol.batch_size)
-        generators = {
-            "scenes": torch.Generator(place).manual_seed(setting.seed),
-            "balancer": torch.Generator().manual_seed(setting.seed),
-        }
-        self.state = _State(f"{setting} {asdict(protocol)}", generators, place)
-        self.model = make_network(setting.data, setting.architecture, self.tasks).to(place)
-        self.optimizer = make_optimizer(setting.data, self.model, setting.learning_rate)
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.balancer = make_balancer(
-            setting.balancer, Making(self.tasks, self.steps, generators["balancer"])
+        luck = torch.Generator().manual_seed(setting.seed)
+        making = Making(self.tasks, self.steps, luck)
+        self.run = Run(
+            lambda: make_network(setting.data, setting.architecture, self.tasks),
+            self.tasks,
+            scenes["train"],
+            seed=setting.seed,
+            steps=self.steps * protocol.epochs,
+            batch_size=protocol.batch_size,
+            balancer=make_balancer(setting.balancer, making),
+            optimizer=lambda model: make_optimizer(setting.data, model, setting.learning_rate),
         )
+        self.model = self.run.model
+        self.shares = not isinstance(self.model, SingleTaskNetworks)
+        self.rates = [group["lr"] for group in self.run.optimizer.param_groups]
+        generators = {"scenes": self.run.generator, "balancer": luck}
+        name = f"{setting} {asdict(protocol)}"
+        self.state = _State(name, generators, self.run.randomness, place)
         fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
         self.validation = scenes["validation"].draw(protocol.held_out, fresh)
         self.few = map_batches(lambda tensor: tensor[:LOOK_AT], self.validation)
@@ -164,19 +172,18 @@ class _Run:
     def parts(self) -> dict[str, Any]:
         return {
             "model": self.model,
-            "optimizer": self.optimizer,
-            "balancer": self.balancer,
+            "optimizer": self.run.optimizer,
+            "balancer": self.run.balancer,
             "progress": self.state,
         }
 
-    def resumed(self, checkpoint: Path) -> _Run:
-        """This run as its checkpoint left it; a new one where the checkpoint is damaged."""
+    def resumed(self, checkpoint: Path) -> _Trial:
+        """This one as its checkpoint left it; a new one where the checkpoint is damaged."""
         try:
             load_checkpoint(checkpoint, **self.parts())
         except ValueError as error:
             set_aside(checkpoint, str(error))
-            torch.manual_seed(self.setting.seed)
-            return _Run(self.setting, self.protocol, self.scenes, self.place)
+            return _Trial(self.setting, self.protocol, self.scenes, self.place)
         return self
 
     def save(self, checkpoint: Path) -> None:
@@ -188,38 +195,36 @@ class _Run:
     def train_epoch(self) -> None:
         state = self.state
         factor = self.protocol.rate_factor(state.epoch)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.run.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = factor * rate
-        batches = self.scenes["train"].epoch(self.protocol.batch_size, state.generators["scenes"])
-        names = [task.name for task in self.tasks]
-        losses: Tensor | float = 0.0
-        weights = dict.fromkeys(names, 0.0)
+        batches = self.scenes["train"].epoch(self.protocol.batch_size, self.run.generator)
+        sums: dict[str, Any] = {"training loss": {}, "weight": {}}
+        steps = dict.fromkeys((task.name for task in self.tasks), 0)
         start, cpu_start = time.perf_counter(), time.process_time()
-        for record in fit(
-            self.model, self.tasks, batches, self.balancer, self.optimizer, self.steps
-        ):
-            losses = losses + torch.stack([record.losses[name] for name in names])
-            for name in names:
-                weights[name] += record.weights[name]
-        means = (losses / self.steps).tolist()  # also waits for a GPU
+        for record in self.run.over(batches, self.steps):
+            for name, loss in record.losses.items():
+                steps[name] += 1
+                for quantity, value in (("training loss", loss), ("weight", record.weights[name])):
+                    sums[quantity][name] = value + sums[quantity].get(name, 0.0)
+        means = {
+            quantity: {n: float(by_task.get(n, math.nan) / max(steps[n], 1)) for n in steps}
+            for quantity, by_task in sums.items()
+        }  # also waits for a GPU
         state.seconds += time.perf_counter() - start
         state.cpu_seconds += time.process_time() - cpu_start
-        self._measure(
-            dict(zip(names, means, strict=True)),
-            {name: weight / self.steps for name, weight in weights.items()},
-        )
+        with self.run.randomness.in_force():  # a metric, too, may draw
+            self._measure(means)
         state.epoch += 1
 
-    def _measure(self, losses: dict[str, float], weights: dict[str, float]) -> None:
+    def _measure(self, means: dict[str, dict[str, float]]) -> None:
         scores = score(self.model, self.tasks, self.validation)
         check_finite([s.loss for s in scores.values()], scores, "validation loss")
         found: dict[str, Any] = {
-            "training loss": losses,
-            "weight": weights,
+            **means,
             "validation loss": {task: s.loss for task, s in scores.items()},
             "validation metric": {task: s.metric for task, s in scores.items()},
         }
-        if self.model.shared_parameters():
+        if self.shares:
             geometry = layer_geometry(self.model, self.tasks, self.few)
             found |= {"gradient norm": geometry.norms, "cosine": geometry.cosines}
         _append(self.state.curves, found)
@@ -227,8 +232,7 @@ class _Run:
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         """Keep the network of the best epoch; with a network a task, of each task's best."""
-        alone = isinstance(self.model, SingleTaskNetworks)
-        groups = [[name] for name in metrics] if alone else [list(metrics)]
+        groups = [list(metrics)] if self.shares else [[name] for name in metrics]
         for names in groups:
             value = sum(metrics[name] for name in names) / len(names)
             best = self.state.best.get(",".join(names))
@@ -252,7 +256,9 @@ class _Run:
                 self.model.load_state_dict(best["network"])
                 names = group.split(",")
                 chosen = [task for task in self.tasks if task.name in names]
-                for name, found in score(self.model, chosen, held_out).items():
+                with self.run.randomness.in_force():
+                    scores = score(self.model, chosen, held_out)
+                for name, found in scores.items():
                     test[name], epochs[name] = found._asdict(), best["epoch"]
             if lost := [name for name in test if not math.isfinite(test[name]["loss"])]:
                 state.diverged = f"test loss of task {lost[0]!r} is {test[lost[0]]['loss']}"

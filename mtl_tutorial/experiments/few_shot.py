@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,13 +10,11 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Digits, Scenes
 from mtl_tutorial.experiments.meta import Loss, Parameters
-from mtl_tutorial.experiments.runs import seeded
+from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.tasks import Batch, Task, accuracy
-from mtl_tutorial.training import fit
 
 WAYS = 3  # classes of a few-shot task
 NO_LABEL = -100  # what a cross-entropy leaves out
@@ -130,23 +128,29 @@ def train_jointly(
         learning_rate: Adam's.
     """
     support, targets = episode.support, episode.support_targets
-    count, device = len(support), support.device
+    count = len(support)
 
-    def stream(generator: Generator) -> Iterator[Batch]:
-        for batch in old.stream(batch_size, generator):
-            inputs = batch.inputs.expand(count, *batch.inputs.shape)
-            labels = batch.targets[OLD.name].expand(count, -1)
-            yield Batch(
-                torch.cat([inputs, support], 1),
-                {
-                    OLD.name: torch.cat([labels, torch.full_like(targets, NO_LABEL)], 1),
-                    NEW.name: torch.cat([torch.full_like(labels, NO_LABEL), targets], 1),
-                },
-            )
+    def with_support(index: Tensor, generator: Generator) -> Batch:
+        batch = old.compose(index, generator)
+        inputs = batch.inputs.expand(count, *batch.inputs.shape)
+        labels = batch.targets[OLD.name].expand(count, -1)
+        return Batch(
+            torch.cat([inputs, support], 1),
+            {
+                OLD.name: torch.cat([labels, torch.full_like(targets, NO_LABEL)], 1),
+                NEW.name: torch.cat([torch.full_like(labels, NO_LABEL), targets], 1),
+            },
+        )
 
-    with seeded(seed) as generator:
-        model = SideBySide([build() for _ in range(count)]).to(device)
-        adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-        for _ in fit(model, (OLD, NEW), stream(generator), FixedWeights(), adam, steps):
-            pass
-    return model
+    run = Run(
+        lambda: SideBySide([build() for _ in range(count)]),
+        (OLD, NEW),
+        Scenes((OLD, NEW), old.digits, with_support),
+        seed=seed,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
+    for _ in run:
+        pass
+    return run.model

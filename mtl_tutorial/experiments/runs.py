@@ -2,32 +2,148 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mtl_tutorial.balancing import Balancer, FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, Task
-from mtl_tutorial.training import History, NonFiniteLossError, fit
+from mtl_tutorial.training import History, NonFiniteLossError, StepRecord, fit
+
+
+class Randomness:
+    """States of torch's default generators (initial weights, dropout), kept for one purpose.
+
+    Args:
+        seed: where they start.
+
+    Attributes:
+        states: where they stand: the CPU's, then that of every CUDA GPU.
+    """
+
+    def __init__(self, seed: int) -> None:
+        with _put_back():
+            torch.manual_seed(seed)
+            self.states = _states()
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Inside, torch draws from these; outside, as if the block had not been there."""
+        with _put_back():
+            torch.set_rng_state(self.states[0])
+            for gpu, state in enumerate(self.states[1:]):
+                torch.cuda.set_rng_state(state, gpu)
+            try:
+                yield
+            finally:
+                self.states = _states()
+
+
+def _put_back() -> AbstractContextManager[None]:
+    return torch.random.fork_rng(_gpus())  # unnamed, several GPUs warn
+
+
+def _states() -> list[Tensor]:
+    return [torch.get_rng_state(), *map(torch.cuda.get_rng_state, _gpus())]
+
+
+def _gpus() -> range:
+    return range(torch.cuda.device_count())
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[torch.Generator]:
     """Make what is random inside the block depend on ``seed`` alone.
 
-    Inside, torch's default generator (initial weights, dropout) starts at the seed; outside, it
-    goes on as if the block had not been there. Gives a generator of its own for the data.
+    Inside, torch's default generators (initial weights, dropout) start at the seed; outside, they
+    go on as if the block had not been there. Gives a generator of its own for the data.
     """
-    with torch.random.fork_rng(range(torch.cuda.device_count())):  # unnamed, several GPUs warn
-        torch.manual_seed(seed)
+    with Randomness(seed).in_force():
         yield torch.Generator().manual_seed(seed)
+
+
+class Run:
+    """A network in training: each item that it is asked for is one step, as of `fit`.
+
+    What is random in it (initial weights, batches, dropout) depends on its seed alone, whatever
+    happens between two steps, and leaves what is random elsewhere as it is. Between two steps the
+    caller may change weights or learning rates.
+
+    Args:
+        build: makes the model; called after seeding.
+        tasks: what it learns.
+        scenes: what it trains on, and where: on their device.
+        seed: of all that is random.
+        steps: how many there are.
+        batch_size: scenes a step.
+        learning_rate: Adam's.
+        balancer: left out, every loss has weight 1.
+        optimizer: makes another optimizer for the model; ``learning_rate`` is then not used.
+
+    Attributes:
+        model, optimizer, balancer: as the last step left them.
+        generator: of the batches.
+        randomness: of all else.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        tasks: Sequence[Task],
+        scenes: Scenes,
+        *,
+        seed: int,
+        steps: int,
+        batch_size: int = 64,
+        learning_rate: float = 5e-3,
+        balancer: Balancer | None = None,
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
+    ) -> None:
+        device = scenes.digits.labels.device
+        optimizer = optimizer or functools.partial(_adam, learning_rate=learning_rate)
+        self.tasks, self.balancer = tuple(tasks), balancer or FixedWeights()
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.randomness = Randomness(seed)
+        with self.randomness.in_force():
+            self.model = build().to(device)
+            self.optimizer = (
+                optimizer(self.model) if optimizer else _adam(self.model, learning_rate)
+            )
+        self._records = self.over(scenes.stream(batch_size, self.generator), steps)
+
+    def __iter__(self) -> Run:
+        return self
+
+    def __next__(self) -> StepRecord:
+        """Make a step.
+
+        Raises:
+            ValueError, NonFiniteLossError: as `fit`.
+        """
+        return next(self._records)
+
+    def over(self, batches: Iterable[Batch], steps: int) -> Iterator[StepRecord]:
+        """Make steps on batches from elsewhere, such as those of an epoch."""
+        records = fit(self.model, self.tasks, batches, self.balancer, self.optimizer, steps)
+        while True:
+            with self.randomness.in_force():
+                record = next(records, None)
+            if record is None:
+                return
+            yield record
+
+
+def _adam(model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
 
 
 def train(
@@ -38,20 +154,15 @@ def train(
     *,
     seed: int,
     steps: int,
-    batch_size: int = 64,
-    learning_rate: float = 5e-3,
-    balancer: Balancer | None = None,
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None,
     measure_every: int | None = None,
+    **settings: Any,
 ) -> tuple[nn.Module, History]:
     """Build a model and train it; the same seed gives the same numbers.
 
     Args:
-        build: makes the model; called after seeding.
+        build, tasks, scenes, seed, steps: as for `Run`.
         validation: scored after the last step, and every ``measure_every`` steps.
-        learning_rate: Adam's.
-        balancer: left out, every loss has weight 1.
-        optimizer: makes another optimizer for the model; ``learning_rate`` is then not used.
+        settings: ``batch_size``, ``learning_rate``, ``balancer``, ``optimizer``, as for `Run`.
 
     Returns:
         The trained model, and its history.
@@ -61,24 +172,17 @@ def train(
         NonFiniteLossError: where a loss turns NaN or infinite; its ``history`` is the one so far.
     """
     history = History()
-    device = scenes.digits.labels.device
-    generator = torch.Generator(device).manual_seed(seed)
-    with seeded(seed):
-        model = build().to(device)
-        if optimizer is None:
-            stepper = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-        else:
-            stepper = optimizer(model)
-        stream = scenes.stream(batch_size, generator)
+    run = Run(build, tasks, scenes, seed=seed, steps=steps, **settings)
+    with seeded(seed):  # a metric, too, may draw
         try:
-            for record in fit(model, tasks, stream, balancer or FixedWeights(), stepper, steps):
+            for record in run:
                 history.append(record)
                 if record.step == steps or (measure_every and record.step % measure_every == 0):
-                    history.add_scores(record.step, evaluate(model, tasks, validation))
+                    history.add_scores(record.step, evaluate(run.model, tasks, validation))
         except NonFiniteLossError as error:
             error.history = history
             raise
-    return model, history
+    return run.model, history
 
 
 def grid(run: Callable[..., pd.DataFrame], **axes: Iterable) -> pd.DataFrame:

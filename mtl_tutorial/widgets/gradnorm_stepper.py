@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ipywidgets
-import torch
 from matplotlib.figure import Figure
 from torch import nn
 
 from mtl_tutorial.balancing import GradNorm, GradNormStep, gradnorm_step
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.experiments import seeded
+from mtl_tutorial.experiments import Run
 from mtl_tutorial.plots import BLACK, label_ends, panels, task_style
 from mtl_tutorial.tasks import Task
-from mtl_tutorial.training import fit
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
@@ -150,18 +148,14 @@ class GradNormStepper(View):
         self._reset()
 
     def _reset(self) -> None:
-        device = self._scenes.digits.labels.device
-        with seeded(self._seed):
-            model = self._build().to(device)
-        generator = torch.Generator(device).manual_seed(self._seed)
         self.balancer = GradNorm(self.alpha.value, self._learning_rate)
-        self._records = fit(
-            model,
+        self._run = Run(
+            self._build,
             self._tasks,
-            self._scenes.stream(64, generator),
-            self.balancer,
-            torch.optim.Adam(model.parameters(), lr=5e-3, fused=True),
-            LONGEST,
+            self._scenes,
+            seed=self._seed,
+            steps=LONGEST,
+            balancer=self.balancer,
         )
         self._step, self._weights = 0, {task.name: [1.0] for task in self._tasks}
         self._advance(self._warm_up)
@@ -169,7 +163,7 @@ class GradNormStepper(View):
     def _advance(self, steps: int) -> None:
         self.balancer.alpha = self.alpha.value
         for _ in range(steps):
-            self._step = next(self._records).step
+            self._step = next(self._run).step
             for name, weight in self.balancer.weights.items():
                 self._weights[name].append(weight)
         self._refresh()

@@ -12,17 +12,17 @@ from matplotlib.ticker import NullLocator
 from torch import nn
 
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.session import Measurement, Session, Trace
 from mtl_tutorial.plots import BLACK, label_ends, panels, percent_axis, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import Player
-from mtl_tutorial.widgets.session import Measurement, Run, Session
 from mtl_tutorial.widgets.view import View
 
 GHOSTS = 4  # earlier runs that are drawn
 
 
-def draw_tuner(figure: Figure, runs: Sequence[Run], tasks: Sequence[Task]) -> str:
+def draw_tuner(figure: Figure, runs: Sequence[Trace], tasks: Sequence[Task]) -> str:
     """Draw the last run's losses, metrics, gradient shares and cosine; earlier runs as ghosts."""
     (loss, metric), (share, cosine) = panels(figure, 2, 2)
     figure.subplots_adjust(0.08, 0.1, 0.94, 0.94, wspace=0.28, hspace=0.32)
@@ -60,7 +60,7 @@ def _pull(cosine: float) -> str:
     return "Gradients pull apart" if cosine < 0 else "Gradients pull together"
 
 
-def _plot_tasks(axes: Axes, runs: Sequence[Run], tasks: Sequence[Task], value: Callable) -> None:
+def _plot_tasks(axes: Axes, runs: Sequence[Trace], tasks: Sequence[Task], value: Callable) -> None:
     """Plot ``value(measurement, task)`` of the last run with labels, of earlier ones pale."""
     ends = []
     for task in tasks:
@@ -87,7 +87,7 @@ def _decades(axes: Axes, losses: Sequence[float]) -> None:
     axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
 
 
-def _changes(run: Run) -> list[int]:
+def _changes(run: Trace) -> list[int]:
     pairs = zip(run.measurements, run.measurements[1:], strict=False)
     return [earlier.step for earlier, later in pairs if earlier.weights != later.weights]
 
@@ -96,7 +96,7 @@ def _metric_text(task: Task, measurement: Measurement) -> str:
     return f"{task.name} {measurement.scores[task.name].metric:.2f}"
 
 
-def describe_run(run: Run, tasks: Sequence[Task]) -> str:
+def describe_run(run: Trace, tasks: Sequence[Task]) -> str:
     """Say in words what the run did since its weights last changed."""
     now, then = run.latest, run.since_change
     weights = ", ".join(f"{task.name} {now.weights[task.name]:.3g}" for task in tasks)
@@ -116,7 +116,7 @@ def describe_run(run: Run, tasks: Sequence[Task]) -> str:
     return f"{state}. {since.capitalize()}, {' and '.join(moves)}."
 
 
-def runs_table(runs: Sequence[Run], tasks: Sequence[Task]) -> str:
+def runs_table(runs: Sequence[Trace], tasks: Sequence[Task]) -> str:
     """Give the runs as an HTML table, the best value of each metric in bold."""
     done = [run for run in runs if run.latest.step]
     best = {t.name: max((r.latest.scores[t.name].metric for r in done), default=0) for t in tasks}
@@ -136,7 +136,7 @@ def runs_table(runs: Sequence[Run], tasks: Sequence[Task]) -> str:
     return f"<table style='font-size:13px;text-align:right'><tr>{head}</tr>{body}</table>"
 
 
-def _weight_text(run: Run, name: str) -> str:
+def _weight_text(run: Trace, name: str) -> str:
     values = [m.weights[name] for m in run.measurements]
     path = [f"{a:.3g}" for a, b in zip(values, [*values[1:], None], strict=True) if a != b]
     return " → ".join(path if len(path) < 4 else [path[0], "…", path[-1]])
@@ -200,7 +200,7 @@ class LossWeightTuner(View):
         self._refresh()
 
     @property
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[Trace]:
         """All runs so far, the present one last."""
         return self.session.runs
 

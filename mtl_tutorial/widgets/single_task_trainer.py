@@ -10,19 +10,23 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.session import Session, Trace
 from mtl_tutorial.measuring import predict
 from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import Player
-from mtl_tutorial.widgets.session import Run, Session
 from mtl_tutorial.widgets.view import View
 
 SHOWN = 8  # held-out scenes
 
 
 def draw_trainer(
-    figure: Figure, runs: Mapping[str, Run], task: Task, batch: Batch, outputs: Mapping[str, Tensor]
+    figure: Figure,
+    runs: Mapping[str, Trace],
+    task: Task,
+    batch: Batch,
+    outputs: Mapping[str, Tensor],
 ) -> str:
     """Draw the metric of each network so far, and one network's answers on held-out scenes."""
     curve, scenes = panels(figure, 1, 2)[0]
@@ -45,7 +49,7 @@ def draw_trainer(
     return describe_training(runs[task.name], task)
 
 
-def describe_training(run: Run, task: Task) -> str:
+def describe_training(run: Trace, task: Task) -> str:
     """Say in words where one network stands."""
     first, now = run.measurements[0], run.latest
     score = now.scores[task.name]

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import copy
+
 import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits, untouched_digits
-from mtl_tutorial.experiments import grid, seeded, train
+from mtl_tutorial.experiments import Run, grid, seeded, train
 from mtl_tutorial.tasks import Task, mean_iou
 from mtl_tutorial.training import NonFiniteLossError
 
@@ -92,6 +94,89 @@ def test_scores_are_taken_as_often_as_asked_and_after_the_last_step(
     _, history = run(scenes, measure_every=measure_every)
     assert [step for step, _ in history.scores] == measured
     assert len(history) == 4
+
+
+def started(scenes, *, seed=0, steps=6, **settings):
+    """A run of a network with dropout."""
+    tasks = scenes.tasks[:2]
+
+    def build():
+        return HardSharing(ClassicEncoder(), tasks)
+
+    return Run(build, tasks, scenes, seed=seed, steps=steps, batch_size=8, **settings)
+
+
+def test_runs_with_dropout_that_take_turns_are_those_that_run_one_after_the_other(scenes):
+    one_by_one = [started(scenes, seed=seed) for seed in (0, 1)]
+    losses = [[record.losses for record in one] for one in one_by_one]
+    taking_turns = [started(scenes, seed=seed) for seed in (0, 1)]
+    for step, records in enumerate(zip(*taking_turns, strict=True)):
+        torch.rand(step)  # what is random elsewhere
+        for seed, record in enumerate(records):
+            assert record.losses == losses[seed][step]
+    for one, other in zip(one_by_one, taking_turns, strict=True):
+        assert same_parameters(one.model, other.model)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_run_leaves_the_generators_outside_as_if_it_were_not_there(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU here")
+    torch.manual_seed(3)
+    expected = torch.rand(4, device=device)
+    torch.manual_seed(3)
+    run = started(located_digits("test", device=device))
+    next(run)
+    drawn = torch.rand(2, device=device)
+    next(run)
+    assert torch.equal(torch.cat([drawn, torch.rand(2, device=device)]), expected)
+
+
+def test_a_run_whose_step_fails_leaves_the_generator_outside_alone(scenes):
+    def fails(prediction, target):
+        raise KeyError
+
+    task = Task("box", fails, mean_iou, 4)
+    run = Run(
+        lambda: HardSharing(ClassicEncoder(), [task]), [task], scenes, seed=0, steps=2, batch_size=4
+    )
+    before = torch.get_rng_state()
+    with pytest.raises(KeyError):
+        next(run)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_run_trains_as_train_does(scenes):
+    run = started(scenes, steps=4)
+    assert [record.step for record in run] == [1, 2, 3, 4]
+    model, _ = train(
+        lambda: HardSharing(ClassicEncoder(), scenes.tasks[:2]),
+        scenes.tasks[:2],
+        scenes,
+        scenes.draw(4, torch.Generator().manual_seed(0)),
+        seed=0,
+        steps=4,
+        batch_size=8,
+    )
+    assert same_parameters(run.model, model)
+
+
+def test_what_is_changed_between_two_steps_acts_on_the_next(scenes):
+    turned, plain = (started(scenes, balancer=FixedWeights()) for _ in range(2))
+    for run in (turned, plain):
+        next(run)
+    assert same_parameters(turned.model, plain.model)
+    turned.optimizer.param_groups[0]["lr"] = 0.0
+    kept = copy.deepcopy(turned.model)
+    next(turned)
+    assert same_parameters(turned.model, kept)
+
+
+def test_a_run_can_go_over_other_batches(scenes):
+    run = started(scenes)
+    epoch = list(run.over(scenes.epoch(64, run.generator), steps=3))
+    assert [record.step for record in epoch] == [1, 2, 3]
+    assert [record.step for record in run] == list(range(1, 7))
 
 
 def test_a_balancer_weighs_the_losses_of_a_run(scenes):

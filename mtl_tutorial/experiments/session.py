@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,10 +11,9 @@ from torch import nn
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.experiments import seeded
+from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import Score, evaluate, gradient_geometry
 from mtl_tutorial.tasks import Task
-from mtl_tutorial.training import fit
 
 MEASURE_EVERY = 25  # steps between two measurements
 VALIDATION_SCENES = 256
@@ -29,7 +29,7 @@ class Measurement:
         weights: λ_i in force.
         losses: training loss by task, mean over the steps since the last measurement.
         scores: validation loss and metric by task.
-        norms: ‖g_i‖ by task, with g_i the gradient of the shared parameters.
+        norms: ‖g_i‖ by task, with g_i the gradient of the shared parameters; of one task, none.
         cosine: the smallest cosine between the g of two tasks; 1 where there is one task.
     """
 
@@ -49,8 +49,8 @@ class Measurement:
 
 
 @dataclass
-class Run:
-    """One training run: its number, and its measurements, oldest first."""
+class Trace:
+    """What a run has left: its number, and its measurements, oldest first."""
 
     number: int
     measurements: list[Measurement] = field(default_factory=list)
@@ -95,16 +95,30 @@ class Session:
     ) -> None:
         self.tasks, self.steps = tuple(tasks), steps
         self.balancer = FixedWeights({task.name: 1.0 for task in self.tasks})
-        self._build, self._scenes, self._seed = build, scenes, seed
-        self._batch_size, self._learning_rate = batch_size, learning_rate
+        self._start = functools.partial(
+            Run,
+            build,
+            self.tasks,
+            scenes,
+            seed=seed,
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            balancer=self.balancer,
+        )
         self._validation = held_out.draw(VALIDATION_SCENES, torch.Generator().manual_seed(seed))
         self._probe = scenes.draw(PROBE_SCENES, torch.Generator().manual_seed(seed + 1))
-        self.runs: list[Run] = []
+        self.runs: list[Trace] = []
         self._new_run()
 
     @property
-    def run(self) -> Run:
-        """The present run; earlier ones are in ``runs``."""
+    def model(self) -> nn.Module:
+        """That of the present run."""
+        return self._training.model
+
+    @property
+    def run(self) -> Trace:
+        """That of the present run; earlier ones are in ``runs``."""
         return self.runs[-1]
 
     def step(self) -> bool:
@@ -115,7 +129,7 @@ class Session:
         if self._failure is not None:
             raise self._failure
         try:
-            record = next(self._records, None)
+            record = next(self._training, None)
         except Exception as error:
             self._failure = error
             raise
@@ -143,17 +157,17 @@ class Session:
                 measurements.append(same)
             return
         scores = evaluate(self.model, self.tasks, self._validation)
-        geometry = gradient_geometry(self.model, self.tasks, self._probe)
+        norms, cosine = {}, 1.0
+        if len(self.tasks) > 1:
+            norms, cosines = gradient_geometry(self.model, self.tasks, self._probe)
+            cosine = cosines.min().item()
         losses = {
-            task.name: torch.stack([losses[task.name] for losses in self._since]).mean().item()
+            task.name: torch.stack(found).mean().item()
             for task in self.tasks
-            if self._since
+            if (found := [losses[task.name] for losses in self._since if task.name in losses])
         }
         self._since.clear()
-        cosine = geometry.cosines.min().item()
-        measurements.append(
-            Measurement(self._step, weights, losses, scores, geometry.norms, cosine)
-        )
+        measurements.append(Measurement(self._step, weights, losses, scores, norms, cosine))
 
     def reset(self) -> None:
         """Start over from the seed, with the present weights; a run with no step is dropped."""
@@ -163,12 +177,8 @@ class Session:
         self._new_run()
 
     def _new_run(self) -> None:
-        with seeded(self._seed) as generator:
-            self.model = self._build().to(self._scenes.digits.labels.device)
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
-        stream = self._scenes.stream(self._batch_size, generator)
-        self._records = fit(self.model, self.tasks, stream, self.balancer, optimizer, self.steps)
+        self._training = self._start()
         self._step, self._since = 0, []
         self._failure: Exception | None = None
-        self.runs.append(Run(self.runs[-1].number + 1 if self.runs else 1))
+        self.runs.append(Trace(self.runs[-1].number + 1 if self.runs else 1))
         self.measure()
