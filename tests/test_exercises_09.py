@@ -8,7 +8,7 @@ from torch.func import grad
 
 from mtl_tutorial.exercises.lesson_09 import q1, q2, q3, q4, q5
 from mtl_tutorial.experiments.meta import adapt, first_order_maml_gradient, maml_gradient
-from mtl_tutorial.widgets.relatedness_lab import turning_angle
+from mtl_tutorial.experiments.relatedness import turning_angle
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 

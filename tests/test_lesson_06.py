@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,30 +11,23 @@ from hypothesis import strategies as st
 from lesson_cells import run_tagged
 from matplotlib.figure import Figure
 
-from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import UncertaintyWeights, dwa_weights
-from mtl_tutorial.data import located_digits
 from mtl_tutorial.data.scenes import BOX, DIGIT
-from mtl_tutorial.measuring import evaluate
+from mtl_tutorial.experiments.bowl import compute_bowl
+from mtl_tutorial.experiments.units import Snapshot, compute_shares
 from mtl_tutorial.plots import draw_by_unit
-from mtl_tutorial.widgets.loss_scale_mixer import (
-    METHODS,
-    LossScaleMixer,
-    Snapshot,
-    compute_shares,
-    draw_shares,
-    take_snapshot,
-)
-from mtl_tutorial.widgets.uncertainty_bowl import UncertaintyBowl, compute_bowl, draw_bowl
+from mtl_tutorial.widgets.loss_scale_mixer import LossScaleMixer, draw_shares
+from mtl_tutorial.widgets.uncertainty_bowl import UncertaintyBowl, draw_bowl
 
 UNHURRIED = settings(deadline=None, max_examples=40)
+
+
 SNAPSHOT = Snapshot(
     (DIGIT, BOX),
     {"digit": 2.0, "box": 0.01},
     {"digit": 0.7, "box": 0.2},
     {"digit": 2.3, "box": 0.04},
 )
-factor = st.floats(-3, 3).map(lambda exponent: 10.0**exponent)
 
 
 @pytest.fixture(scope="module")
@@ -63,48 +54,6 @@ def test_the_lessons_speed_weights_are_the_packages(lesson, pairs) -> None:
     assert own.tolist() == pytest.approx(dwa_weights(last, before))
 
 
-@UNHURRIED
-@given(factor, factor)
-def test_no_unit_moves_the_share_of_uncertainty(digit, box) -> None:
-    plain = compute_shares(SNAPSHOT, {"digit": 1.0, "box": 1.0})[METHODS[2]]
-    other = compute_shares(SNAPSHOT, {"digit": digit, "box": box})[METHODS[2]]
-    assert other == pytest.approx(plain)
-    pulls = {name: SNAPSHOT.norms[name] / SNAPSHOT.losses[name] for name in plain}
-    assert plain["box"] == pytest.approx(pulls["box"] / sum(pulls.values()))
-
-
-@UNHURRIED
-@given(factor)
-def test_the_speed_method_follows_a_unit_as_equal_weights_do(box) -> None:
-    shares = compute_shares(SNAPSHOT, {"digit": 1.0, "box": box})
-    odds = {method: by_task["box"] / by_task["digit"] for method, by_task in shares.items()}
-    assert odds[METHODS[0]] == pytest.approx(box * 0.2 / 0.7)
-    speed = dwa_weights([2.0, 0.01], [2.3, 0.04])
-    assert odds[METHODS[1]] == pytest.approx(odds[METHODS[0]] * speed[1] / speed[0])
-
-
-@UNHURRIED
-@given(factor, factor)
-def test_the_shares_of_a_method_sum_to_1(digit, box) -> None:
-    for by_task in compute_shares(SNAPSHOT, {"digit": digit, "box": box}).values():
-        assert sum(by_task.values()) == pytest.approx(1)
-
-
-def test_a_snapshot_holds_the_losses_of_both_moments_and_the_gradients_of_the_later() -> None:
-    scenes = located_digits("train")
-    tasks, batch = scenes.tasks[:2], scenes.draw(8, torch.Generator().manual_seed(0))
-    models = [HardSharing(ConvEncoder(2), tasks) for _ in range(2)]
-    snapshot = take_snapshot(*models, tasks, batch)
-    for losses, model in ((snapshot.before, models[0]), (snapshot.losses, models[1])):
-        assert losses == {name: s.loss for name, s in evaluate(model, tasks, batch).items()}
-    gradient = torch.autograd.grad(
-        DIGIT.loss(models[1](batch.inputs)["digit"], batch.targets["digit"]),
-        models[1].shared_parameters(),
-    )
-    norm = torch.cat([g.flatten() for g in gradient]).norm().item()
-    assert snapshot.norms["digit"] == pytest.approx(norm, rel=1e-4)
-
-
 def test_the_bars_are_as_long_as_the_shares() -> None:
     figure = Figure(figsize=(9, 3))
     shares = compute_shares(SNAPSHOT, {"digit": 1.0, "box": 1.0})
@@ -123,21 +72,6 @@ def test_a_unit_that_is_turned_changes_the_picture_and_the_sentence_and_comes_ba
     mixer.button.click()
     assert mixer.sliders["box"].value == 1
     assert (mixer.image.value, mixer.sentence.value) == (before, sentence)
-
-
-@UNHURRIED
-@given(st.floats(0.002, 9), st.floats(0.002, 9))
-def test_the_lowest_point_of_the_bowl_is_its_lowest(digit, box) -> None:
-    bowl = compute_bowl((DIGIT, BOX), (digit, box))
-    assert bowl.lowest == pytest.approx((math.log(2 * digit), math.log(box)))
-    assert bowl.height.min() >= -1e-9
-    assert bowl.height.min() < 0.1
-
-
-def test_the_path_starts_at_zero_and_ends_near_the_lowest_point() -> None:
-    bowl = compute_bowl((DIGIT, BOX), (2.3, 0.02))
-    assert bowl.path[0].tolist() == [0, 0]
-    assert math.dist(bowl.path[-1], bowl.lowest) < 0.3
 
 
 def test_the_bowl_is_drawn_with_its_path_and_the_weights_on_it() -> None:

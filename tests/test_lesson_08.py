@@ -14,15 +14,10 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.balancing import mgda, pcgrad
 from mtl_tutorial.data.landscape import PARETO_X, PARETO_Y, landscape, landscape_gradients
+from mtl_tutorial.experiments.race import run_race
 from mtl_tutorial.plots import draw_conflicts
 from mtl_tutorial.widgets.gradient_compass import GradientCompass, compute_compass, draw_compass
-from mtl_tutorial.widgets.landscape_race import (
-    METHODS,
-    LandscapeRace,
-    draw_race,
-    run_race,
-    task_weights,
-)
+from mtl_tutorial.widgets.landscape_race import LandscapeRace, draw_race
 
 UNHURRIED = settings(deadline=None, max_examples=60)
 angle, length = st.floats(0, 180), st.floats(0.1, 3)
@@ -122,35 +117,6 @@ def test_the_gradients_at_the_last_two_starts_conflict() -> None:
 def test_at_the_best_tradeoffs_mgda_stops(x1) -> None:
     _, jacobian = landscape_gradients(torch.tensor([x1, PARETO_Y]).double())
     assert mgda(jacobian).norm() < 2e-2
-
-
-@UNHURRIED
-@given(st.integers(0, 1000), st.floats(0.05, 0.95))
-def test_the_batch_of_the_race_weighs_as_the_balancers_do(seed, weight) -> None:
-    jacobian = torch.randn(3, 5, 2, 2, generator=torch.Generator().manual_seed(seed)).double()
-    weights = task_weights(jacobian, weight)
-    directions = (weights[..., None] * jacobian).sum(-2)
-    for start in range(5):
-        summed = 2 * weight * jacobian[0, start, 0] + 2 * (1 - weight) * jacobian[0, start, 1]
-        assert torch.allclose(directions[0, start], summed)
-        assert torch.allclose(directions[1, start], pcgrad(jacobian[1, start]))
-        assert torch.allclose(directions[2, start], mgda(jacobian[2, start]))
-
-
-def test_each_way_of_a_race_is_that_of_one_racer_alone() -> None:
-    race = run_race(steps=20, optimizer="gradient descent", learning_rate=0.05)
-    x = torch.tensor([-7.5, -0.5]).double()
-    for _ in range(20):
-        _, jacobian = landscape_gradients(x)
-        x = x - 0.05 * pcgrad(jacobian)
-    assert race.paths.shape == (21, 3, 5, 2)
-    assert torch.allclose(race.paths[-1, list(METHODS).index("PCGrad"), 3], x)
-    assert torch.allclose(race.losses, landscape(race.paths))
-
-
-def test_an_unknown_optimizer_is_refused() -> None:
-    with pytest.raises(ValueError, match="optimizer must be one of 'Adam', 'gradient descent'"):
-        run_race(optimizer="SGD")
 
 
 def test_the_race_is_drawn_up_to_the_step_that_is_shown() -> None:

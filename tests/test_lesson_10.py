@@ -18,13 +18,9 @@ from mtl_tutorial.balancing import mgda
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.data.landscape import two_wells
 from mtl_tutorial.experiments import non_dominated
+from mtl_tutorial.experiments.pareto import RULES, explore_front
 from mtl_tutorial.plots import ORANGE, draw_descents, draw_directions, draw_front
-from mtl_tutorial.widgets.pareto_explorer import (
-    RULES,
-    ParetoExplorer,
-    draw_front_explorer,
-    explore_front,
-)
+from mtl_tutorial.widgets.pareto_explorer import ParetoExplorer, draw_front_explorer
 
 UNHURRIED = settings(deadline=None, max_examples=60)
 distance, weight = st.floats(0.6, 2.4), st.floats(0.05, 0.95)
@@ -85,55 +81,6 @@ def test_no_point_beside_the_way_between_the_wells_is_as_good() -> None:
     cloud = torch.randn(500, 2, generator=torch.Generator().manual_seed(0)).double()
     better = (two_wells(cloud)[:, None] <= front - 1e-4).all(-1)
     assert not better.any()
-
-
-@UNHURRIED
-@given(distance, weight)
-def test_what_the_explorer_finds_is_least_along_the_front(distance, weight) -> None:
-    exploration = explore_front(distance, weight)
-    scale = np.array([weight, 1 - weight])
-    for rule, value in ((SUM, np.sum), (MIN_MAX, np.max)):
-        along = [value(scale * point) for point in exploration.front]
-        for k in exploration.found[rule]:
-            assert along[k] == pytest.approx(min(along), abs=1e-8)
-
-
-@UNHURRIED
-@given(distance, weight)
-def test_no_weight_finds_a_point_that_is_marked_as_out_of_reach(distance, weight) -> None:
-    exploration = explore_front(distance, weight)
-    assert not exploration.unreached[exploration.found[SUM]].any()
-
-
-@UNHURRIED
-@given(distance)
-def test_every_other_point_is_found_by_the_weight_of_its_slope(distance) -> None:
-    exploration = explore_front(distance, 0.5)
-    front = exploration.front
-    for k in range(3, len(front) - 3, 23):
-        if exploration.unreached[k - 3 : k + 4].any():  # at the very border the grid decides
-            continue
-        across, down = front[k + 1] - front[k - 1]
-        share = down / (down - across)  # λ dL₁ + (1 − λ) dL₂ = 0
-        sums = front @ [share, 1 - share]
-        assert sums[k] == pytest.approx(sums.min(), abs=1e-5)
-
-
-@pytest.mark.parametrize("distance", [0.6, 1.0, 1.4])
-def test_up_to_the_root_of_two_the_whole_front_is_in_reach(distance) -> None:
-    assert explore_front(distance, 0.3).share == 0
-
-
-def test_from_the_root_of_two_on_more_and_more_is_out_of_reach() -> None:
-    shares = [explore_front(distance, 0.3).share for distance in (1.45, 1.6, 1.8, 2.0, 2.4)]
-    assert shares == sorted(shares)
-    assert shares[0] > 0.3
-    assert shares[-1] > 0.99
-
-
-def test_equal_weights_tie_between_both_ends_of_a_concave_front() -> None:
-    first, last = explore_front(2.0, 0.5).found[SUM]
-    assert first + last == len(explore_front(2.0, 0.5).front) - 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,8 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mtl_tutorial.experiments import gap_to_front, non_dominated
+from mtl_tutorial.experiments.pareto import RULES, explore_front
 
 UNHURRIED = settings(deadline=None, max_examples=100)
+distance, weight = st.floats(0.6, 2.4), st.floats(0.05, 0.95)
+SUM, MIN_MAX = RULES
 coordinate = st.integers(-4, 4).map(float)  # few values, so that ties are common
 
 
@@ -125,3 +129,52 @@ def test_a_point_that_is_nan_is_named() -> None:
 def test_a_gap_is_between_two_objectives() -> None:
     with pytest.raises(ValueError, match="front must have 2 columns, got 3"):
         gap_to_front(torch.zeros(1, 2), torch.zeros(4, 3))
+
+
+@UNHURRIED
+@given(distance, weight)
+def test_what_the_explorer_finds_is_least_along_the_front(distance, weight) -> None:
+    exploration = explore_front(distance, weight)
+    scale = np.array([weight, 1 - weight])
+    for rule, value in ((SUM, np.sum), (MIN_MAX, np.max)):
+        along = [value(scale * point) for point in exploration.front]
+        for k in exploration.found[rule]:
+            assert along[k] == pytest.approx(min(along), abs=1e-8)
+
+
+@UNHURRIED
+@given(distance, weight)
+def test_no_weight_finds_a_point_that_is_marked_as_out_of_reach(distance, weight) -> None:
+    exploration = explore_front(distance, weight)
+    assert not exploration.unreached[exploration.found[SUM]].any()
+
+
+@UNHURRIED
+@given(distance)
+def test_every_other_point_is_found_by_the_weight_of_its_slope(distance) -> None:
+    exploration = explore_front(distance, 0.5)
+    front = exploration.front
+    for k in range(3, len(front) - 3, 23):
+        if exploration.unreached[k - 3 : k + 4].any():  # at the very border the grid decides
+            continue
+        across, down = front[k + 1] - front[k - 1]
+        share = down / (down - across)  # λ dL₁ + (1 − λ) dL₂ = 0
+        sums = front @ [share, 1 - share]
+        assert sums[k] == pytest.approx(sums.min(), abs=1e-5)
+
+
+@pytest.mark.parametrize("distance", [0.6, 1.0, 1.4])
+def test_up_to_the_root_of_two_the_whole_front_is_in_reach(distance) -> None:
+    assert explore_front(distance, 0.3).share == 0
+
+
+def test_from_the_root_of_two_on_more_and_more_is_out_of_reach() -> None:
+    shares = [explore_front(distance, 0.3).share for distance in (1.45, 1.6, 1.8, 2.0, 2.4)]
+    assert shares == sorted(shares)
+    assert shares[0] > 0.3
+    assert shares[-1] > 0.99
+
+
+def test_equal_weights_tie_between_both_ends_of_a_concave_front() -> None:
+    first, last = explore_front(2.0, 0.5).found[SUM]
+    assert first + last == len(explore_front(2.0, 0.5).front) - 1

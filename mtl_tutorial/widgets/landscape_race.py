@@ -3,112 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import ipywidgets
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from mtl_tutorial.data.landscape import (
     PARETO_X,
     PARETO_Y,
     STARTS,
     landscape,
-    landscape_gradients,
 )
+from mtl_tutorial.experiments.race import METHODS, OPTIMIZERS, Race, run_race
 from mtl_tutorial.plots import BLACK, GREEN, GREY, PURPLE, SKY, panels
-from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.view import View
 
-METHODS = {"weighted sum": (BLACK, "-"), "PCGrad": (SKY, "--"), "MGDA": (PURPLE, "-.")}
-OPTIMIZERS = {"Adam": torch.optim.Adam, "gradient descent": torch.optim.SGD}
-NEAR = 0.3  # of the best trade-offs: where a race is won
+STYLES = dict(zip(METHODS, ((BLACK, "-"), (SKY, "--"), (PURPLE, "-.")), strict=True))
 GRID = np.linspace(-13, 11, 121)
 LEVELS = np.arange(-32, 20, 4)
-
-
-@dataclass(frozen=True)
-class Race:
-    """The ways of all methods from all starts.
-
-    Args:
-        paths: x after every step, shape ``(steps + 1, methods, starts, 2)``.
-        losses: L at these points, likewise.
-        setting: optimizer, learning rate and weight in words.
-    """
-
-    paths: Tensor
-    losses: Tensor
-    setting: str
-
-    def arrived(self, step: int) -> Tensor:
-        """Which have come near a best trade-off by a step; shape ``(methods, starts)``."""
-        x1, x2 = self.paths[step].unbind(-1)
-        low, high = PARETO_X
-        return ((x2 - PARETO_Y).abs() < NEAR) & (x1 > low - NEAR) & (x1 < high + NEAR)
-
-
-def task_weights(jacobian: Tensor, weight: float) -> Tensor:
-    """Give each method's weights of the two gradients, for many points at once.
-
-    Weighted sum: (2λ, 2 − 2λ). PCGrad, in conflict: (1 − K_12/K_11, 1 − K_12/K_22), else (1, 1).
-    MGDA: a_1 = clip((K_22 − K_12) / ‖g_1 − g_2‖², 0, 1), a_2 = 1 − a_1.
-
-    Args:
-        jacobian: shape ``(methods, starts, 2, 2)``, methods in the order of ``METHODS``.
-        weight: λ of task 1 in the weighted sum, 0 to 1.
-
-    Returns:
-        Shape ``(methods, starts, 2)``.
-    """
-    gramian = jacobian @ jacobian.mT
-    own = gramian.diagonal(dim1=-2, dim2=-1)
-    cross = gramian[..., 0, 1]
-    fixed = torch.tensor([2 * weight, 2 - 2 * weight], dtype=jacobian.dtype)
-    surgery = 1 - cross[1, :, None].clamp(max=0) / own[1].clamp(min=1e-30)
-    apart = (own[2].sum(-1) - 2 * cross[2]).clamp(min=1e-30)
-    first = ((own[2, :, 1] - cross[2]) / apart).clamp(0, 1)
-    return torch.stack([fixed.expand_as(surgery), surgery, torch.stack([first, 1 - first], dim=-1)])
-
-
-def run_race(
-    starts: Sequence[tuple[float, float]] = STARTS,
-    *,
-    optimizer: str = "Adam",
-    learning_rate: float = 0.1,
-    weight: float = 0.5,
-    steps: int = 500,
-) -> Race:
-    """Step all methods from all starts as one batch.
-
-    Args:
-        starts: points.
-        optimizer: ``"Adam"`` or ``"gradient descent"``.
-        learning_rate: the same for all.
-        weight: λ of task 1 in the weighted sum; at 0.5 it is the plain sum.
-        steps: made by each.
-
-    Raises:
-        ValueError: for an unknown optimizer.
-    """
-    check_choice("optimizer", optimizer, OPTIMIZERS)
-    begin = torch.tensor(starts, dtype=torch.float64)
-    x = begin.expand(len(METHODS), *begin.shape).clone().requires_grad_()
-    stepper = OPTIMIZERS[optimizer]([x], lr=learning_rate)
-    paths, losses = [begin.expand_as(x).clone()], []
-    for _ in range(steps):
-        now, jacobian = landscape_gradients(x)
-        losses.append(now)
-        x.grad = (task_weights(jacobian, weight)[..., None] * jacobian).sum(-2)
-        stepper.step()
-        paths.append(x.detach().clone())
-    losses.append(landscape(paths[-1]))
-    setting = f"{optimizer}, learning rate {learning_rate:.3g}, weight of task 1 {weight:.2f}"
-    return Race(torch.stack(paths), torch.stack(losses), setting)
 
 
 @functools.cache
@@ -120,28 +34,28 @@ def _heights() -> np.ndarray:
 
 def draw_race(figure: Figure, race: Race, step: int) -> str:
     """Draw the ways so far over the landscape, and beside it in the plane of the two losses."""
-    plane, losses = panels(figure, 1, 2)[0]
+    plane, outcomes = panels(figure, 1, 2)[0]
     plane.set_position([0.085, 0.13, 0.39, 0.75])
-    losses.set_position([0.585, 0.13, 0.39, 0.75])
+    outcomes.set_position([0.585, 0.13, 0.39, 0.75])
     plane.contour(GRID, GRID, _heights(), LEVELS, colors=GREY, linewidths=0.6, linestyles="solid")
     plane.plot(PARETO_X, [PARETO_Y] * 2, color=GREEN, linewidth=5, alpha=0.6)
     ends = torch.tensor([[x, PARETO_Y] for x in np.linspace(*PARETO_X, 40)], dtype=torch.float64)
-    losses.plot(*landscape(ends).T, color=GREEN, linewidth=5, alpha=0.6)
-    for m, (name, (colour, line)) in enumerate(METHODS.items()):
+    outcomes.plot(*landscape(ends).T, color=GREEN, linewidth=5, alpha=0.6)
+    for m, (name, (colour, line)) in enumerate(STYLES.items()):
         for s in range(race.paths.shape[2]):
             label = name if s == 0 else None
             style = {"color": colour, "linestyle": line, "linewidth": 1.8}
             plane.plot(*race.paths[: step + 1, m, s].T, **style, label=label)
-            losses.plot(*race.losses[: step + 1, m, s].T, **style)
+            outcomes.plot(*race.losses[: step + 1, m, s].T, **style)
             plane.plot(*race.paths[step, m, s], "o", color=colour, markersize=5)
-            losses.plot(*race.losses[step, m, s], "o", color=colour, markersize=5)
+            outcomes.plot(*race.losses[step, m, s], "o", color=colour, markersize=5)
     for start in race.paths[0, 0]:
         plane.plot(*start, "x", color=BLACK, markersize=7)
     plane.set(xlim=(-11, 11), ylim=(-13, 11), xlabel="x₁", ylabel="x₂")
-    losses.set(xlim=(-22, 13), ylim=(-22, 13), xlabel="loss of task 1", ylabel="loss of task 2")
+    outcomes.set(xlim=(-22, 13), ylim=(-22, 13), xlabel="loss of task 1", ylabel="loss of task 2")
     plane.legend(loc="lower center", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1)
     plane.set_title("Parameters; green: best trade-offs")
-    losses.set_title("The same ways, in losses")
+    outcomes.set_title("The same ways, in losses")
     return describe_race(race, step)
 
 

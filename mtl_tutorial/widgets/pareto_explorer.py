@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import ipywidgets
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtl_tutorial.data.landscape import two_wells
+from mtl_tutorial.experiments.pareto import POINTS, RULES, Exploration, explore_front
 from mtl_tutorial.plots import BLACK, GREEN, ORANGE, panels
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.widgets.events import redraw_on_moves
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
-RULES = ("weighted sum", "min-max")
 DISTANCES, WEIGHTS = (0.6, 2.4), (0.05, 0.95)  # from the least to the most
-POINTS = 1201  # of the front; an odd number, so that the middle is one
 EVERY = 12  # of them is enough to draw a line
-TIE = 1e-9  # of two values that count as equal
-
-
-@dataclass(frozen=True)
-class Exploration:
-    """A front of two losses, and what the weighted sum and min-max find on it.
-
-    Args:
-        distance: between the least values of the two losses.
-        weight: λ of task 1; task 2 has 1 − λ.
-        front: the losses from the least value of task 2 to that of task 1, ``(POINTS, 2)``.
-        unreached: which points of the front no λ from 0 to 1 finds with the weighted sum.
-        values: what each rule makes small, along the front, by rule.
-        found: the numbers of the points where it is least; two where they tie.
-    """
-
-    distance: float
-    weight: float
-    front: np.ndarray
-    unreached: np.ndarray
-    values: dict[str, np.ndarray]
-    found: dict[str, list[int]]
-
-    @property
-    def share(self) -> float:
-        """The part of the front's length that no weight of the sum reaches, 0 to 1."""
-        lengths = np.linalg.norm(np.diff(self.front, axis=0), axis=1)
-        return float(lengths[self.unreached[1:] & self.unreached[:-1]].sum() / lengths.sum())
-
-
-def explore_front(distance: float, weight: float) -> Exploration:
-    """Work out the front of `two_wells`, and the points on it that a weight finds.
-
-    Weighted sum: the least λ L₁ + (1 − λ) L₂. Min-max: the least max(λ L₁, (1 − λ) L₂). The sum
-    with λ = 1/2 is least at ±s*; the points between are below no weight's level line.
-    """
-    places = torch.linspace(-distance / 2, distance / 2, POINTS, dtype=torch.float64)
-    front = two_wells(places[:, None], distance).numpy()
-    weighted = front * [weight, 1 - weight]
-    values = {RULES[0]: weighted.sum(1), RULES[1]: weighted.max(1)}
-    found = {rule: np.flatnonzero(v <= v.min() + TIE).tolist() for rule, v in values.items()}
-    found = {rule: sorted({points[0], points[-1]}) for rule, points in found.items()}
-    lowest = abs(places[front.sum(1).argmin()])  # s*
-    return Exploration(distance, weight, front, (places.abs() < lowest).numpy(), values, found)
 
 
 def draw_front_explorer(figure: Figure, exploration: Exploration, rule: str) -> str:
