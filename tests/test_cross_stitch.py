@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 
 import pytest
@@ -12,12 +14,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import (
+    MTAN,
     ClassicEncoder,
     ConvEncoder,
     CrossStitch,
     CrossStitchUnit,
     HardSharing,
     LeNet,
+    VGGEncoder,
 )
 from mtl_tutorial.architectures.cross_stitch import MIXINGS
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
@@ -45,6 +49,9 @@ class NormedEncoder(nn.Module):
             nn.Flatten(),
         )
 
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
 
 class DenseEncoder(nn.Module):
     """Two linear layers on flattened images."""
@@ -55,6 +62,16 @@ class DenseEncoder(nn.Module):
         self.layers = nn.Sequential(
             nn.Flatten(), nn.Linear(784, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU()
         )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+
+class ScaledEncoder(DenseEncoder):
+    """Its layers, and a factor after them."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 3 * self.layers(images)
 
 
 TRUNKS = {
@@ -286,33 +303,27 @@ def test_the_alphas_of_one_network_do_not_tell_how_much_it_shares() -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-@EVERY_TRUNK
-def test_every_parameter_is_shared_or_a_tasks(trunk) -> None:
-    model = build(3, trunk)
-    parts = [
-        *model.shared_parameters(),
-        *(p for task in TASKS[:3] for p in model.task_parameters(task.name)),
-    ]
-    assert len(parts) == len(set(map(id, parts)))
-    assert set(map(id, parts)) == set(map(id, model.parameters()))
-
-
 @pytest.mark.parametrize(("own", "other"), [("digit", "box"), ("box", "digit")])
-@pytest.mark.parametrize("after", [None, (1,), (3,)])
-def test_a_loss_reaches_its_own_part_and_all_that_is_shared(own, other, after) -> None:
+@pytest.mark.parametrize("after", [None, (1,), (3,), "last"])
+def test_a_loss_reaches_every_encoder_up_to_the_last_unit_and_beyond_it_its_own(
+    own, other, after
+) -> None:
     model = build(after=after)
     model(random(2, 1, 28, 28))[own].sum().backward()
-    assert all(p.grad is not None for p in model.task_parameters(own))
-    assert all(p.grad is None for p in model.task_parameters(other))
-    assert all(p.grad is not None for p in model.shared_parameters())
+    stop = model.after[-1] + 1
+    for name, encoder in model.encoders.items():
+        assert all(p.grad is not None for p in encoder.layers[:stop].parameters())
+        assert all((p.grad is None) == (name == other) for p in encoder.layers[stop:].parameters())
+    assert all(
+        p.grad is not None for p in [*model.units.parameters(), *model.heads[own].parameters()]
+    )
+    assert all(p.grad is None for p in model.heads[other].parameters())
 
 
 def test_the_last_shared_layer_is_one_of_every_encoder_before_the_last_unit() -> None:
     model = build(after=(1, 3))
     convolutions = [encoder.layers[2] for encoder in model.encoders.values()]
     assert list(model.last_shared_layer()) == convolutions
-    shared = set(map(id, model.shared_parameters()))
-    assert all(id(p) in shared for p in model.last_shared_layer().parameters())
 
 
 def test_units_learn_at_a_rate_of_their_own_and_no_parameter_is_left_out() -> None:
@@ -368,6 +379,237 @@ def test_the_networks_that_it_was_started_from_stay_as_they_are() -> None:
     assert all(p.abs().sum() > 0 for network in singles for p in network.parameters())
 
 
+class Louder(HardSharing):
+    """Its encoder and heads, and a factor after them."""
+
+    def forward(self, inputs):
+        return {name: 2 * y for name, y in super().forward(inputs).items()}
+
+
+class DroppingOut(HardSharing):
+    """In training mode it does more than in evaluation mode."""
+
+    def forward(self, inputs):
+        features = F.dropout(self.encoder(inputs), training=self.training)
+        return {name: head(features) for name, head in self.heads.items()}
+
+
+class DeepHeads(HardSharing):
+    def __init__(self, encoder, tasks):
+        super().__init__(encoder, tasks)
+        for name, head in self.heads.items():
+            layers = nn.Linear(encoder.out_features, 7), nn.ReLU(), nn.Linear(7, head.out_features)
+            self.heads[name] = nn.Sequential(*layers)
+
+
+def trained_statistics(network: HardSharing) -> HardSharing:
+    """Move the batch norms away from where they start."""
+    for seed in range(5):
+        network(3 + random(8, 1, 28, 28, seed=seed))
+    return network
+
+
+SINGLES = {
+    "batch norms": lambda task: trained_statistics(HardSharing(VGGEncoder((2, 3)), [task])),
+    "double precision": lambda task: HardSharing(ConvEncoder(2), [task]).double(),
+    "dropout": lambda task: HardSharing(ClassicEncoder(), [task]),
+    "deep heads": lambda task: DeepHeads(ConvEncoder(2), [task]),
+    "several heads": lambda task: HardSharing(ConvEncoder(2), TASKS),
+}
+
+
+@pytest.mark.parametrize("make", SINGLES.values(), ids=SINGLES)
+@pytest.mark.parametrize("training", [True, False])
+def test_networks_of_every_kind_answer_as_before_where_nothing_is_mixed(make, training) -> None:
+    torch.manual_seed(0)
+    singles = [make(task).train(training) for task in (DIGIT, BOX)]
+    model = CrossStitch.from_networks(singles, (DIGIT, BOX), keep=1)
+    assert {module.training for module in model.modules()} == {training}
+    x = random(4, 1, 28, 28).to(next(model.parameters()).dtype)
+    torch.manual_seed(1)
+    outputs = model(x)
+    torch.manual_seed(1)
+    for network, name in zip(singles, ("digit", "box"), strict=True):
+        expected = network(x)[name]
+        assert outputs[name].dtype == expected.dtype
+        assert torch.allclose(outputs[name], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda task: MTAN(VGGEncoder((2, 3)), [task]), r"task 'digit' \(MTAN\) does more than"),
+        (lambda task: Louder(ConvEncoder(2), [task]), r"task 'digit' \(Louder\) does more than"),
+        (lambda task: DroppingOut(ConvEncoder(2), [task]), "does more .* in training mode"),
+        (lambda task: HardSharing(ScaledEncoder(), [task]), "encoder of task 'digit' .*does more"),
+        (
+            lambda task: ConvEncoder(2),
+            r"task 'digit' \(ConvEncoder\) must have an encoder and heads",
+        ),
+        (lambda task: HardSharing(Wordy(), [task]), "task 'digit' can't be compared .* example="),
+    ],
+)
+def test_a_network_that_would_lose_something_is_refused_by_name(make, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        CrossStitch.from_networks([make(DIGIT), make(BOX)], (DIGIT, BOX), after="last")
+
+
+class Wordy(nn.Module):
+    """Takes numbers of words, which its layers do not tell."""
+
+    out_features = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Embedding(5, 3), nn.Tanh())
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.layers(words)
+
+
+def test_an_example_compares_networks_whose_layers_do_not_tell_what_they_take() -> None:
+    singles, words = [HardSharing(Wordy(), [task]) for task in (DIGIT, BOX)], torch.tensor([1, 4])
+    options = {"after": "last", "keep": 1}
+    model = CrossStitch.from_networks(singles, (DIGIT, BOX), **options, example=words)
+    assert torch.equal(model(words)["box"], singles[1](words)["box"])
+    singles[1].register_forward_hook(lambda m, x, y: {name: -value for name, value in y.items()})
+    with pytest.raises(ValueError, match="network for task 'box' .* does more"):
+        CrossStitch.from_networks(singles, (DIGIT, BOX), **options, example=words)
+
+
+def test_one_network_for_each_task_is_needed() -> None:
+    with pytest.raises(ValueError, match=r"2 tasks \(digit, box\), but 1 networks"):
+        CrossStitch.from_networks([single(DIGIT, 1)], (DIGIT, BOX))
+
+
+def test_encoders_whose_features_have_different_sizes_are_named() -> None:
+    encoders = ConvEncoder(2), ConvEncoder(2)
+    encoders[1].layers[0].stride = (1, 1)
+    model = CrossStitch(encoders, (DIGIT, BOX), after=(1,))
+    with pytest.raises(ValueError, match="one shape .* after layer 1 they have .*'box': "):
+        model(random(2, 1, 28, 28))
+
+
+# States
+
+
+@EVERY_MIXING
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[1:])
+def test_a_state_is_loaded_by_task_name(mixing, order) -> None:
+    model = build(3, mixing=mixing)
+    for seed, unit in enumerate(model.units):
+        unit.set_alpha(random(*unit.alpha.shape, seed=seed) - 0.3)
+    torch.manual_seed(1)
+    tasks = [TASKS[i] for i in order]
+    other = CrossStitch([ConvEncoder(3) for _ in tasks], tasks, mixing=mixing)
+    other.load_state_dict(model.state_dict())
+    x = random(2, 1, 28, 28)
+    expected, outputs = model(x), other(x)
+    assert list(outputs) == [task.name for task in tasks]
+    assert all(torch.allclose(outputs[name], y, atol=1e-6) for name, y in expected.items())
+    back = build(3, mixing=mixing)
+    back.load_state_dict(other.state_dict())
+    assert all(torch.equal(value, model.state_dict()[n]) for n, value in back.state_dict().items())
+
+
+def test_a_state_that_is_loaded_stays_as_it_is() -> None:
+    state = build().state_dict()
+    before = {name: value.clone() for name, value in state.items()}
+    CrossStitch([ConvEncoder(3), ConvEncoder(3)], (BOX, DIGIT)).load_state_dict(state)
+    assert state.keys() == before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in state.items())
+
+
+def test_the_state_of_a_part_of_a_larger_network_is_loaded_by_task_name() -> None:
+    model = build()
+    model.units[0].set_alpha([[0.8, 0.3], [0.1, 0.6]])
+    other = CrossStitch([ConvEncoder(3), ConvEncoder(3)], (BOX, DIGIT))
+    nn.ModuleDict({"net": other}).load_state_dict(nn.ModuleDict({"net": model}).state_dict())
+    assert torch.allclose(other.units[0].alpha, torch.tensor([[0.6, 0.1], [0.3, 0.8]]))
+
+
+def test_a_state_of_other_tasks_is_refused_and_nothing_changes() -> None:
+    model = build()
+    other = CrossStitch([ConvEncoder(3), ConvEncoder(3)], (DIGIT, EVEN))
+    before = copy.deepcopy(other.state_dict())
+    with pytest.raises(
+        ValueError, match=r"tasks \['digit', 'box'\], this network has \['digit', 'ev"
+    ):
+        other.load_state_dict(model.state_dict(), strict=False)
+    assert all(torch.equal(value, before[n]) for n, value in other.state_dict().items())
+
+
+def test_a_state_without_names_loads_where_its_keys_have_the_order_of_the_tasks_alone() -> None:
+    state = build().state_dict()
+    del state["_extra_state"]
+    build().load_state_dict(state)
+    other = CrossStitch([ConvEncoder(3), ConvEncoder(3)], (BOX, DIGIT))
+    with pytest.raises(
+        ValueError, match=r"older version.* \['digit', 'box'\].* \['box', 'digit'\]"
+    ):
+        other.load_state_dict(state)
+
+
+def test_units_without_a_word_of_their_tasks_are_refused_and_encoders_alone_load() -> None:
+    state = build().state_dict()
+    units = {name: value for name, value in state.items() if name.startswith("units.")}
+    with pytest.raises(ValueError, match=r"tasks \[\], this network has"):
+        build().load_state_dict(units, strict=False)
+    encoders = {name: value for name, value in state.items() if name.startswith("encoders.")}
+    assert not build().load_state_dict(encoders, strict=False).unexpected_keys
+
+
+# Once after whole encoders
+
+
+ENCODERS = {
+    "classic": ClassicEncoder,
+    "classic with all ReLUs": lambda: ClassicEncoder(relu_everywhere=True),
+    "conv": lambda: ConvEncoder(3),
+    "lenet": LeNet,
+    "vgg": lambda: VGGEncoder((2, 3)),
+    "batch norms": NormedEncoder,
+    "dense": DenseEncoder,
+}
+
+
+@EVERY_MIXING
+@pytest.mark.parametrize("make", ENCODERS.values(), ids=ENCODERS)
+def test_mixing_once_after_whole_encoders_equals_its_formula(make, mixing) -> None:
+    torch.manual_seed(0)
+    encoders = make(), make()
+    model = CrossStitch(encoders, (DIGIT, BOX), mixing=mixing, after="last").eval()
+    (unit,) = model.units
+    unit.set_alpha(random(*unit.alpha.shape) - 0.3)
+    x = random(3, 1, 28, 28)
+    f = [encoder(x) for encoder in encoders]
+    assert unit.channels == f[0].shape[1]
+    outputs = model(x)
+    for i, task in enumerate((DIGIT, BOX)):
+        times = torch.mul if mixing != "matrix" else (lambda t, features: features @ t.T)
+        mixed = sum(times(unit.alpha[i, j], f[j]) for j in range(2))  # Σ_j T_ij f_θj(x)
+        assert torch.allclose(outputs[task.name], model.heads[task.name](mixed), atol=1e-5)
+
+
+def test_after_last_is_the_number_of_the_last_layer() -> None:
+    assert build(after="last").after == build(after=(6,)).after == build(after=6).after == (6,)
+
+
+def test_a_document_with_a_matrix_of_channels_has_t_times_t_matrices_of_c_times_c() -> None:
+    model = CrossStitch(
+        [ClassicEncoder(), ClassicEncoder()], (DIGIT, BOX), mixing="matrix", after="last"
+    )
+    assert model.units[0].alpha.shape == (2, 2, 128, 128)
+
+
+def test_encoders_without_a_relu_are_asked_where_units_stand() -> None:
+    tanhs = [DenseEncoder(), DenseEncoder()]
+    for encoder in tanhs:
+        encoder.layers[2], encoder.layers[4] = nn.Tanh(), nn.Tanh()
+    with pytest.raises(ValueError, match="no layer is a ReLU.* from 0 to 4, or after='last'"):
+        CrossStitch(tanhs, (DIGIT, BOX))
+
+
 def test_networks_in_the_wrong_order_are_refused() -> None:
     singles = [single(BOX, 2), single(DIGIT, 1)]
     with pytest.raises(ValueError, match=r"'digit' has heads for \['box'\]; give the networks"):
@@ -384,6 +626,13 @@ def test_networks_in_the_wrong_order_are_refused() -> None:
         ([ConvEncoder(2), ConvEncoder(3)], (DIGIT, BOX), "'digit' and 'box' differ"),
         ([ConvEncoder(2), DenseEncoder()], (DIGIT, BOX), "'digit' and 'box' differ"),
         ([ConvEncoder(2)] * 2, (DIGIT, BOX), "one was given twice"),
+        (
+            [ConvEncoder(2), ConvEncoder(2).double()],
+            (DIGIT, BOX),
+            "'digit' and 'box' differ: parameters in torch.float32 on cpu and torch.float64 on cpu",
+        ),
+        ([ScaledEncoder(), ScaledEncoder()], (DIGIT, BOX), "of task 'digit' .* more than its la"),
+        ([nn.Linear(4, 4), nn.Linear(4, 4)], (DIGIT, BOX), "of task 'digit' .* nn.Sequential"),
     ],
 )
 def test_encoders_and_tasks_that_do_not_fit_are_refused(encoders, tasks, words) -> None:
@@ -396,7 +645,10 @@ def test_encoders_and_tasks_that_do_not_fit_are_refused(encoders, tasks, words) 
     [
         ((), "at least one layer"),
         ((7,), "from 0 to 6"),
+        (7, "from 0 to 6, or be 'last', got 7"),
         ((-1, 3), "from 0 to 6"),
+        ((1.5,), "from 0 to 6"),
+        ("lst", "from 0 to 6, or be 'last', got 'lst'"),
         ((4,), "can't stand after layer 4"),
     ],
 )

@@ -16,6 +16,7 @@ from mtl_tutorial.architectures.fusion import (
     FusionNetwork,
 )
 from mtl_tutorial.architectures.hard_sharing import HardSharing
+from mtl_tutorial.architectures.single_task import SingleTaskNetworks
 
 __all__ = [
     "MTAN",
@@ -30,6 +31,7 @@ __all__ = [
     "FusionNetwork",
     "HardSharing",
     "LeNet",
+    "SingleTaskNetworks",
     "VGGEncoder",
     "contrastive_loss",
     "recall_at_1",

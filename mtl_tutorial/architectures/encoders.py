@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -48,10 +48,15 @@ class ConvEncoder(nn.Module):
 
 
 class ClassicEncoder(nn.Module):
-    """The encoder of PyTorch's MNIST example, about 1.2 million parameters.
+    """The encoder of the document that this course starts from, 1.2 million parameters.
 
-    Convolutions 1 → 32 → 64 (3x3, no padding), 2x2 max-pool, 2-d dropout 0.25, linear
-    9216 → 128, a ReLU after each layer with weights.
+    Convolution 1 → 32 (3x3, no padding), ReLU, convolution 32 → 64 (3x3), 2x2 max-pool, 2-d
+    dropout 0.25, linear 9216 → 128. Nothing follows the linear layer, and only the max-pool
+    stands between it and the second convolution.
+
+    Args:
+        relu_everywhere: adds the ReLUs that the document leaves out, after the second convolution
+            and after the linear layer. The parameters are the same.
 
     Shapes: ``(B, 1, 28, 28)`` to ``(B, 128)``.
 
@@ -61,20 +66,17 @@ class ClassicEncoder(nn.Module):
 
     size = 28
 
-    def __init__(self) -> None:
+    def __init__(self, *, relu_everywhere: bool = False) -> None:
         super().__init__()
         self.out_features = 128
-        self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 3),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout2d(0.25),
-            nn.Flatten(),
+        layers = [
+            *(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3)),
+            *(nn.MaxPool2d(2), nn.Dropout2d(0.25), nn.Flatten()),
             nn.Linear(9216, 128),
-            nn.ReLU(),
-        )
+        ]
+        if relu_everywhere:
+            layers = [*layers[:3], nn.ReLU(), *layers[3:], nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the features of each image."""
@@ -202,12 +204,23 @@ def check_images(images: Tensor, size: int) -> None:
     """Check the shape of images, before a layer deep inside stumbles over it.
 
     Raises:
-        ValueError: where it is not ``(B, 1, size, size)``.
+        ValueError: where they are no tensor of floating-point numbers ``(B, 1, size, size)``.
     """
+    if not isinstance(images, Tensor):
+        names = f" of {sorted(images)}" if isinstance(images, Mapping) else ""
+        raise ValueError(
+            f"this encoder needs images as one tensor, got a {type(images).__name__}{names}; "
+            f"for inputs by modality use a FusionNetwork, or hand in one of them"
+        )
     if images.ndim != 4 or images.shape[1:] != (1, size, size):
         raise ValueError(
             f"this encoder needs images of shape (B, 1, {size}, {size}), got "
             f"{tuple(images.shape)}; resize them, or use an encoder built for their size"
+        )
+    if not images.is_floating_point():
+        raise ValueError(
+            f"this encoder needs images of floating-point numbers, got {images.dtype}; "
+            f"use images.float() / 255 for bytes"
         )
 
 
@@ -218,17 +231,36 @@ def conv_norm_relu(before: int, after: int, kernel: int = 3) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
 
-def last_weighted_layer(network: nn.Module) -> nn.Module:
-    """Give the last layer of a network that has a weight matrix or kernel.
+def module_dict(what: str, by: str, modules: Mapping[str, nn.Module]) -> nn.ModuleDict:
+    """Make a ModuleDict, with a sentence where torch has a bare error.
+
+    Args:
+        what: what the modules are, in the plural.
+        by: what their names name.
 
     Raises:
-        ValueError: where there is none.
+        ValueError: where they are no dict of modules by name, there is none, or a name can't be
+            the name of a module: it is empty, has a dot in it, or is taken by ModuleDict.
     """
-    weights = [(layer, getattr(layer, "weight", None)) for layer in network.modules()]
-    layers = [layer for layer, weight in weights if isinstance(weight, Tensor) and weight.ndim > 1]
-    if not layers:
-        raise ValueError(
-            f"{type(network).__name__} has no layer with a weight matrix or kernel; "
-            f"use a network that has one"
-        )
-    return layers[-1]
+    if not isinstance(modules, Mapping) or not modules:
+        got = "an empty one" if isinstance(modules, Mapping) else f"a {type(modules).__name__}"
+        raise ValueError(f"{what} must be a dict by {by} with at least one entry, got {got}")
+    for name, module in modules.items():
+        if not isinstance(module, nn.Module):
+            raise ValueError(
+                f"{what} must be modules, got a {type(module).__name__} for {by} {name!r}"
+            )
+        taken = isinstance(name, str) and hasattr(nn.ModuleDict(), name)
+        if not isinstance(name, str) or not name or "." in name or taken:
+            why = "it is taken by torch's ModuleDict" if taken else "it needs text without a dot"
+            raise ValueError(
+                f"{by} {name!r} can't be the name of a module: {why}; choose another name, "
+                f"such as {str(name).replace('.', '_') + (f'_{by}' if taken or not name else '')!r}"
+            )
+    return nn.ModuleDict(modules)
+
+
+def place_like(module: nn.Module, other: nn.Module) -> nn.Module:
+    """Move a new module to the device and the number format of another one's parameters."""
+    like = next((p for p in other.parameters() if p.is_floating_point()), None)
+    return module if like is None else module.to(like.device, like.dtype)

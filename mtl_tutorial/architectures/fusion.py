@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures.encoders import at_least_one, feature_count, last_weighted_layer
+from mtl_tutorial.architectures.encoders import at_least_one, feature_count
 from mtl_tutorial.architectures.hard_sharing import linear_heads
+from mtl_tutorial.architectures.layered import last_layer
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -262,7 +263,12 @@ class FusionNetwork(nn.Module):
 
         The matrix of `CrossModalAttention` weighs features and does not transform them: there the
         linear layers of the projections are the last.
+
+        Raises:
+            ValueError: where another fusion has none, or it is not certain which is the last.
         """
         if isinstance(self.fusion, CrossModalAttention):
             return nn.ModuleList(projection[0] for projection in self.projections.values())
-        return last_weighted_layer(self.fusion)
+        if isinstance(self.fusion, CrossAttention):
+            return self.fusion.join.layer
+        return last_layer(self.fusion, "model.fusion")

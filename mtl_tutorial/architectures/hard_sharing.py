@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from mtl_tutorial.architectures.encoders import feature_count, last_weighted_layer
+from mtl_tutorial.architectures.encoders import feature_count, place_like
+from mtl_tutorial.architectures.layered import last_layer
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -52,15 +53,22 @@ class HardSharing(nn.Module):
         return list(self.heads[check_choice("task", name, self.heads)].parameters())
 
     def last_shared_layer(self) -> nn.Module:
-        """The last layer of the encoder that has a weight matrix or kernel."""
-        return last_weighted_layer(self.encoder)
+        """The last layer of the encoder that has a weight matrix or kernel.
+
+        Raises:
+            ValueError: where there is none, or it is not certain which is the last.
+        """
+        return last_layer(self.encoder, "model.encoder")
 
 
 def linear_heads(encoder: nn.Module, tasks: Iterable[Task]) -> nn.ModuleDict:
     """Give a linear layer for each task, from an encoder's features to ``task.out_features``.
 
+    They are on the encoder's device, in its number format.
+
     Raises:
         ValueError: where the encoder has no ``out_features``.
     """
     features = feature_count(encoder)
-    return nn.ModuleDict({task.name: nn.Linear(features, task.out_features) for task in tasks})
+    heads = nn.ModuleDict({task.name: nn.Linear(features, task.out_features) for task in tasks})
+    return place_like(heads, encoder)
