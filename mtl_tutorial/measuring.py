@@ -12,8 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.balancing import task_gradients
-from mtl_tutorial.balancing.base import shared_parameters
-from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
+from mtl_tutorial.balancing.gramian import range_factor
+from mtl_tutorial.balancing.graph import reached, split_gradients
+from mtl_tutorial.tasks import (
+    Batch,
+    Task,
+    labelled_pair,
+    loss_of,
+    metric_of,
+    task_losses,
+    unique_names,
+)
 
 
 class Score(NamedTuple):
@@ -46,19 +55,26 @@ def predict(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str, Score]:
     """Score the model on a batch, in evaluation mode; the model is left as it was.
 
+    Returns:
+        The scores of the tasks that have a label in the batch, over the examples that have one.
+
     Raises:
-        ValueError: where a task has no prediction or no target.
+        ValueError: where a task has no prediction, or its labels do not fit its loss or metric.
     """
     tasks = tuple(tasks)
     outputs = predict(model, batch)
-    losses = task_losses(outputs, batch.targets, tasks)
-    return {
-        task.name: Score(
-            losses[task.name].item(),
-            task.metric(outputs[task.name], batch.targets[task.name]).item(),
-        )
-        for task in tasks
-    }
+    scores = {}
+    for task in tasks:
+        pair = labelled_pair(task, outputs, batch.targets, complete=batch.complete)
+        if pair is not None:
+            scores[task.name] = Score(loss_of(task, *pair).item(), metric_of(task, *pair).item())
+    return scores
+
+
+def gradient_shares(norms: Mapping[str, float]) -> dict[str, float]:
+    """Give ‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task name; equal shares where all are zero."""
+    total = sum(norms.values())
+    return {name: norm / total if total else 1 / len(norms) for name, norm in norms.items()}
 
 
 class GradientGeometry(NamedTuple):
@@ -74,12 +90,8 @@ class GradientGeometry(NamedTuple):
 
     @property
     def shares(self) -> dict[str, float]:
-        """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task name; equal shares where all are zero."""
-        total = sum(self.norms.values())
-        return {
-            name: norm / total if total else 1 / len(self.norms)
-            for name, norm in self.norms.items()
-        }
+        """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task name, see `gradient_shares`."""
+        return gradient_shares(self.norms)
 
 
 def gradient_geometry(
@@ -90,18 +102,20 @@ def gradient_geometry(
 ) -> GradientGeometry:
     """Measure the gradients g_i = ∇_θ L_i of the shared parameters on a batch.
 
-    They are those of evaluation mode: no dropout, and batch-norm statistics as they stand, so
+    θ is what the losses of two or more tasks reach; with one task, all that it reaches. The
+    gradients are those of evaluation mode: no dropout, and batch-norm statistics as they stand, so
     that a measurement changes nothing. Frozen parameters do not count.
 
     Args:
         weights: λ_i by task name; a task left out counts with 1. They scale the norms.
 
     Raises:
-        ValueError: where a task has no prediction or target, or does not reach the encoder; or
-            where the model shares no parameter, or all are frozen.
+        ValueError: where no task has a label, one has no prediction, or the tasks share no trained
+            parameter.
     """
-    losses, jacobian = _evaluation_gradients(model, tasks, batch)
-    norms = jacobian.norm(dim=1)
+    losses, _theta, jacobian = _evaluation_gradients(model, tasks, batch)
+    factor = range_factor(jacobian)
+    norms = (jacobian * factor).norm(dim=1) / factor
     units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
     weighted = {
         name: (weights or {}).get(name, 1.0) * norm
@@ -134,8 +148,7 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
     """
     tasks = tuple(tasks)
     unique_names(tasks, least=2)
-    losses, jacobian = _evaluation_gradients(model, tasks, batch)
-    shared = shared_parameters(model)
+    losses, shared, jacobian = _evaluation_gradients(model, tasks, batch)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
     parts = {
@@ -158,7 +171,18 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
 
 def _evaluation_gradients(
     model: nn.Module, tasks: Iterable[Task], batch: Batch
-) -> tuple[dict[str, Tensor], Tensor]:
+) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
     with evaluation_mode(model):
-        losses = task_losses(model(batch.inputs), batch.targets, tuple(tasks))
-    return losses, task_gradients(losses, shared_parameters(model))
+        losses = task_losses(
+            model(batch.inputs), batch.targets, tuple(tasks), complete=batch.complete
+        )
+    if not losses:
+        raise ValueError(
+            f"no task has a label in this batch, which has labels for {sorted(batch.targets)}; "
+            f"measure on one that has"
+        )
+    if len(losses) == 1:
+        shared = reached(losses.values()).leaves
+        return losses, shared, task_gradients(losses, shared)
+    gradients = split_gradients(losses, model)
+    return losses, gradients.shared, gradients.jacobian

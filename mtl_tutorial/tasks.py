@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import box_iou
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Inputs = Tensor | Mapping[str, Tensor]
+NO_LABEL = -100  # the class number of an example without a label, as in F.cross_entropy
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,24 @@ def unique_names(tasks: Sequence[Task], *, least: int = 1) -> list[str]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some examples: the inputs, and the right answer of every task.
+    """Some examples: the inputs, and the right answer of every task that has one.
+
+    A task may be missing from the targets; then it sits out a step. Single examples without a label
+    have NaN in targets of floating-point numbers, and `NO_LABEL`, -100, in class numbers.
 
     Args:
         inputs: a tensor ``(B, ...)``, or a dict of them by modality.
         targets: a tensor ``(B, ...)`` by task name.
+        complete: a promise that no example lacks a label of these targets, so that none is looked
+            for; looking waits for a GPU.
     """
 
     inputs: Inputs
     targets: dict[str, Tensor]
+    complete: bool = False
 
     def __len__(self) -> int:
-        return len(next(iter(self.targets.values())))
+        return len(next(iter(self.targets.values()), self.inputs))
 
 
 def map_batches(change: Callable[..., Tensor], *batches: Batch) -> Batch:
@@ -114,59 +121,220 @@ def map_batches(change: Callable[..., Tensor], *batches: Batch) -> Batch:
         return {name: change(*(part[name] for part in parts)) for name in parts[0]}
 
     inputs = changed([batch.inputs for batch in batches])
-    return Batch(inputs, changed([batch.targets for batch in batches]))
+    targets = changed([batch.targets for batch in batches])
+    return Batch(inputs, targets, all(batch.complete for batch in batches))
 
 
 def task_losses(
-    outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor], tasks: tuple[Task, ...]
+    outputs: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    tasks: Iterable[Task],
+    *,
+    complete: bool = False,
 ) -> dict[str, Tensor]:
-    """Give every task's loss L_i = loss_i(outputs[i], targets[i]) on one batch.
+    """Give L_i = loss_i(outputs[i], targets[i]) of every task that has a label in this batch.
+
+    Examples without a label are left out, of the mean too.
+
+    Args:
+        complete: as in `Batch`.
 
     Raises:
-        ValueError: where a task has no output, no target, or a loss that is not a scalar.
+        ValueError: where a task has no output, its labels stand under another name, or shapes,
+            labels or the loss itself are not what a loss needs.
     """
     losses = {}
     for task in tasks:
-        for what, having in (("output", outputs), ("target", targets)):
-            if task.name not in having:
-                raise ValueError(
-                    f"task {task.name!r} has no {what}; there are {what}s for {sorted(having)}. "
-                    f"Add one, or leave the task out"
-                )
-        loss = task.loss(outputs[task.name], targets[task.name])
-        if not isinstance(loss, Tensor) or loss.ndim != 0:
-            got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
-            raise ValueError(
-                f"loss of task {task.name!r} must be a scalar tensor, got {got}. "
-                f"Average it over the batch"
-            )
-        losses[task.name] = loss
+        if (pair := labelled_pair(task, outputs, targets, complete=complete)) is not None:
+            losses[task.name] = loss_of(task, *pair)
     return losses
 
 
+def labelled_pair(
+    task: Task,
+    outputs: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    *,
+    complete: bool = False,
+) -> tuple[Tensor, Tensor] | None:
+    """Give a task's predictions and targets where there is a label; None where there is none.
+
+    Raises:
+        ValueError: as `task_losses`, for all but the loss.
+    """
+    name = task.name
+    if name not in outputs:
+        raise ValueError(
+            f"task {name!r} has no output; there are outputs for {sorted(outputs)}. Add one, or "
+            f"leave the task out"
+        )
+    prediction, target = outputs[name], targets.get(name)
+    if target is None:
+        if near := difflib.get_close_matches(name, targets.keys() - outputs.keys(), n=1):
+            raise ValueError(
+                f"task {name!r} has no label in this batch, but there are labels for {near[0]!r}; "
+                f"give both one name"
+            )
+        return None
+    _check_pair(task, prediction, target)
+    if complete:
+        return prediction, target
+    rows = has_label(target)
+    if rows.all():
+        return prediction, target
+    return (prediction[rows], target[rows]) if rows.any() else None
+
+
+def has_label(target: Tensor) -> Tensor:
+    """Which examples have a label, ``(B,)``, bool.
+
+    One without has a NaN among its floating-point numbers, or only -100 in its class numbers.
+    """
+    numbers = target.flatten(1) if target.ndim > 1 else target[:, None]
+    if target.is_floating_point():
+        return ~numbers.isnan().any(1)
+    return (numbers != NO_LABEL).any(1)
+
+
+def _check_pair(task: Task, prediction: object, target: object) -> None:
+    for what, tensor in (("predictions", prediction), ("labels", target)):
+        if not isinstance(tensor, Tensor) or not tensor.ndim:
+            got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else repr(tensor)
+            raise ValueError(
+                f"{what} of task {task.name!r} must be a tensor with one row an example, got {got}"
+            )
+    shapes = tuple(prediction.shape), tuple(target.shape)
+    if len(prediction) != len(target):
+        raise ValueError(
+            f"task {task.name!r} has {len(prediction)} predictions and {len(target)} labels, of "
+            f"shapes {shapes[0]} and {shapes[1]}; one row an example is needed in both"
+        )
+    loss = getattr(task.loss, "func", task.loss)
+    elementwise = loss in ELEMENTWISE or type(loss) in ELEMENTWISE
+    column = {len(shapes[0]), len(shapes[1])} == {1, 2} and prediction.numel() == target.numel()
+    if shapes[0] != shapes[1] and (elementwise or (column and target.is_floating_point())):
+        raise ValueError(
+            f"predictions and labels of task {task.name!r} must have one shape, got {shapes[0]} "
+            f"and {shapes[1]}, and would be compared all with all; reshape the labels"
+        )
+
+
+def _of_task(task: Task, what: str, prediction: Tensor, target: Tensor) -> Tensor:
+    """Call a task's loss or metric; where it fails, say whose it is and what it got."""
+    try:
+        return getattr(task, what)(prediction, target)
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"{what} of task {task.name!r} fails on predictions of shape "
+            f"{tuple(prediction.shape)} ({prediction.dtype}) and labels of shape "
+            f"{tuple(target.shape)} ({target.dtype}): {reason}. Check the labels and out_features"
+        ) from error
+
+
+def loss_of(task: Task, prediction: Tensor, target: Tensor) -> Tensor:
+    """Give a task's loss.
+
+    Raises:
+        ValueError: where it fails, or is no scalar tensor.
+    """
+    loss = _of_task(task, "loss", prediction, target)
+    check_scalar(task.name, loss)
+    return loss
+
+
+def metric_of(task: Task, prediction: Tensor, target: Tensor) -> Tensor:
+    """Give a task's metric.
+
+    Raises:
+        ValueError: where it fails, or gives no single number.
+    """
+    value = _of_task(task, "metric", prediction, target)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise ValueError(
+            f"metric of task {task.name!r} must give one number in a tensor, got {got}; average "
+            f"it over the batch"
+        )
+    return value
+
+
+def check_scalar(name: str, loss: object) -> None:
+    """Check that a loss is one floating-point number in a tensor.
+
+    Raises:
+        ValueError: where it is not.
+    """
+    if not isinstance(loss, Tensor):
+        got = f"{loss!r}, a {type(loss).__name__}"
+    elif loss.ndim or not loss.is_floating_point():
+        got = f"shape {tuple(loss.shape)} of {loss.dtype}"
+    else:
+        return
+    raise ValueError(
+        f"loss of task {name!r} must be a scalar tensor, got {got}. Average it over the batch, and "
+        f"keep it a tensor"
+    )
+
+
 def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
-    """Share of examples whose largest logit is the right class.
+    """Share of the examples with a label whose largest logit is the right class.
 
     Args:
-        prediction: logits, shape ``(B, classes)``.
-        target: class numbers, shape ``(B,)``.
+        prediction: logits, shape ``(B, classes)``, or ``(B, classes, ...)`` for a class a place.
+        target: class numbers, shape ``(B,)`` or ``(B, ...)``; -100 where there is no label.
+
+    Raises:
+        ValueError: for other shapes, or targets that are no whole numbers.
     """
-    return (prediction.argmax(1) == target).float().mean()
+    shapes = tuple(prediction.shape), tuple(target.shape)
+    fits = prediction.ndim == target.ndim + 1 and shapes[0][:1] + shapes[0][2:] == shapes[1]
+    if not fits or shapes[0][1] < 2 or target.is_floating_point():
+        raise ValueError(
+            f"accuracy needs logits of shape (B, classes), two classes or more, and class numbers "
+            f"of shape (B,), got {shapes[0]} and {shapes[1]} of {target.dtype}; for one logit an "
+            f"example use binary_accuracy"
+        )
+    there = target != NO_LABEL
+    return ((prediction.argmax(1) == target) & there).sum() / there.sum()
+
+
+def binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
+    """Share of the examples with a label for which "logit above 0" is "target above 1/2".
+
+    Args:
+        prediction: one logit an example or place, shape ``(B, ...)``.
+        target: 0 or 1, of the same shape; NaN where there is no label.
+
+    Raises:
+        ValueError: where the shapes differ.
+    """
+    _check_same_shape("binary_accuracy", prediction, target)
+    there = ~target.isnan()
+    return (((prediction > 0) == (target > 0.5)) & there).sum() / there.sum()
 
 
 def mean_iou(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean over the batch of IoU = area of intersection / area of union.
 
-    A predicted box whose right edge lies left of its left edge (or bottom above top) covers
-    nothing: its IoU is 0.
+    A box whose right edge lies left of its left edge (or bottom above top) covers nothing: its IoU
+    with one that covers something is 0; two that cover nothing agree, their IoU is 1.
 
     Args:
         prediction, target: boxes ``(x0, y0, x1, y1)``, shape ``(B, 4)``.
+
+    Raises:
+        ValueError: for other shapes.
     """
-    top_left, bottom_right = prediction.split(2, dim=1)
-    boxes = torch.cat([top_left, torch.maximum(top_left, bottom_right)], dim=1)
-    pairs = zip(boxes.split(256), target.split(256), strict=True)  # box_iou compares all with all
-    return torch.cat([box_iou(a, b).diagonal() for a, b in pairs]).mean()
+    _check_same_shape("mean_iou", prediction, target)
+    if prediction.ndim != 2 or prediction.shape[1] != 4:
+        raise ValueError(f"mean_iou needs boxes of shape (B, 4), got {tuple(prediction.shape)}")
+    corners, ends = zip(*(boxes.split(2, dim=1) for boxes in (prediction, target)), strict=True)
+    areas = [(end - corner).clamp(min=0).prod(1) for corner, end in zip(corners, ends, strict=True)]
+    overlap = (torch.minimum(*ends) - torch.maximum(*corners)).clamp(min=0).prod(1)
+    overlap = torch.minimum(overlap, torch.minimum(*areas))  # nothing overlaps an empty box
+    union = areas[0] + areas[1] - overlap
+    return torch.where(union == 0, 1.0, overlap / union).mean()
 
 
 def pixel_iou(prediction: Tensor, target: Tensor) -> Tensor:
@@ -177,11 +345,24 @@ def pixel_iou(prediction: Tensor, target: Tensor) -> Tensor:
     Args:
         prediction: logits, shape ``(B, H * W)`` or ``(B, H, W)``.
         target: 0 or 1, shape ``(B, H, W)``.
+
+    Raises:
+        ValueError: where they differ in their number of pixels.
     """
-    predicted, true = prediction.flatten(1) > 0, target.flatten(1) > 0.5
+    prediction, target = prediction.flatten(1), target.flatten(1)
+    _check_same_shape("pixel_iou", prediction, target)
+    predicted, true = prediction > 0, target > 0.5
     union = (predicted | true).sum(1)
     overlap = (predicted & true).sum(1)
     return torch.where(union > 0, overlap / union.clamp(min=1), 1.0).mean()
+
+
+def _check_same_shape(metric: str, prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{metric} needs predictions and targets of one shape, got {tuple(prediction.shape)} "
+            f"and {tuple(target.shape)}; reshape one of them"
+        )
 
 
 def pixel_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
@@ -194,6 +375,12 @@ def pixel_cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(prediction.flatten(1), target.flatten(1))
 
 
+ELEMENTWISE = (  # losses that would compare all with all where shapes differ
+    *(F.mse_loss, nn.MSELoss, F.l1_loss, nn.L1Loss, F.huber_loss, nn.HuberLoss),
+    *(F.smooth_l1_loss, nn.SmoothL1Loss),
+    *(F.binary_cross_entropy, nn.BCELoss),
+    *(F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss),
+)
 KINDS = {  # the losses known to be of each
     "classification": (
         *(F.cross_entropy, F.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss),

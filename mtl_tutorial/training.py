@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing import Balancer
+from mtl_tutorial.balancing import Balancer, NonFiniteError
 from mtl_tutorial.measuring import Score
 from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
 
@@ -18,33 +20,35 @@ CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look wa
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss became NaN or infinite; ``task`` and ``step`` say which and when.
+    """A loss or a gradient became NaN or infinite; ``task`` and ``step`` say whose and when.
 
     ``history`` is what a caller that keeps one has recorded so far.
     """
 
-    def __init__(self, task: str, step: int, value: float) -> None:
+    def __init__(
+        self, task: str, step: int, value: float, what: str = "loss", why: str = ""
+    ) -> None:
         self.task, self.step = task, step
         self.history: History | None = None
         super().__init__(
-            f"loss of task {task!r} became {value} at step {step}; lower the learning rate or "
-            f"the weight of the task. The history up to step {step - 1} is kept"
+            f"{what} of task {task!r} became {value} at step {step}{why}; lower the learning rate "
+            f"or the weight of the task. The history up to step {step - 1} is kept"
         )
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one training step did.
+    """What one training step did; of the tasks that had a label in it.
 
     Args:
         step: its number, from 1.
         losses: the loss of each task before the step, detached, on the training device.
-        weights: the weight that each task got.
+        weights: the weight that each task got, likewise.
     """
 
     step: int
     losses: dict[str, Tensor]
-    weights: dict[str, float]
+    weights: dict[str, Tensor]
 
 
 def fit(
@@ -59,7 +63,8 @@ def fit(
 
     Nothing is trained before the first item is asked for. Between two items the caller may
     change weights or learning rates: the next step uses them. Training ends early where
-    ``data`` does.
+    ``data`` does. A task without a label in a batch sits that step out; a batch in which no task
+    has one counts as a step, and changes nothing.
 
     Args:
         model: ``model(inputs)`` gives one prediction for each task's name.
@@ -70,41 +75,152 @@ def fit(
         steps: number of steps.
 
     Raises:
-        ValueError: where steps are below 0, there is no task, two have one name, or one has no
-            prediction, no target, or a loss that is not a scalar.
-        NonFiniteLossError: where a loss is NaN or infinite. On the CPU the step that would have
-            used it is not made; on a GPU it is found at most 64 steps later.
+        ValueError: where steps are below 0, there is no task, two have one name, one has no
+            prediction, a loss that is not a scalar, or no label in any step; or where the balancer,
+            the optimizer or the data can't be used.
+        NonFiniteLossError: where a loss or a gradient is NaN or infinite. On the CPU the step that
+            would have used it is not made; on a GPU a loss is found at most 64 steps later.
     """
     tasks = tuple(tasks)
-    unique_names(tasks)
-    if steps < 0:
-        raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
+    names = unique_names(tasks)
+    _check_parts(balancer, optimizer, steps)
     unchecked: list[StepRecord] = []
+    unlabelled, seen, step = set(names), set(), 0
+    reusable = _reusable_graph(model)
     for step, batch in zip(range(1, steps + 1), data, strict=False):
+        if not isinstance(batch, Batch):
+            raise ValueError(
+                f"data must give Batch objects, got {type(batch).__name__}; wrap inputs and "
+                f"targets by Batch(inputs, targets)"
+            )
         model.train()
-        losses = task_losses(model(batch.inputs), batch.targets, tasks)
+        with reusable():
+            losses = _losses(model, batch, tasks)
         record = StepRecord(step, {name: loss.detach() for name, loss in losses.items()}, {})
-        unchecked.append(record)
-        on_cpu = all(loss.device.type == "cpu" for loss in losses.values())
-        if on_cpu or len(unchecked) == CHECK_EVERY or step == steps:
-            _check_finite(unchecked)
-            unchecked.clear()
-        optimizer.zero_grad()
-        record.weights.update(balancer.backward(losses, model))
-        optimizer.step()
+        seen |= batch.targets.keys()
+        unlabelled -= losses.keys()
+        if losses:
+            unchecked.append(record)
+            on_cpu = all(loss.device.type == "cpu" for loss in losses.values())
+            if on_cpu or len(unchecked) == CHECK_EVERY or step == steps:
+                _check_losses(unchecked, batch)
+                unchecked.clear()
+            optimizer.zero_grad()
+            try:
+                with reusable():
+                    record.weights.update(balancer.backward(losses, model))
+            except NonFiniteError as error:
+                optimizer.zero_grad()
+                raise NonFiniteLossError(error.task, step, error.value, error.what) from error
+            if on_cpu:
+                _check_gradients(optimizer, model, batch, tasks, step)
+            optimizer.step()
+            balancer.after_step(lambda batch=batch: _losses(model, batch, tasks))
         yield record
     if unchecked:
-        _check_finite(unchecked)
+        _check_losses(unchecked)
+    if step and unlabelled:
+        raise ValueError(
+            f"task {min(unlabelled)!r} had no label in any of {step} steps, and was not trained; "
+            f"the batches have labels for {sorted(seen)}. Give it some (not all NaN or -100), or "
+            f"leave the task out"
+        )
 
 
-def _check_finite(records: list[StepRecord]) -> None:
-    values = torch.stack([torch.stack(list(record.losses.values())) for record in records])
+def _check_parts(balancer: Balancer, optimizer: torch.optim.Optimizer, steps: int) -> None:
+    if not isinstance(balancer, Balancer):
+        raise ValueError(
+            f"balancer must be a Balancer, got {balancer!r}; let its class be a "
+            f"mtl_tutorial.balancing.Balancer"
+        )
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise ValueError(
+            f"{type(optimizer).__name__} asks for the losses several times in a step, and a "
+            f"balancer weighs them once; use an optimizer whose step() needs no closure, such as "
+            f"torch.optim.SGD or Adam"
+        )
+    if steps < 0:
+        raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
+
+
+def _losses(model: nn.Module, batch: Batch, tasks: Sequence[Task]) -> dict[str, Tensor]:
+    return task_losses(model(batch.inputs), batch.targets, tasks, complete=batch.complete)
+
+
+def _reusable_graph(model: nn.Module) -> Callable[[], AbstractContextManager[object]]:
+    """Inside what is given, a compiled model keeps its buffers for the passes of several tasks."""
+    compiled = any(
+        "_orig_mod" in part._modules or part._compiled_call_impl is not None
+        for part in model.modules()
+    )
+    if not compiled:
+        return nullcontext
+    import torch._functorch.config as functorch  # slow to import
+
+    return lambda: functorch.patch(donated_buffer=False)
+
+
+def _check_losses(records: Sequence[StepRecord], batch: Batch | None = None) -> None:
+    values = torch.stack([loss for record in records for loss in record.losses.values()])
     if values.isfinite().all():
         return
-    for record, row in zip(records, values.tolist(), strict=True):
-        for name, value in zip(record.losses, row, strict=True):
-            if not math.isfinite(value):
-                raise NonFiniteLossError(name, record.step, value)
+    places = [(record.step, name) for record in records for name in record.losses]
+    for (step, name), value in zip(places, values.tolist(), strict=True):
+        if not math.isfinite(value):
+            raise NonFiniteLossError(name, step, value, why=_why(name, batch))
+
+
+def _why(task: str, batch: Batch | None) -> str:
+    """Say what is wrong with the labels, where they are the cause."""
+    if batch is not None and task in batch.targets:
+        target = batch.targets[task]
+        if target.is_floating_point() and not target.isfinite().all():
+            return (
+                f", for its labels are not all finite ({int((~target.isfinite()).sum())} are not)"
+            )
+    return ""
+
+
+def _check_gradients(
+    optimizer: torch.optim.Optimizer,
+    model: nn.Module,
+    batch: Batch,
+    tasks: Sequence[Task],
+    step: int,
+) -> None:
+    """Check what the optimizer is about to use; only where something is wrong, find out whose.
+
+    Raises:
+        NonFiniteLossError: naming the task.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = [p.grad.detach() for p in parameters if p.grad is not None]
+    dense = [g.coalesce().values() if g.is_sparse else g for g in gradients]
+    largest = [torch.linalg.vector_norm(g, torch.inf) for g in dense if g.numel()]
+    if not largest or torch.stack([norm.float() for norm in largest]).isfinite().all():
+        return
+    optimizer.zero_grad()
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    with torch.random.fork_rng(devices=[]):
+        losses = _losses(model, batch, tasks)
+    largest = {name: _largest(loss, parameters) for name, loss in losses.items()}
+    for buffer, before in buffers:
+        buffer.copy_(before)
+    for name, value in largest.items():
+        if not math.isfinite(value):
+            why = f", though its loss is {losses[name].item():.3g}: look for a division by zero or "
+            raise NonFiniteLossError(name, step, value, "gradient", why + "a root of zero in it")
+    raise NonFiniteLossError(
+        max(largest, key=largest.__getitem__), step, math.inf, "weighted gradient"
+    )
+
+
+def _largest(loss: Tensor, parameters: Sequence[Tensor]) -> float:
+    """The largest entry of a loss's gradient."""
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    largest = [g.detach().to_dense().abs().amax() for g in gradients if g is not None and g.numel()]
+    return torch.stack([value.float() for value in largest]).amax().item() if largest else 0.0
 
 
 class History:
@@ -133,11 +249,17 @@ class History:
         """
         rows = []
         if self.records:
-            stacked = torch.stack([torch.stack(list(r.losses.values())) for r in self.records])
-            for record, losses in zip(self.records, stacked.tolist(), strict=True):
-                for name, loss in zip(record.losses, losses, strict=True):
-                    rows.append((record.step, name, "loss", loss))
-                    rows.append((record.step, name, "weight", record.weights[name]))
+            numbers = [
+                (record.step, name, quantity, value)
+                for record in self.records
+                for name in record.losses
+                for quantity, value in (
+                    ("loss", record.losses[name]),
+                    ("weight", record.weights[name]),
+                )
+            ]
+            values = torch.stack([value.float() for *_, value in numbers]).tolist()
+            rows = [(*label[:3], value) for label, value in zip(numbers, values, strict=True)]
         for step, scores in self.scores:
             for name, score in scores.items():
                 rows.append((step, name, "validation loss", score.loss))

@@ -13,14 +13,9 @@ import pytest
 import torch
 
 from mtl_tutorial.balancing import PCGrad
+from mtl_tutorial.balancing.registry import BALANCERS
 from mtl_tutorial.experiments import execute as module
-from mtl_tutorial.experiments.catalogue import (
-    BALANCERS,
-    DATA_SETS,
-    load_scenes,
-    make_network,
-    make_optimizer,
-)
+from mtl_tutorial.experiments.catalogue import DATA_SETS, load_scenes, make_network, make_optimizer
 from mtl_tutorial.experiments.execute import execute, parts_of, score
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import Run, seeded

@@ -13,7 +13,7 @@ from lesson_cells import run_tagged
 from matplotlib.figure import Figure
 from scipy import stats
 
-from mtl_tutorial.experiments.catalogue import method_of
+from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.protocol import Setting
 from mtl_tutorial.experiments.store import RESULTS, committed_results, origin
 from mtl_tutorial.experiments.summary import best_settings, final_settings, holm, interval

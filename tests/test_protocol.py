@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mtl_tutorial import __main__ as command_line
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, BALANCERS, DATA_SETS, load_scenes
+from mtl_tutorial.balancing.registry import BALANCERS
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS, load_scenes
 from mtl_tutorial.experiments.protocol import PROTOCOLS, Setting, make_protocol, settings
 
 RUN = {

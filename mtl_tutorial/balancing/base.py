@@ -1,217 +1,197 @@
-"""What every balancer does, and the gradients that it looks at."""
+"""What every balancer is: a class with one method, and a memory where it needs one."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from mtl_tutorial.balancing.graph import Scale, check_losses, check_same_tasks, wide
 
-class Balancer(Protocol):
-    """Turns the losses of several tasks into one set of gradients."""
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
-        """Fill ``.grad`` of the model's parameters, and give the weight that each task got.
+Numbers = Tensor | Sequence[float]
 
-        It stands where ``sum(losses.values()).backward()`` would stand.
+
+class Balancer:
+    """Turns the losses of several tasks into one set of gradients.
+
+    Subclasses give `backward`. One that remembers something of each task keeps it in ``memory``:
+    then it is saved, loaded, and kept for tasks that are not there in a step.
+
+    Attributes:
+        memory: a row of numbers for each task's name.
+    """
+
+    memory: dict[str, Tensor]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Give a balancer that remembers nothing yet, whatever its ``__init__`` does."""
+        balancer = super().__new__(cls)
+        balancer.memory = {}
+        return balancer
+
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
+        """Fill ``.grad``, and give the weight that each task got, a tensor without dimensions.
+
+        It stands where ``sum(losses.values()).backward()`` would stand: gradients are added to what
+        ``.grad`` holds, nothing waits for the device, and any module will do, wrapped or not.
 
         Args:
-            losses: a scalar tensor for each task's name.
-            model: knows its ``shared_parameters()`` and ``task_parameters(name)``. A weighted sum
-                asks for neither: a loss without a head of its own, such as a penalty, may be in it.
+            losses: a scalar tensor for each task's name; the tasks that are there in this step.
+            model: what the losses were computed with.
+            scale: of a GradScaler, ``scaler.get_scale()`` or ``scaler.scale(torch.ones(()))``:
+                ``.grad`` gets the gradients of ``scale * loss``, weights are as without it, and
+                gradients that are not finite are left for the scaler, which then skips the step.
+
+        Raises:
+            ValueError: where there is no loss, or one is no scalar or has no graph.
         """
-        ...
+        raise NotImplementedError(f"{type(self).__name__} needs a method backward()")
 
+    def after_step(self, losses: Any) -> None:
+        """Learn from what the step did; called by `fit` after every step of the optimizer.
 
-def task_gradients(losses: Mapping[str, Tensor], parameters: Sequence[Tensor]) -> Tensor:
-    """Give the Jacobian of the losses: row i is ∇_θ L_i, flattened.
+        Args:
+            losses: a function without arguments that gives the losses of the same batch anew.
+        """
 
-    Args:
-        losses: a scalar tensor for each task's name.
-        parameters: θ, usually ``model.shared_parameters()``.
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered of each task, to be saved; empty where nothing is."""
+        return {"memory": {name: row.clone() for name, row in self.memory.items()}}
 
-    Returns:
-        Shape ``(T, P)``, over ``trained(parameters)``. The graph is kept, so ``backward`` can
-        follow.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` gave.
 
-    Raises:
-        ValueError: where a loss has no graph or does not reach the parameters, or none is trained.
-    """
-    check_graphs(losses)
-    if not (parameters := trained(parameters)):
-        raise ValueError("none of the parameters is trained; unfreeze one (requires_grad=True)")
-    rows = []
-    for name, loss in losses.items():
-        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-        rows.append(_flat(name, gradients, parameters))
-    return torch.stack(rows)
-
-
-def split_gradients(
-    losses: Mapping[str, Tensor], model: nn.Module
-) -> tuple[Tensor, list[tuple[nn.Parameter, Tensor]]]:
-    """Give the Jacobian of the shared parameters, and each task's gradient of its own ones.
-
-    One backward pass for each task. The graph is freed.
-
-    Returns:
-        The Jacobian, shape ``(T, P)``, over ``trained(model.shared_parameters())``; and pairs of a
-        task's own parameter and its gradient ∇_φi L_i.
-
-    Raises:
-        ValueError: where there are fewer than two tasks, the model lacks one, a loss has no graph
-            or does not reach the shared parameters, or none of these is trained.
-    """
-    check_several(losses)
-    check_graphs(losses)
-    shared = shared_parameters(model)
-    rows, own_gradients = [], []
-    for left, (name, loss) in enumerate(losses.items(), start=1 - len(losses)):
-        own = trained(model.task_parameters(name))
-        gradients = torch.autograd.grad(
-            loss, [*shared, *own], retain_graph=left < 0, allow_unused=True
-        )
-        rows.append(_flat(name, gradients[: len(shared)], shared))
-        own_gradients += [
-            (parameter, gradient)
-            for parameter, gradient in zip(own, gradients[len(shared) :], strict=True)
-            if gradient is not None
-        ]
-    return torch.stack(rows), own_gradients
-
-
-def backward_weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> None:
-    """Fill ``.grad`` with ∇ Σ_i λ_i L_i, of shared and task parameters alike.
-
-    Args:
-        losses: a scalar tensor for each task's name.
-        weights: λ_i, likewise.
-
-    Raises:
-        ValueError: where there is no loss, or one has no graph.
-    """
-    check_graphs(losses)
-    sum(weights[name] * loss for name, loss in losses.items()).backward()
-
-
-def fill_gradients(
-    model: nn.Module, direction: Tensor, own_gradients: Iterable[tuple[nn.Parameter, Tensor]]
-) -> None:
-    """Add to ``.grad``, as ``backward`` does: a direction for θ, and each task's own gradients.
-
-    Args:
-        model: knows its ``shared_parameters()``.
-        direction: for ``trained(model.shared_parameters())``, flattened, shape ``(P,)``.
-        own_gradients: as `split_gradients` gives them.
-    """
-    shared = trained(model.shared_parameters())
-    parts = direction.split([parameter.numel() for parameter in shared])
-    pairs = [(p, part.view_as(p).to(p.dtype)) for p, part in zip(shared, parts, strict=True)]
-    for parameter, gradient in (*pairs, *own_gradients):
-        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Those parameters that are not frozen."""
-    return [parameter for parameter in parameters if parameter.requires_grad]
-
-
-def shared_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """The shared parameters that are trained: θ.
-
-    Raises:
-        ValueError: where the model shares none, or all of them are frozen.
-    """
-    shared = model.shared_parameters()
-    if not shared:
-        raise ValueError(
-            f"{type(model).__name__} shares no parameter between its tasks, so there is nothing "
-            f"to balance; use FixedWeights()"
-        )
-    if not (left := trained(shared)):
-        raise ValueError(
-            f"all {len(shared)} shared parameters of {type(model).__name__} are frozen "
-            f"(requires_grad=False), so there is nothing to balance; unfreeze them, or use "
-            f"FixedWeights()"
-        )
-    return left
-
-
-def check_several(losses: Mapping[str, Tensor]) -> None:
-    """Check that there is something to balance.
-
-    Raises:
-        ValueError: where there are fewer than two tasks.
-    """
-    if len(losses) < 2:
-        raise ValueError(
-            f"balancing needs at least 2 tasks, got {list(losses)}; use FixedWeights() for one"
-        )
-
-
-def check_graphs(losses: Mapping[str, Tensor]) -> None:
-    """Check that there are losses, and that a gradient can be taken of each.
-
-    Raises:
-        ValueError: naming the first task whose loss has no graph.
-    """
-    if not losses:
-        raise ValueError("there is no loss to go down on; at least 1 task is needed")
-    for name, loss in losses.items():
-        if not loss.requires_grad:
+        Raises:
+            ValueError: where it is the state of something else.
+        """
+        expected = self.state_dict().keys()
+        if state.keys() != expected:
             raise ValueError(
-                f"loss of task {name!r} depends on no trained parameter; was it computed under "
-                f"no_grad, or is everything frozen that it uses?"
+                f"the state of {type(self).__name__} has the parts {sorted(expected)}, got "
+                f"{sorted(state)}; load what its own state_dict() gave"
             )
+        self.memory = {name: row.clone() for name, row in state["memory"].items()}
+
+    def recall(self, names: Iterable[str], start: Tensor) -> Tensor:
+        """Give the rows of ``memory`` of these tasks, shape ``(T, ...)``, where ``start`` lives.
+
+        Args:
+            start: a row for each task, taken for those that are new, shape ``(T, ...)``.
+        """
+        rows = [self.memory.get(name, new) for name, new in zip(names, start, strict=True)]
+        return torch.stack([row.to(start.device, start.dtype) for row in rows])
+
+    def remember(self, names: Iterable[str], rows: Tensor, old: Tensor) -> None:
+        """Keep a row for each of these tasks; the old rows where a number is not finite.
+
+        A step that a scaler skips teaches nothing.
+
+        Args:
+            rows, old: shape ``(T, ...)``.
+        """
+        rows = torch.where(rows.isfinite().all(), rows, old).detach()
+        self.memory |= dict(zip(names, rows.unbind(), strict=True))
+
+
+def backward_weighted_sum(
+    losses: Mapping[str, Tensor],
+    weights: Mapping[str, float | Tensor],
+    model: nn.Module,
+    scale: Scale = None,
+) -> dict[str, Tensor]:
+    """Fill ``.grad`` with ∇ Σ_i λ_i L_i, of shared and task parameters alike, and give the λ_i.
+
+    Args:
+        losses: a scalar tensor for each task's name.
+        weights: λ_i, likewise; a constant.
+        scale: the gradients are those of ``scale * Σ_i λ_i L_i``.
+
+    Raises:
+        ValueError: where there is no loss, or one is no scalar or has no graph.
+    """
+    check_losses(losses)
+    check_same_tasks(losses, model)
+    total = sum(weights[name] * loss for name, loss in losses.items())
+    (total if scale is None else total * scale).backward()
+    return {
+        name: weight.detach()
+        if isinstance(weight := weights[name], Tensor)
+        else torch.full((), weight, dtype=wide(loss.dtype), device=loss.device)
+        for name, loss in losses.items()
+    }
+
+
+def as_floats(numbers: Numbers) -> Tensor:
+    """Give numbers as a tensor of floating-point numbers."""
+    tensor = torch.as_tensor(numbers)
+    return tensor if tensor.is_floating_point() else tensor.float()
+
+
+def stacked(losses: Mapping[str, Tensor]) -> Tensor:
+    """The values of the losses, detached, in float32 at least, shape ``(T,)``."""
+    values = [loss.detach() for loss in losses.values()]
+    return torch.stack([value.to(values[0].device, wide(value.dtype)) for value in values])
 
 
 class NonFiniteError(ValueError):
-    """A loss or a gradient of a task is NaN or infinite: the training has diverged."""
-
-
-def check_finite(values: Sequence[float], names: Iterable[Hashable], what: str) -> None:
-    """Check one number for each task.
+    """A loss or a gradient of a task is NaN or infinite: the training has diverged.
 
     Args:
+        what: what it is, such as ``"gradient"``.
+        task: whose.
+        value: what it became.
+    """
+
+    def __init__(self, what: str, task: Hashable, value: float) -> None:
+        self.what, self.task, self.value = what, task, value
+        super().__init__(
+            f"{what} of task {task!r} is {value}; lower the learning rate, or look for a division "
+            f"by zero or a root of zero in its loss"
+        )
+
+
+def check_finite(values: Tensor, names: Iterable[Hashable], what: str) -> None:
+    """Check one number for each task, where that does not have to wait for a device: on a CPU.
+
+    Args:
+        values: shape ``(T,)``.
         what: what they are, such as ``"gradient"``.
 
     Raises:
         NonFiniteError: naming the first task whose number is NaN or infinite.
     """
-    for name, value in zip(names, values, strict=True):
+    if values.device.type != "cpu" or values.isfinite().all():
+        return
+    for name, value in zip(names, values.tolist(), strict=True):
         if not abs(value) < float("inf"):
-            raise NonFiniteError(
-                f"{what} of task {name!r} is {value}; lower the learning rate, or look for a "
-                f"division by zero or a root of zero in its loss"
-            )
+            raise NonFiniteError(what, name, value)
 
 
-def progress(losses: Sequence[float], earlier: Sequence[float]) -> list[float]:
-    """Give L_i / L_i', with L_i' an earlier value of the same loss.
+def check_positive(values: Tensor, names: Iterable[str], what: str, *, strict: bool) -> None:
+    """Check one number for each task, where that does not have to wait for a device: on a CPU.
+
+    Args:
+        values: shape ``(T,)``.
+        what: why they must be so, such as ``"GradNorm divides by the first loss"``.
+        strict: whether 0 is refused too.
 
     Raises:
-        ValueError: where a loss is negative, an earlier one not above 0, or a number not finite.
+        ValueError: naming the first task whose number is below 0, or 0 where ``strict``.
     """
-    for now, then in zip(losses, earlier, strict=True):
-        if not (0 <= now and 0 < then < float("inf") and now / then < float("inf")):
-            raise ValueError(
-                f"a loss is divided by an earlier value of it, so it must be finite and ≥ 0 and "
-                f"the earlier value finite and > 0, got {now} and {then}; leave such a task out"
-            )
-    return [now / then for now, then in zip(losses, earlier, strict=True)]
-
-
-def _flat(name: str, gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
-    if all(gradient is None for gradient in gradients):
+    if values.device.type != "cpu":
+        return
+    wrong = ~(values > 0) if strict else values < 0
+    if wrong.any():
+        place = int(wrong.nonzero()[0])
+        rule = "above 0" if strict else "≥ 0"
         raise ValueError(
-            f"loss of task {name!r} does not reach the shared parameters; "
-            f"leave the task out, or let it use the encoder"
+            f"{what}, so it needs losses {rule}; that of task {list(names)[place]!r} is "
+            f"{values[place].item():.3g}; leave the task out, or shift its loss"
         )
-    return torch.cat(
-        [
-            torch.zeros_like(p).flatten() if g is None else g.flatten()
-            for g, p in zip(gradients, parameters, strict=True)
-        ]
-    )

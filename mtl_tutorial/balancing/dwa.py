@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite, progress
+from mtl_tutorial.balancing.base import (
+    Balancer,
+    Numbers,
+    as_floats,
+    backward_weighted_sum,
+    check_finite,
+    check_positive,
+    stacked,
+)
+from mtl_tutorial.balancing.graph import Scale, check_losses, mean_over_replicas
 
 
 def dwa_weights(
-    last: Sequence[float], before: Sequence[float], *, temperature: float = 2.0
-) -> list[float]:
+    last: Numbers,
+    before: Numbers,
+    *,
+    temperature: float = 2.0,
+) -> Tensor:
     """Give λ_i = T softmax(r / τ)_i, with r_i = last_i / before_i: slow tasks weigh more.
 
     Args:
-        last: mean loss of each task over the last epoch.
-        before: over the epoch before it, above 0.
+        last: mean loss of each task over the last epoch, ≥ 0, shape ``(T,)``.
+        before: over the epoch before it, above 0, shape ``(T,)``.
         temperature: τ, > 0; the larger, the more equal.
 
     Raises:
-        ValueError: as `progress`, and where the temperature is not above 0.
+        ValueError: where the temperature is not above 0; and, on a CPU, a loss out of its range.
 
     Source: Liu et al. 2019, equation 7 (arXiv 1803.10704).
     """
     _check_temperature(temperature)
-    rates = [rate / temperature for rate in progress(last, before)]
-    powers = [math.exp(rate - max(rates)) for rate in rates]
-    return [len(rates) * power / sum(powers) for power in powers]
+    last, before = as_floats(last), as_floats(before)
+    for values in (last, before):
+        check_finite(values, range(len(values)), "mean loss over an epoch")
+    check_positive(last, range(len(last)), "losses tell a speed", strict=False)
+    check_positive(before, range(len(before)), "losses are divided by earlier ones", strict=True)
+    return len(last) * torch.softmax(last / before / temperature, dim=0)
 
 
 def _check_temperature(temperature: float) -> None:
@@ -38,10 +53,11 @@ def _check_temperature(temperature: float) -> None:
         raise ValueError(f"temperature must be finite and > 0, got {temperature}")
 
 
-class DynamicWeightAverage:
+class DynamicWeightAverage(Balancer):
     """Weigh the losses anew after every epoch; see `dwa_weights`.
 
-    The network gets ∇ Σ_i λ_i L_i. λ_i is 1 in the first two epochs.
+    The network gets ∇ Σ_i λ_i L_i. λ_i is 1 until the task has been there in two epochs; its mean
+    loss over an epoch is over the steps in which it was there, and is kept where it was in none.
 
     Args:
         steps_per_epoch: steps over which a loss is averaged, ≥ 1.
@@ -60,65 +76,73 @@ class DynamicWeightAverage:
             )
         _check_temperature(temperature)
         self.steps_per_epoch, self.temperature = steps_per_epoch, temperature
-        self._sum: Tensor | None = None
-        self._steps = 0
-        self._means: list[list[float]] = []  # of the last two epochs
-        self._weights: dict[str, float] = {}
+        self._steps = 0  # of the present epoch
+        # a row of memory: λ, sum and count of the losses of this epoch, the last mean, the one
+        # before, and the number of means
 
     @property
-    def weights(self) -> dict[str, float]:
-        """A copy of the weights that the next step will use; empty before the first."""
-        return dict(self._weights)
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that the next step will use; empty before the first."""
+        return {name: row[0] for name, row in self.memory.items()}
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where the tasks are others than before, an epoch's mean loss is not above
-                0, or as `backward_weighted_sum`.
+            ValueError: where an epoch's mean loss is not above 0 (on a CPU), or as
+                `backward_weighted_sum`.
         """
-        weights = self._weights or dict.fromkeys(losses, 1.0)
-        if losses.keys() != weights.keys():
-            raise ValueError(
-                f"the dynamic weight average began with the tasks {list(weights)} and now "
-                f"got {list(losses)}; use a new one for other tasks"
-            )
-        used = {name: weights[name] for name in losses}
-        backward_weighted_sum(losses, used)
-        self._weights = weights
-        now = torch.stack([losses[name].detach().float() for name in self._weights])
-        self._sum = now if self._sum is None else self._sum.to(now.device) + now
+        check_losses(losses)
+        values = mean_over_replicas(stacked(losses), model)
+        start = values.new_tensor([1.0, 0, 0, 0, 0, 0]).expand(len(losses), 6)
+        rows = self.recall(losses, start)
+        used = dict(zip(losses, rows[:, 0].unbind(), strict=True))
+        backward_weighted_sum(losses, used, model, scale)
+        seen = torch.stack([values, torch.ones_like(values)], dim=1)
+        self.remember(losses, torch.cat([rows[:, :1], rows[:, 1:3] + seen, rows[:, 3:]], 1), rows)
         self._steps += 1
         if self._steps == self.steps_per_epoch:
             self._end_epoch()
         return used
 
     def _end_epoch(self) -> None:
-        means = (self._sum / self._steps).tolist()
-        check_finite(means, self._weights, "mean loss over an epoch")
-        for name, mean in zip(self._weights, means, strict=True):
-            if not mean > 0:
-                raise ValueError(
-                    f"the dynamic weight average divides by each epoch's mean loss, and that of "
-                    f"task {name!r} is {mean}; it needs losses above 0"
-                )
-        self._means = [*self._means[-1:], means]
-        self._sum, self._steps = None, 0
-        if len(self._means) == 2:
-            before, last = self._means
-            weights = dwa_weights(last, before, temperature=self.temperature)
-            self._weights = dict(zip(self._weights, weights, strict=True))
+        rows = torch.stack([row.to(self._device) for row in self.memory.values()])
+        weights, total, count, last, before, means = rows.unbind(1)
+        there = count > 0
+        mean = total / count.clamp(min=1)
+        names = [*self.memory]
+        check_finite(mean, names, "mean loss over an epoch")
+        check_positive(
+            torch.where(there, mean, 1.0),
+            names,
+            "the dynamic weight average divides by each epoch's mean loss",
+            strict=True,
+        )
+        before, last = torch.where(there, last, before), torch.where(there, mean, last)
+        means = means + there
+        ready = means >= 2
+        speeds = torch.where(ready, last / before / self.temperature, -torch.inf)
+        weights = torch.where(ready, ready.sum() * torch.softmax(speeds, dim=0), 1.0)
+        none = torch.zeros_like(total)
+        rows = torch.stack([weights, none, none, last, before, means], dim=1)
+        self.memory = dict(zip(names, rows.unbind(), strict=True))
+        self._steps = 0
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self.memory.values())).device
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, and the losses that the next ones will come from; to be saved."""
-        return {
-            "weights": self.weights,
-            "means": [list(means) for means in self._means],
-            "sum": None if self._sum is None else self._sum.clone(),
-            "steps": self._steps,
-        }
+        return {**super().state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take what `state_dict` gave."""
-        self._weights, self._steps = dict(state["weights"]), state["steps"]
-        self._means, self._sum = [list(means) for means in state["means"]], state["sum"]
+        """Take what `state_dict` gave.
+
+        Raises:
+            ValueError: where it is the state of something else.
+        """
+        super().load_state_dict(state)
+        self._steps = state["steps"]

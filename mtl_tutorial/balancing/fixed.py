@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import backward_weighted_sum
+from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum
+from mtl_tutorial.balancing.graph import Scale
 
 
-class FixedWeights:
+class FixedWeights(Balancer):
     """Weigh the losses by numbers that you choose, and may change between two steps.
 
-    L = Σ_i λ_i L_i, minimised over shared and task parameters alike.
+    L = Σ_i λ_i L_i over the tasks that are there, minimised over shared and task parameters alike.
 
     Args:
         weights: λ_i ≥ 0 by task name; left out, 1 for every task.
@@ -54,31 +55,32 @@ class FixedWeights:
         Raises:
             ValueError: where a task has no weight, or a weight no task.
         """
-        names, weights = list(names), self.weights
-        if self._default is not None:
-            weights = {name: self._default for name in names} | weights
-        if missing := set(names) - weights.keys():
-            raise ValueError(
-                f"task {min(missing)!r} has no weight; there are weights for {sorted(weights)}. "
-                f"Give it one, 0 to switch it off"
-            )
-        if unknown := weights.keys() - set(names):
+        weights = self._present(names := list(names))
+        if unknown := self._weights.keys() - weights.keys():
             raise ValueError(
                 f"there is a weight for {min(unknown)!r}, but no such task; "
                 f"the tasks are {sorted(names)}"
             )
-        return {name: weights[name] for name in names}
+        return weights
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+    def _present(self, names: Iterable[str]) -> dict[str, float]:
+        weights = {name: self._weights.get(name, self._default) for name in names}
+        if missing := [name for name, weight in weights.items() if weight is None]:
+            raise ValueError(
+                f"task {min(missing)!r} has no weight; there are weights for "
+                f"{sorted(self._weights)}. Give it one, 0 to switch it off"
+            )
+        return weights
+
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where a task has no weight, a weight no task, or as
-                `backward_weighted_sum`.
+            ValueError: where a task has no weight, or as `backward_weighted_sum`.
         """
-        weights = self.weights_of(losses)
-        backward_weighted_sum(losses, weights)
-        return weights
+        return backward_weighted_sum(losses, self._present(losses), model, scale)
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, to be saved."""

@@ -3,43 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite, check_several
-from mtl_tutorial.balancing.gradnorm import layer_gradient_norms
+from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite
+from mtl_tutorial.balancing.gramian import full_precision, range_factor
+from mtl_tutorial.balancing.graph import Scale, split_gradients
+from mtl_tutorial.balancing.layers import Layer, layer_gradient_norms
 
 
-class GradientNormWeights:
+class GradientNormWeights(Balancer):
     """Weigh each loss by its share of the gradient norms: λ_i = n_i / Σ_j n_j.
 
-    n_i = ‖∇_W L_i‖, with W the weight of ``model.last_shared_layer()``. The task with the larger
-    gradient gets **more** weight. This is not Chen's `GradNorm`, which pulls the norms of the
-    weighted losses together; it is here because texts mistake one for the other. All weights are
-    equal where every norm is 0.
+    n_i = ‖∇_θ L_i‖, over all shared parameters θ; or over the weights of one layer. The network
+    gets ∇ Σ_i λ_i L_i. The task with the larger gradient gets **more** weight. This is not Chen's
+    `GradNorm`, which pulls the norms of the weighted losses together; it is here because texts
+    mistake one for the other. All weights are equal where every norm is 0.
+
+    Args:
+        layer: a module, whose weight matrices and kernels are looked at, or a parameter; left out,
+            all of θ.
     """
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+    def __init__(self, layer: Layer = None) -> None:
+        self.layer = layer
+
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where there are fewer than two tasks, a loss does not reach the last shared
-                layer, or a norm is NaN or infinite.
+            ValueError: where there is no loss, one has no graph, two tasks share nothing or do not
+                reach the layer; and for a norm that is NaN or infinite, on a CPU and without a
+                ``scale``.
         """
-        check_several(losses)
-        norms = torch.stack(layer_gradient_norms(losses, model)).tolist()
-        check_finite(norms, losses, "norm of the last shared layer's gradient")
-        total = sum(norms)
-        shares = [norm / total if total > 0 else 1 / len(norms) for norm in norms]
-        weights = dict(zip(losses, shares, strict=True))
-        backward_weighted_sum(losses, weights)
-        return weights
+        if self.layer is not None:
+            norms = layer_gradient_norms(losses, model, self.layer, scale)
+            weights = self._shares(norms, losses, scale)
+            return backward_weighted_sum(
+                losses, dict(zip(losses, weights.unbind(), strict=True)), model, scale
+            )
+        gradients = split_gradients(losses, model, scale)
+        jacobian = gradients.jacobian
+        with full_precision(jacobian):
+            norms = (jacobian * range_factor(jacobian)).norm(dim=1)
+            weights = self._shares(norms, losses, scale)
+            gradients.fill(weights @ jacobian, weights)
+        return dict(zip(losses, weights.unbind(), strict=True))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: every step is on its own."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take what `state_dict` gave."""
+    @staticmethod
+    def _shares(norms: Tensor, losses: Mapping[str, Tensor], scale: Scale) -> Tensor:
+        if scale is None:
+            check_finite(norms, losses, "norm of the shared gradient")
+        total = norms.sum()
+        return torch.where(total > 0, norms / total, 1 / len(norms))

@@ -2,22 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import check_finite
+from mtl_tutorial.balancing.base import Balancer, check_finite
+from mtl_tutorial.balancing.graph import Scale, same_on_replicas, split_gradients, wide
+
+SAFE = 1e-12, 1e12  # largest entries whose squares float32 holds, with room for sums of them
 
 
-def gramian(jacobian: Tensor) -> list[list[float]]:
+class GramianBalancer(Balancer):
+    """A balancer that weighs the tasks' gradients of θ by what their Gramian says.
+
+    θ gets Σ_i w_i g_i, a task's own parameters get ∇_φi L_i; w is all that a method has to give.
+    With one task there is nothing to weigh, and all parameters get its gradient.
+    """
+
+    def weights_of(self, gramian: Tensor) -> Tensor:
+        """Give w, shape ``(T,)``.
+
+        Args:
+            gramian: K = J Jᵀ, shape ``(T, T)``, of the tasks that are there; divided by a power of
+                two where its numbers would leave the range of float32, see `gramian`.
+        """
+        raise NotImplementedError
+
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
+        """Fill ``.grad``, and give the w_i.
+
+        Raises:
+            ValueError: where there is no loss, one has no graph, or two tasks share nothing; and
+                for a gradient that is NaN or infinite, on a CPU and without a ``scale``.
+        """
+        gradients = split_gradients(losses, model, scale)
+        jacobian = gradients.jacobian
+        with full_precision(jacobian):
+            if len(losses) == 1:
+                weights = jacobian.new_ones(1)
+            else:
+                squares = gramian(jacobian)
+                if scale is None:
+                    check_finite(squares.diagonal(), losses, "shared gradient")
+                weights = same_on_replicas(self.weights_of(squares), model)
+            gradients.fill(weights @ jacobian)
+        return dict(zip(losses, weights.unbind(), strict=True))
+
+
+def gramian(jacobian: Tensor) -> Tensor:
     """Give K = J Jᵀ, ``(T, T)``: the squared lengths and the dot products of the gradients.
 
+    Where the largest entry of J is below 1e-12 or above 1e12, J is divided by a power of two near
+    it first: float32 would lose the squares of 1e-23 and of 1e19.
+
     Args:
-        jacobian: J, one gradient a row, shape ``(T, P)``.
+        jacobian: J, one gradient a row, shape ``(T, P)``; float16 is widened to float32.
+    """
+    rows = jacobian.to(wide(jacobian.dtype))
+    with full_precision(rows):
+        rows = rows * range_factor(rows)
+        return rows @ rows.T
+
+
+def range_factor(rows: Tensor) -> Tensor:
+    """Give 1, or the power of two that brings the largest entry near 1 where squares need that."""
+    largest = rows.detach().abs().amax() if rows.numel() else rows.new_ones(())
+    least, greatest = SAFE
+    power = torch.ldexp(torch.ones_like(largest), -torch.frexp(largest).exponent)
+    outside = ((largest < least) | (largest > greatest)) & (largest > 0) & largest.isfinite()
+    return torch.where(outside, power, 1.0)
+
+
+def checked_jacobian(jacobian: Tensor) -> Tensor:
+    """Check the argument of the functions of a Jacobian, and give it in float32 at least.
 
     Raises:
-        ValueError: where J is no such matrix of floating-point numbers, or as `checked_gramian`.
+        ValueError: where it is no matrix of floating-point numbers with a row or more.
+        NonFiniteError: naming the first row with a number that is NaN or infinite, on a CPU.
     """
     if jacobian.ndim != 2 or not len(jacobian) or not jacobian.is_floating_point():
         raise ValueError(
@@ -25,33 +89,16 @@ def gramian(jacobian: Tensor) -> list[list[float]]:
             f"got shape {tuple(jacobian.shape)} of {jacobian.dtype}; stack the flattened "
             f"gradients, and use .float() on whole numbers"
         )
-    return checked_gramian(jacobian, range(len(jacobian)))
+    rows = jacobian.to(wide(jacobian.dtype))
+    check_finite(rows.abs().sum(1), range(len(rows)), "gradient")
+    return rows
 
 
-def checked_gramian(jacobian: Tensor, names: Iterable[Hashable]) -> list[list[float]]:
-    """Give K of the tasks with these names, where every gradient is finite.
-
-    Raises:
-        NonFiniteError: naming the first task whose squared norm is NaN or infinite.
-    """
-    wide = widen(jacobian)
-    with full_precision(wide):
-        result = (wide @ wide.T).tolist()
-    squares = [row[i] for i, row in enumerate(result)]
-    check_finite(squares, names, "squared norm of the shared gradient")
-    return result
-
-
-def combine(weights: Sequence[float], jacobian: Tensor) -> Tensor:
+def combine(weights: Tensor, jacobian: Tensor) -> Tensor:
     """Give Σ_i w_i g_i, shape ``(P,)``, in the precision of the Jacobian."""
-    wide = widen(jacobian)
-    with full_precision(wide):
-        return (wide.new_tensor(weights) @ wide).to(jacobian.dtype)
-
-
-def widen(jacobian: Tensor) -> Tensor:
-    """Give the gradients in float32 at least, where squares of float16 can't overflow or vanish."""
-    return jacobian.to(torch.promote_types(jacobian.dtype, torch.float32))
+    rows = jacobian.to(wide(jacobian.dtype))
+    with full_precision(rows):
+        return (weights @ rows).to(jacobian.dtype)
 
 
 def full_precision(tensor: Tensor) -> torch.autocast:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from mtl_tutorial.balancing.base import fill_gradients, split_gradients
-from mtl_tutorial.balancing.gramian import checked_gramian, combine, gramian
+from mtl_tutorial.balancing.gramian import GramianBalancer, checked_jacobian, combine, gramian
 
 
 def pcgrad(jacobian: Tensor, *, generator: Generator | None = None) -> Tensor:
@@ -20,49 +19,54 @@ def pcgrad(jacobian: Tensor, *, generator: Generator | None = None) -> Tensor:
 
     Args:
         jacobian: task gradients, one a row, shape ``(T, P)``.
-        generator: source of the random order, on the CPU; the order matters from three tasks on.
+        generator: source of the random order; the order matters from three tasks on.
 
     Returns:
         The update direction, shape ``(P,)``.
 
     Raises:
-        ValueError: as `gramian`.
+        ValueError: where the Jacobian is no such matrix, or holds NaN or infinite numbers.
 
     Source: Yu et al. 2020, Algorithm 1 (arXiv 2001.06782).
     """
-    return combine(pcgrad_weights(gramian(jacobian), generator=generator), jacobian)
+    squares = gramian(checked_jacobian(jacobian))
+    return combine(pcgrad_weights(squares, generator=generator), jacobian)
 
 
-def pcgrad_weights(
-    gramian: Sequence[Sequence[float]], *, generator: Generator | None = None
-) -> list[float]:
+def pcgrad_weights(gramian: Tensor, *, generator: Generator | None = None) -> Tensor:
     """Give the weights w for which `pcgrad` is Σ_i w_i g_i.
 
-    Each v is a combination Σ_k c_k g_k, so that v·g_j = Σ_k c_k K_kj: no gradient is needed.
+    Two tasks: w_i = 1 − min(K_12, 0) / K_ii. More: row i of C holds v_i = Σ_k C_ik g_k, so that
+    v_i·g_j = (C K)_ij and no gradient is needed. All v_i are projected at once, each on the next
+    partner of its own order.
 
     Args:
         gramian: K = J Jᵀ, ``(T, T)``.
         generator: as for `pcgrad`.
     """
+    if len(gramian) == 2:
+        square = gramian.diagonal()
+        return 1 - torch.where(square > 0, gramian[0, 1].clamp(max=0) / square, 0.0)
     tasks = range(len(gramian))
-    weights = [0.0 for _ in tasks]
-    for i in tasks:
-        v = [float(k == i) for k in tasks]
-        for j in torch.randperm(len(gramian), generator=generator).tolist():
-            dot = sum(v[k] * gramian[k][j] for k in tasks)
-            if j != i and dot < 0 < gramian[j][j]:
-                v[j] -= dot / gramian[j][j]
-        weights = [w + c for w, c in zip(weights, v, strict=True)]
-    return weights
+    device = gramian.device if generator is None else generator.device
+    orders = [torch.randperm(len(gramian), generator=generator, device=device) for _ in tasks]
+    square = gramian.diagonal()
+    c = torch.eye(len(gramian), dtype=gramian.dtype, device=gramian.device)
+    for j in torch.stack(orders, dim=1).to(gramian.device):  # partner j_i of each row i
+        dot = (c * gramian[j]).sum(1)  # v_i·g_j
+        conflict = (dot < 0) & (square[j] > 0) & (j != torch.arange(len(j), device=j.device))
+        step = torch.where(conflict, dot / square[j], 0.0)
+        c = c - torch.zeros_like(c).scatter(1, j[:, None], step[:, None])
+    return c.sum(0)
 
 
-class PCGrad:
+class PCGrad(GramianBalancer):
     """Gradient surgery on the shared parameters; every head gets its own gradient.
 
     θ gets `pcgrad` of the Jacobian of the shared parameters, φ_i gets ∇_φi L_i.
 
     Args:
-        generator: source of the random order, on the CPU; left out, torch's default.
+        generator: source of the random order; left out, the default one of the losses' device.
 
     Source: Yu et al. 2020, Algorithm 1 (arXiv 2001.06782).
     """
@@ -70,16 +74,9 @@ class PCGrad:
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = generator
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
-        """Fill ``.grad``, and give the w_i with which θ's gradient is Σ_i w_i g_i.
-
-        Raises:
-            ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
-        """
-        jacobian, own_gradients = split_gradients(losses, model)
-        weights = pcgrad_weights(checked_gramian(jacobian, losses), generator=self.generator)
-        fill_gradients(model, combine(weights, jacobian), own_gradients)
-        return dict(zip(losses, weights, strict=True))
+    def weights_of(self, gramian: Tensor) -> Tensor:
+        """Give w of `pcgrad_weights`."""
+        return pcgrad_weights(gramian, generator=self.generator)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the random order, to be saved."""

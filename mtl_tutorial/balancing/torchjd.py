@@ -1,8 +1,8 @@
-"""Every aggregator of TorchJD as a balancer."""
+"""Every aggregator and scalarizer of TorchJD as a balancer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,77 +10,248 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import (
-    NonFiniteError,
+    Balancer,
+    backward_weighted_sum,
     check_finite,
-    fill_gradients,
+    stacked,
+)
+from mtl_tutorial.balancing.gramian import full_precision, gramian, range_factor
+from mtl_tutorial.balancing.graph import (
+    Scale,
+    TaskGradients,
+    check_losses,
+    mean_over_replicas,
+    same_on_replicas,
     split_gradients,
 )
-from mtl_tutorial.balancing.gramian import checked_gramian, full_precision, widen
+
+PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device)  # kept as they are
 
 
-class FromTorchJD:
-    """Let an aggregator of TorchJD make the shared gradient; every head gets its own gradient.
+class FromTorchJD(Balancer):
+    """Balance with a method of TorchJD: an aggregator of gradients, or a scalarizer of losses.
 
-    θ gets A(J), with A the aggregator and J the Jacobian of the shared parameters, ``(T, P)``;
-    φ_i gets ∇_φi L_i.
+    An aggregator A: θ gets A(J), with J the Jacobian of the shared parameters, ``(T, P)``; φ_i gets
+    ∇_φi L_i. Where the largest entry of J is below 1e-12 or above 1e12, J is divided by a power of
+    two for A, and the result multiplied by it.
+
+    A scalarizer S: all parameters get ∇ S(L_1, …, L_T). What a scalarizer learns by that gradient,
+    as IMTL-L and UW do, takes a step of Adam after it. FAMO learns from the losses after the step,
+    by `after_step`.
+
+    Those that remember tasks by their place need all of them in every step.
 
     Args:
-        aggregator: such as ``torchjd.aggregation.UPGrad()``.
+        method: such as ``torchjd.aggregation.UPGrad()`` or ``torchjd.scalarization.FAMO(2)``.
+        learning_rate: of what a scalarizer learns, > 0.
 
     Raises:
-        ValueError: where it is no aggregator of TorchJD.
+        ValueError: where it is no aggregator or scalarizer of TorchJD, or the rate is out of range.
 
-    Source: Quinton & Rey 2024 (arXiv 2406.16232); each aggregator names its own.
+    Source: Quinton & Rey 2024 (arXiv 2406.16232); each method names its own.
     """
 
-    def __init__(self, aggregator: nn.Module) -> None:
+    def __init__(self, method: nn.Module, learning_rate: float = 0.025) -> None:
         from torchjd.aggregation import Aggregator  # slow to import
+        from torchjd.scalarization import Scalarizer
 
-        if not isinstance(aggregator, Aggregator):
-            is_class = isinstance(aggregator, type) and issubclass(aggregator, Aggregator)
+        if not isinstance(method, Aggregator | Scalarizer):
+            is_class = isinstance(method, type) and issubclass(method, Aggregator | Scalarizer)
             hint = "; add brackets to make one" if is_class else ""
             raise ValueError(
-                f"aggregator must be one of TorchJD's, such as torchjd.aggregation.UPGrad(), "
-                f"got {aggregator!r}{hint}"
+                f"method must be an aggregator or a scalarizer of TorchJD, such as "
+                f"torchjd.aggregation.UPGrad() or torchjd.scalarization.GeometricMean(), got "
+                f"{method!r}{hint}"
             )
-        self.aggregator = aggregator
+        if not 0 < learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
+        self.method = method
+        self._names: list[str] = []  # of the tasks, where their places are remembered
+        self._awaits_losses = False
+        learned = list(method.parameters())
+        self._optimizer = torch.optim.Adam(learned, lr=learning_rate) if learned else None
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
-        """Fill ``.grad``, and give the w_i for which Σ_i w_i g_i comes nearest to θ's gradient.
+    @property
+    def _remembers(self) -> bool:
+        from torchjd import aggregation
 
-        Most aggregators give a weighted sum of the g_i; then it is that sum's w, where the g_i
-        are independent.
+        stateful = hasattr(self.method, "reset") or self._optimizer is not None
+        return stateful or isinstance(self.method, aggregation.Constant)
+
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
+        """Fill ``.grad``, and give the weights.
+
+        With an aggregator they are the w_i of Σ_i w_i g_i, or of the sum that comes nearest to θ's
+        gradient where the method makes no such sum. With a scalarizer they are ∂S/∂L_i.
 
         Raises:
-            ValueError: as `split_gradients`, and for a gradient that is NaN or infinite.
+            ValueError: as `split_gradients`; where a method that remembers tasks by their place
+                gets others than before; where FAMO was not told the losses after its last step; and
+                for a gradient that is NaN or infinite, on a CPU and without a ``scale``.
         """
-        jacobian, own_gradients = split_gradients(losses, model)
-        gramian = torch.tensor(checked_gramian(jacobian, losses), dtype=torch.double)
-        wide = widen(jacobian)
-        with full_precision(wide):
+        from torchjd.aggregation import Aggregator
+
+        check_losses(losses)
+        if isinstance(self.method, Aggregator):
+            if len(losses) > 1:
+                self._check_places(losses)
+            return self._aggregate(losses, model, scale)
+        self._check_places(losses)
+        return self._scalarize(losses, model, scale)
+
+    def _check_places(self, losses: Mapping[str, Tensor]) -> None:
+        if not self._remembers:
+            return
+        self._names = self._names or list(losses)
+        if list(losses) != self._names:
+            raise ValueError(
+                f"{self.method} remembers tasks by their place and began with {self._names}, but "
+                f"now there are losses for {list(losses)}; give every batch a label of each task, "
+                f"or use a method that takes those that are there"
+            )
+
+    def _aggregate(
+        self, losses: Mapping[str, Tensor], model: nn.Module, scale: Scale
+    ) -> dict[str, Tensor]:
+        gradients = split_gradients(losses, model, scale)
+        jacobian = gradients.jacobian
+        if len(losses) == 1:
+            gradients.fill(jacobian[0])
+            return dict.fromkeys(losses, jacobian.new_ones(()))
+        with full_precision(jacobian):
+            squares = gramian(jacobian)
+            if scale is None:
+                check_finite(squares.diagonal(), losses, "shared gradient")
             try:
-                direction = self.aggregator(wide)
+                weights, direction = self._combine(gradients, squares)
             except ValueError as error:  # from a solver that can't go on with such gradients
-                raise NonFiniteError(f"{self.aggregator} gave no direction: {error}") from error
-            along = (wide @ direction).double().cpu()
-        check_finite(along.tolist(), losses, f"progress along {self.aggregator}")
-        fill_gradients(model, direction, own_gradients)
-        weights = torch.linalg.pinv(gramian, hermitian=True) @ along
-        return dict(zip(losses, weights.tolist(), strict=True))
+                if scale is None:
+                    raise ValueError(
+                        f"{self.method} gave no direction: {error}; lower the learning rate, or "
+                        f"use another method"
+                    ) from error
+                weights = squares.new_full((len(losses),), torch.nan)
+                direction = weights @ jacobian
+            if scale is None:
+                check_finite(weights, losses, f"weight by {self.method}")
+            gradients.fill(same_on_replicas(direction, model))
+        return dict(zip(losses, weights.unbind(), strict=True))
+
+    def _combine(self, gradients: TaskGradients, squares: Tensor) -> tuple[Tensor, Tensor]:
+        from torchjd.aggregation import GramianWeightedAggregator, WeightedAggregator
+
+        jacobian = gradients.jacobian
+        if isinstance(self.method, GramianWeightedAggregator):
+            weights = self.method.gramian_weighting(squares)
+            return weights, weights @ jacobian
+        factor = range_factor(jacobian)
+        if isinstance(self.method, WeightedAggregator):
+            weights = self.method.weighting(jacobian * factor)
+            return weights, weights @ jacobian
+        direction = self.method(jacobian * factor)
+        along = jacobian * factor @ direction
+        return torch.linalg.pinv(squares, hermitian=True) @ along, direction / factor
+
+    def _scalarize(
+        self, losses: Mapping[str, Tensor], model: nn.Module, scale: Scale
+    ) -> dict[str, Tensor]:
+        if self._awaits_losses:
+            raise ValueError(
+                f"{self.method} learns from the losses after a step; call "
+                f"balancer.after_step(lambda: losses_of_the_same_batch) after optimizer.step(), as "
+                f"mtl_tutorial.training.fit does"
+            )
+        values = mean_over_replicas(stacked(losses), model).requires_grad_()
+        if scale is None:
+            check_finite(values.detach(), losses, "loss")
+        self.method.to(values.device)
+        self.method.zero_grad()
+        with full_precision(values):
+            self.method(values).backward()
+        weights = same_on_replicas(values.grad, model)
+        if scale is None:
+            check_finite(weights, losses, f"weight by {self.method}")
+        used = dict(zip(losses, weights.unbind(), strict=True))
+        backward_weighted_sum(losses, used, model, scale)
+        if self._optimizer is not None:
+            self._optimizer.step()
+        self._awaits_losses = hasattr(self.method, "update")
+        return used
+
+    def after_step(self, losses: Any) -> None:
+        """Let FAMO learn from the losses of the same batch after the step; others need nothing.
+
+        Args:
+            losses: a function without arguments that gives them, by task name.
+        """
+        if self._awaits_losses:
+            with torch.no_grad():
+                self.method.update(stacked(losses()))
+            self._awaits_losses = False
 
     def state_dict(self) -> dict[str, Any]:
-        """The aggregator's state, and arrays kept beside it, such as Nash-MTL's last weights."""
-        arrays = {
-            f"{place}.{name}": torch.from_numpy(value.copy())
-            for place, module in self.aggregator.named_modules()
-            for name, value in vars(module).items()
-            if isinstance(value, np.ndarray)
+        """All that the method remembers, wherever it keeps it; to be saved."""
+        return {
+            "method": {path: _saved(value) for path, _, value in _attributes(self.method)},
+            "names": list(self._names),
+            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
         }
-        return {"state": self.aggregator.state_dict(), "arrays": arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the state that `state_dict` gave."""
-        self.aggregator.load_state_dict(state["state"])
-        for path, value in state["arrays"].items():
-            place, _, name = path.rpartition(".")
-            setattr(self.aggregator.get_submodule(place), name, value.numpy().copy())
+        """Take the state that `state_dict` gave.
+
+        Raises:
+            ValueError: where it is the state of another method.
+        """
+        places = {
+            path: (module, path.rpartition(".")[2]) for path, module, _ in _attributes(self.method)
+        }
+        if unknown := state["method"].keys() - places.keys():
+            raise ValueError(
+                f"the state is of another method than {self.method}: it holds {min(unknown)!r}"
+            )
+        for path, value in state["method"].items():
+            _restore(*places[path], value)
+        self._names = list(state["names"])
+        if self._optimizer is not None:
+            self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _attributes(method: nn.Module) -> Iterator[tuple[str, nn.Module, Any]]:
+    """Every tensor, array, number and optimizer of a method: its path, its module, its value."""
+    ours = vars(nn.Module()).keys()
+    for place, module in method.named_modules():
+        own = {name: value for name, value in vars(module).items() if name not in ours}
+        for name, value in {**own, **module._buffers, **module._parameters}.items():
+            if isinstance(value, (*PLAIN, Tensor, np.ndarray, tuple, list, torch.optim.Optimizer)):
+                yield f"{place}.{name}", module, value
+
+
+def _saved(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return {"array": torch.from_numpy(value.copy())}
+    if isinstance(value, torch.optim.Optimizer):
+        return {"optimizer": value.state_dict()}
+    return type(value)(map(_saved, value)) if isinstance(value, tuple | list) else value
+
+
+def _restore(module: nn.Module, name: str, value: Any) -> None:
+    if isinstance(value, dict) and "array" in value:
+        value = value["array"].numpy().copy()
+    elif isinstance(value, dict) and "optimizer" in value:
+        optimizer = torch.optim.Adam(module.parameters(recurse=False))
+        optimizer.load_state_dict(value["optimizer"])
+        value = optimizer
+    elif isinstance(value, Tensor):
+        value = value.clone()
+    if name in module._parameters:
+        with torch.no_grad():
+            module._parameters[name].copy_(value)
+    else:
+        setattr(module, name, value)
+    if name == "step" and value and hasattr(module, "_init_optim_problem"):
+        module._init_optim_problem()  # Nash-MTL makes its problem in its first step only

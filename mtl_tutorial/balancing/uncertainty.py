@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.base import backward_weighted_sum, check_finite
+from mtl_tutorial.balancing.adam import Moments, adam_step
+from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite, stacked
+from mtl_tutorial.balancing.graph import Scale, check_losses, mean_over_replicas
 from mtl_tutorial.tasks import Task, unique_names
 
 SCALE = {"regression": 0.5, "classification": 1.0}  # of e^{−s} L
 
 
-class UncertaintyWeights:
+class UncertaintyWeights(Balancer):
     """Learn one log-variance s_i = log σ_i² a task, together with the network.
 
     L = Σ_i (c_i e^{−s_i} L_i + s_i / 2), with c_i = 1/2 for regression (L_i the squared error) and
@@ -23,7 +24,8 @@ class UncertaintyWeights:
     lies at s_i = log L_i for regression and log 2 L_i for classification: λ_i = 1 / (2 L_i) for
     both. L may be negative.
 
-    Each call of ``backward`` also takes one step of Adam on s.
+    Each call of ``backward`` also takes one step of Adam on the s_i of the tasks that are there,
+    from ∂L/∂s_i = 1/2 − c_i e^{−s_i} L_i.
 
     Args:
         tasks: two or more; their ``kind`` picks c_i.
@@ -48,62 +50,57 @@ class UncertaintyWeights:
                     f"with kind='regression' where that is a squared error, or with "
                     f"kind='classification' where it is a cross-entropy"
                 )
+        self.learning_rate = learning_rate
         self._scale = {task.name: SCALE[task.kind] for task in tasks}
-        self._log_variances = torch.zeros(len(tasks), requires_grad=True)
-        self._optimizer = torch.optim.Adam([self._log_variances], lr=learning_rate)
+        self.memory = {name: torch.zeros(4) for name in self._scale}  # s, and Adam's moments
 
     @property
-    def log_variances(self) -> dict[str, float]:
+    def log_variances(self) -> dict[str, Tensor]:
         """s_i, by task name."""
-        return dict(zip(self._scale, self._log_variances.tolist(), strict=True))
+        return {name: row[0] for name, row in self.memory.items()}
 
     @property
-    def weights(self) -> dict[str, float]:
+    def weights(self) -> dict[str, Tensor]:
         """λ_i = c_i e^{−s_i}, by task name, as the next step will use them."""
-        powers = (-self._log_variances.detach()).exp().tolist()
-        return {
-            name: c * power for (name, c), power in zip(self._scale.items(), powers, strict=True)
-        }
+        return {name: self._scale[name] * (-s).exp() for name, s in self.log_variances.items()}
 
-    def backward(self, losses: Mapping[str, Tensor], model: nn.Module) -> dict[str, float]:
+    def backward(
+        self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
+    ) -> dict[str, Tensor]:
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, give the λ_i, then take a step on s.
 
         Raises:
-            ValueError: where the losses are not those of the tasks, one is NaN or infinite, or as
+            ValueError: where a loss is of another task, one is NaN or infinite (on a CPU), or as
                 `backward_weighted_sum`.
         """
-        if losses.keys() != self._scale.keys():
+        check_losses(losses)
+        if unknown := losses.keys() - self._scale.keys():
             raise ValueError(
-                f"these uncertainty weights are for the tasks {list(self._scale)}, but there are "
-                f"losses for {list(losses)}"
+                f"these uncertainty weights are for the tasks {list(self._scale)}, but there is a "
+                f"loss for {min(unknown)!r}; make them with this task too"
             )
-        used = self.weights
-        values = torch.stack([losses[name].detach() for name in used]).float().cpu()
-        check_finite(values.tolist(), used, "loss")
-        backward_weighted_sum(losses, used)
-        # ∂L/∂s_i = 1/2 − c_i e^{−s_i} L_i
-        self._log_variances.grad = 0.5 - torch.tensor(list(used.values())) * values
-        self._optimizer.step()
-        return {name: used[name] for name in losses}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The s_i and their optimizer's state, to be saved."""
-        return {
-            "tasks": list(self._scale),
-            "log_variances": self._log_variances.detach().clone(),
-            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
-        }
+        values = mean_over_replicas(stacked(losses), model)
+        check_finite(values, losses, "loss")
+        rows = self.recall(losses, values.new_zeros(len(losses), 4))
+        s, *moments = rows.unbind(1)
+        c = torch.stack([values.new_full((), self._scale[name]) for name in losses])
+        weights = c * (-s).exp()
+        used = dict(zip(losses, weights.unbind(), strict=True))
+        backward_weighted_sum(losses, used, model, scale)
+        move, after = adam_step(
+            0.5 - weights * values, Moments(*moments), learning_rate=self.learning_rate
+        )
+        self.remember(losses, torch.stack([s - move, *after], dim=1), rows)
+        return used
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave.
 
         Raises:
-            ValueError: where it is for other tasks, or in another order.
+            ValueError: where it is for other tasks.
         """
-        if state["tasks"] != list(self._scale):
+        if (given := state.get("memory", {}).keys()) != self._scale.keys():
             raise ValueError(
-                f"the state is for the tasks {state['tasks']}, but these are {list(self._scale)}"
+                f"the state is for the tasks {list(given)}, but these are {list(self._scale)}"
             )
-        with torch.no_grad():
-            self._log_variances.copy_(state["log_variances"])
-        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        super().load_state_dict(state)

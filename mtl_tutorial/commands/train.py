@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from mtl_tutorial.balancing.registry import BALANCERS
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
-from mtl_tutorial.experiments.catalogue import BALANCERS
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
 from mtl_tutorial.experiments.summary import as_text, best_settings, final_settings, to_frame

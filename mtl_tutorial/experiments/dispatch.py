@@ -15,7 +15,8 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
-from mtl_tutorial.experiments.catalogue import Making, load_scenes, make_balancer
+from mtl_tutorial.balancing.registry import Making, make_balancer
+from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.execute import execute
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.store import ResultsFolder

@@ -21,13 +21,12 @@ from torch import nn
 
 from mtl_tutorial import __version__
 from mtl_tutorial.balancing import NonFiniteError, check_finite
+from mtl_tutorial.balancing.registry import Making, make_balancer
 from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.catalogue import (
-    Making,
     SingleTaskNetworks,
     load_scenes,
-    make_balancer,
     make_network,
     make_optimizer,
 )

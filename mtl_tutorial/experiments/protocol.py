@@ -7,14 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mtl_tutorial.experiments.catalogue import (
-    ARCHITECTURES,
-    BALANCERS,
-    DATA_SETS,
-    fixed_weights,
-    make_network,
-    method_of,
-)
+from mtl_tutorial.balancing.registry import BALANCERS, fixed_weights, method_of
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS, make_network
 from mtl_tutorial.profiles import check_choice
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, BALANCERS, DATA_SETS
+from mtl_tutorial.balancing.registry import BALANCERS
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS
 from mtl_tutorial.experiments.protocol import Setting
 
 GROUP = ["data", "architecture", "method"]

@@ -84,7 +84,7 @@ def sweep(
     scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
 
     def losses_of(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        return torch.stack(list(task_losses(outputs, targets, tasks).values()))
+        return torch.stack(list(task_losses(outputs, targets, tasks, complete=True).values()))
 
     def for_all(*of_seeds: Tensor) -> Tensor:  # those of every seed, again for every weight
         block = torch.stack(of_seeds)

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.experiments.catalogue import make_network, method_of
+from mtl_tutorial.balancing.registry import method_of
+from mtl_tutorial.experiments.catalogue import make_network
 from mtl_tutorial.plots import (
     BLACK,
     DATA_NAMES,

@@ -1,0 +1,344 @@
+"""What the losses reach: the graph says which parameters tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+from torch.nn.parallel import DistributedDataParallel
+
+from mtl_tutorial.tasks import check_scalar
+
+Scale = float | Tensor | None
+
+
+class Reached(NamedTuple):
+    """The leaves of a graph.
+
+    Args:
+        leaves: every tensor that a backward pass would fill, once each.
+        opaque: whether a function on the way is written in Python, as those of `torch.compile` and
+            ``DataParallel`` are: such a function gives zeros where an output does not depend on an
+            input, so that a gradient alone does not say whether the loss reaches the parameter.
+    """
+
+    leaves: list[Tensor]
+    opaque: bool
+
+
+def reached(losses: Iterable[Tensor]) -> Reached:
+    """Walk the graph of the losses, from the losses to the leaves."""
+    losses = list(losses)
+    leaves = {id(loss): loss for loss in losses if loss.grad_fn is None}
+    waiting = [loss.grad_fn for loss in losses if loss.grad_fn is not None]
+    seen, opaque = set(waiting), False
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, torch._C._functions.AccumulateGrad):
+            leaves[id(node.variable)] = node.variable
+            continue
+        opaque = opaque or isinstance(node, BackwardCFunction)
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return Reached(list(leaves.values()), opaque)
+
+
+def shared_parameters(losses: Mapping[str, Tensor], model: nn.Module) -> list[nn.Parameter]:
+    """The trained parameters of a model that two or more losses reach: θ, each once.
+
+    The graph is kept.
+
+    Args:
+        losses: a scalar tensor for each task's name.
+        model: any module, wrapped or not.
+
+    Raises:
+        ValueError: where there is no loss, or one has no graph.
+    """
+    check_losses(losses)
+    return _gradients(losses, model, None, keep=True).shared
+
+
+def task_gradients(losses: Mapping[str, Tensor], parameters: Iterable[Tensor]) -> Tensor:
+    """Give the Jacobian of the losses: row i is ∇_θ L_i, flattened, 0 where it does not reach.
+
+    Args:
+        losses: a scalar tensor for each task's name.
+        parameters: θ, such as ``shared_parameters(losses, model)``; frozen ones are left out.
+
+    Returns:
+        Shape ``(T, P)``, in float32 at least. The graph is kept, so ``backward`` can follow.
+
+    Raises:
+        ValueError: where a loss has no graph or reaches none of the parameters, or none is trained.
+    """
+    check_losses(losses)
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
+    if not parameters:
+        raise ValueError("none of the parameters is trained; unfreeze one (requires_grad=True)")
+    rows = []
+    for name, loss in losses.items():
+        row = pass_back(loss, parameters, None, keep=True)
+        if all(gradient is None for gradient in row):
+            raise ValueError(
+                f"loss of task {name!r} does not reach the parameters; leave the task out, or let "
+                f"it use them"
+            )
+        rows.append(row)
+    return _jacobian(rows, parameters)
+
+
+class TaskGradients:
+    """Every task's gradients, one backward pass a task.
+
+    Attributes:
+        names: of the tasks.
+        shared: θ, the trained parameters that two or more losses reach.
+        jacobian: row i is ∇_θ L_i, shape ``(T, P)``, in float32 at least; mean over the replicas
+            under DistributedDataParallel.
+        own: the index of a task, a parameter that its loss alone reaches, and the gradient.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        shared: list[nn.Parameter],
+        jacobian: Tensor,
+        own: list[tuple[int, Tensor, Tensor]],
+        rest: Tensor | None = None,
+    ) -> None:
+        self.names, self.shared, self.jacobian, self.own = list(names), shared, jacobian, own
+        self._rest = rest  # of an opaque graph: columns of θ that one task alone reaches after all
+
+    def fill(self, direction: Tensor, weights: Tensor | None = None) -> None:
+        """Add to ``.grad``, as ``backward`` does.
+
+        Hooks of ``register_post_accumulate_grad_hook`` run; those of ``register_hook`` have seen
+        each task's gradient.
+
+        Args:
+            direction: for θ, flattened, shape ``(P,)``.
+            weights: of the tasks' own gradients, shape ``(T,)``; left out, 1 each.
+        """
+        if self._rest is not None:
+            ones = self._rest.new_ones(len(self._rest))
+            direction = direction + (ones if weights is None else weights) @ self._rest
+        sizes = [parameter.numel() for parameter in self.shared]
+        for parameter, part in zip(self.shared, direction.split(sizes), strict=True):
+            add_gradient(parameter, part.view(parameter.shape))
+        for task, parameter, gradient in self.own:
+            add_gradient(parameter, gradient if weights is None else weights[task] * gradient)
+
+
+def split_gradients(
+    losses: Mapping[str, Tensor], model: nn.Module, scale: Scale = None
+) -> TaskGradients:
+    """Give every task's gradients of θ and of what is its own; the graph is freed.
+
+    A parameter that two or more losses reach belongs to θ, once, however often the model holds it;
+    one that a single loss reaches is that task's own, and so is what lies outside of the model.
+
+    Args:
+        scale: the gradients are those of ``scale * loss``.
+
+    Raises:
+        ValueError: where there is no loss or one has no graph; or where no parameter is reached by
+            two losses, though there are two.
+    """
+    check_losses(losses)
+    gradients = _gradients(losses, model, scale, keep=False)
+    if len(losses) > 1 and not gradients.shared:
+        raise ValueError(_nothing_shared(losses, model))
+    return gradients
+
+
+def _gradients(
+    losses: Mapping[str, Tensor], model: nn.Module, scale: Scale, *, keep: bool
+) -> TaskGradients:
+    graph = reached(losses.values())
+    inside = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    known = {id(parameter) for parameter in inside}
+    outside = [leaf for leaf in graph.leaves if id(leaf) not in known]
+    last = len(losses) - 1
+    rows = [
+        pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
+        for i, loss in enumerate(losses.values())
+    ]
+    counts = [
+        sum(gradient is not None for gradient in column) for column in zip(*rows, strict=True)
+    ]
+    places = [k for k, parameter in enumerate(inside) if counts[k] > 1]
+    shared = [inside[k] for k in places]
+    _check_dense(model, shared, [[row[k] for k in places] for row in rows])
+    everything, taken = [*inside, *outside], set(places)
+    own = [
+        (i, everything[k], gradient)
+        for i, row in enumerate(rows)
+        for k, gradient in enumerate(row)
+        if gradient is not None and k not in taken
+    ]
+    if not shared:
+        like = next(iter(losses.values()))
+        jacobian = torch.zeros(len(losses), 0, dtype=wide(like.dtype), device=like.device)
+    else:
+        jacobian = _jacobian([[row[k] for k in places] for row in rows], shared)
+    if isinstance(model, DistributedDataParallel):
+        check_same_tasks(losses, model)
+        jacobian = mean_over_replicas(jacobian, model)
+        own = [(i, parameter, mean_over_replicas(g, model)) for i, parameter, g in own]
+    if not graph.opaque:
+        return TaskGradients(list(losses), shared, jacobian, own)
+    mask = _reached_by_two(jacobian, shared)
+    return TaskGradients(list(losses), shared, jacobian * mask, own, jacobian * ~mask)
+
+
+def _reached_by_two(jacobian: Tensor, shared: Sequence[Tensor]) -> Tensor:
+    """Columns of parameters on which two tasks' gradients are not all 0, ``(P,)``, bool.
+
+    A task whose gradient is 0 everywhere counts as reaching them all.
+    """
+    sizes = [parameter.numel() for parameter in shared]
+    touched = torch.stack([part.any(1) for part in jacobian.split(sizes, dim=1)], dim=1)
+    touched = touched | ~touched.any(1, keepdim=True)
+    several = touched.sum(0) > 1
+    return torch.cat([one.expand(size) for one, size in zip(several, sizes, strict=True)])
+
+
+def pass_back(
+    loss: Tensor, parameters: Sequence[Tensor], scale: Scale, *, keep: bool
+) -> tuple[Tensor | None, ...]:
+    """Give the gradients of one loss times ``scale``; None for what it does not reach."""
+    outputs = None if scale is None else torch.as_tensor(scale, dtype=loss.dtype).to(loss.device)
+    try:
+        return torch.autograd.grad(loss, parameters, outputs, retain_graph=keep, allow_unused=True)
+    except RuntimeError as error:
+        if "donated" not in str(error):
+            raise
+        raise ValueError(
+            "the compiled model gives its buffers away in the first of several backward passes; "
+            "set torch._functorch.config.donated_buffer = False before the model's first call, or "
+            "train it with mtl_tutorial.training.fit, which does"
+        ) from error
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """float32 at least: squares of float16 overflow or vanish."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def _jacobian(rows: Sequence[Sequence[Tensor | None]], parameters: Sequence[Tensor]) -> Tensor:
+    first = parameters[0]
+    dtype = wide(first.dtype)
+    for parameter in parameters[1:]:
+        dtype = torch.promote_types(dtype, parameter.dtype)
+    flat = [
+        torch.cat(
+            [
+                (torch.zeros_like(p) if g is None else g).flatten().to(first.device, dtype)
+                for g, p in zip(row, parameters, strict=True)
+            ]
+        )
+        for row in rows
+    ]
+    return torch.stack(flat)
+
+
+def add_gradient(parameter: Tensor, gradient: Tensor) -> None:
+    """Add to a leaf's ``.grad``, and run its post-accumulate hooks, as ``backward`` does."""
+    with torch.no_grad():
+        gradient = gradient.to(parameter.device, parameter.dtype)
+        if parameter.grad is None:
+            parameter.grad = gradient
+        else:
+            parameter.grad += gradient
+    for hook in (parameter._post_accumulate_grad_hooks or {}).values():
+        hook(parameter)
+
+
+def check_losses(losses: Mapping[str, Tensor]) -> None:
+    """Check that there are losses, and that a gradient can be taken of each.
+
+    Raises:
+        ValueError: naming the first task whose loss is no scalar tensor, or has no graph.
+    """
+    if not losses:
+        raise ValueError("there is no loss to go down on; at least 1 task is needed")
+    for name, loss in losses.items():
+        check_scalar(name, loss)
+        if not loss.requires_grad:
+            raise ValueError(
+                f"loss of task {name!r} depends on no trained parameter; was it computed under "
+                f"no_grad, or is everything frozen that it uses?"
+            )
+
+
+def _check_dense(
+    model: nn.Module, shared: Sequence[Tensor], rows: Sequence[Sequence[Tensor | None]]
+) -> None:
+    for k, parameter in enumerate(shared):
+        of_tasks = [row[k] for row in rows if row[k] is not None]
+        if any(gradient.layout != torch.strided for gradient in of_tasks):
+            rule, way_out = "sparse", "build its embedding with sparse=False"
+        elif parameter.is_complex():
+            rule, way_out = "complex", "hold its real and imaginary part in two parameters"
+        else:
+            continue
+        raise ValueError(
+            f"the gradient of shared parameter {_name_of(parameter, model)!r} is {rule}, and task "
+            f"gradients are compared as rows of real numbers; {way_out}, or use FixedWeights()"
+        )
+
+
+def _name_of(parameter: Tensor, model: nn.Module) -> str:
+    return next(name for name, p in model.named_parameters() if p is parameter)
+
+
+def _nothing_shared(losses: Mapping[str, Tensor], model: nn.Module) -> str:
+    parameters = list(model.parameters())
+    frozen = sum(not parameter.requires_grad for parameter in parameters)
+    why = f" ({frozen} of its {len(parameters)} parameters are frozen)" if frozen else ""
+    return (
+        f"no trained parameter of {type(model).__name__}{why} is reached by two of the losses "
+        f"{list(losses)}, so there is nothing to balance; let tasks share layers, or use "
+        f"FixedWeights()"
+    )
+
+
+def mean_over_replicas(values: Tensor, model: nn.Module) -> Tensor:
+    """The mean over the replicas of a model under DistributedDataParallel; elsewhere ``values``."""
+    if not isinstance(model, DistributedDataParallel):
+        return values
+    values = values.detach().clone(memory_format=torch.contiguous_format)
+    torch.distributed.all_reduce(values, group=model.process_group)
+    return values / torch.distributed.get_world_size(model.process_group)
+
+
+def same_on_replicas(values: Tensor, model: nn.Module) -> Tensor:
+    """The first replica's under DistributedDataParallel, where chance has a part in them."""
+    if isinstance(model, DistributedDataParallel):
+        values = values.detach().contiguous()
+        source = torch.distributed.get_global_rank(model.process_group, 0)
+        torch.distributed.broadcast(values, source, group=model.process_group)
+    return values
+
+
+def check_same_tasks(losses: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Check that all replicas have losses of the same tasks, which they would else wait for.
+
+    Raises:
+        ValueError: on every replica, where they differ.
+    """
+    if not isinstance(model, DistributedDataParallel):
+        return
+    of_replicas: list = [None] * torch.distributed.get_world_size(model.process_group)
+    torch.distributed.all_gather_object(of_replicas, list(losses), group=model.process_group)
+    if any(names != of_replicas[0] for names in of_replicas):
+        raise ValueError(
+            f"replicas must have losses of the same tasks in the same order, got {of_replicas}; "
+            f"give every replica a label of each task in every batch"
+        )
