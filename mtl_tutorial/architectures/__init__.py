@@ -9,6 +9,7 @@ from mtl_tutorial.architectures.encoders import (
     LeNet,
     VGGEncoder,
 )
+from mtl_tutorial.architectures.experts import Experts
 from mtl_tutorial.architectures.fusion import (
     Concatenation,
     CrossAttention,
@@ -28,6 +29,7 @@ __all__ = [
     "CrossModalAttention",
     "CrossStitch",
     "CrossStitchUnit",
+    "Experts",
     "FusionNetwork",
     "HardSharing",
     "LeNet",

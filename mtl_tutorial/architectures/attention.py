@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _NormBase
 
 from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
 from mtl_tutorial.architectures.hard_sharing import linear_heads
@@ -82,8 +84,13 @@ class MTAN(nn.Module):
         return {name: head(features[name].flatten(1)) for name, head in self.heads.items()}
 
     def masks(self, inputs: Tensor) -> dict[str, list[Tensor]]:
-        """Give each task's masks a_ij, one a block, ``(B, C_j, H_j, W_j)``, from 0 to 1."""
-        return self._attend(inputs, {})[1]
+        """Give each task's masks a_ij, one a block, ``(B, C_j, H_j, W_j)``, from 0 to 1.
+
+        They are those of the mode that the network is in. A look changes nothing: in training mode
+        the batch norms use the batch's statistics, and keep their running ones.
+        """
+        with _statistics_kept(self):
+            return self._attend(inputs, {})[1]
 
     def _attend(
         self, inputs: Tensor, given: Masks
@@ -152,6 +159,20 @@ class SharedExtractor(nn.Module):
     def forward(self, x: Tensor, name: str) -> Tensor:
         """Give f(x) of task ``name``: ``(B, before, H, W)`` to ``(B, after, H/2, W/2)``."""
         return F.max_pool2d(F.relu(self.norms[name](self.convolution(x))), 2)
+
+
+@contextmanager
+def _statistics_kept(network: nn.Module) -> Iterator[None]:
+    """Inside, no batch norm of the network moves its running statistics."""
+    norms = [norm for norm in network.modules() if isinstance(norm, _NormBase) and norm.training]
+    tracked = [norm.track_running_stats for norm in norms]
+    try:
+        for norm in norms:
+            norm.track_running_stats = False
+        yield
+    finally:
+        for norm, tracks in zip(norms, tracked, strict=True):
+            norm.track_running_stats = tracks
 
 
 def mask_stack(before: int, after: int) -> nn.Sequential:

@@ -1,0 +1,124 @@
+"""A mixture of experts: encoders for all tasks, and gates that say how much each counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from mtl_tutorial.architectures.encoders import at_least_one, feature_count, place_like
+from mtl_tutorial.architectures.hard_sharing import linear_heads
+from mtl_tutorial.architectures.layered import last_layer
+from mtl_tutorial.profiles import check_choice
+from mtl_tutorial.tasks import Task, unique_names
+
+ALL = "all_tasks"  # the name of the gate that serves them all
+
+
+class Experts(nn.Module):
+    """Encoders that all tasks use, each task as much of each as its gate says (MMoE).
+
+    Task k gets f_k(x) = Σ_i g_k(x)_i f_i(x) from the experts f_1 … f_n, with its gate
+    g_k(x) = softmax(W_k x), and answers ŷ_k = h_k(f_k(x)) with a linear head h_k. x is the input
+    as one vector: an image is flattened.
+
+    With one expert this is hard sharing. With one gate for all tasks, g_k = g, it is the mixture
+    that the paper calls OMoE.
+
+    Args:
+        experts: n of them, with equal ``out_features``: encoders, or ``nn.Linear`` for vectors.
+            They are used, not copied.
+        tasks: one head of width ``task.out_features`` for each.
+        in_features: how many numbers x has, 784 for images of 28 x 28.
+        gate: ``"task"``, one for each task, or ``"all"``, one that serves all.
+
+    Raises:
+        ValueError: where there is no task, two have one name, there is no expert, one is given
+            twice or has no ``out_features``, they have different ones, a number is below 1, or
+            the gate is unknown.
+
+    Source: Ma et al. 2018, Modeling Task Relationships in Multi-task Learning with Multi-gate
+    Mixture-of-Experts (KDD), equations 5 to 7.
+    """
+
+    def __init__(
+        self,
+        experts: Iterable[nn.Module],
+        tasks: Iterable[Task],
+        in_features: int,
+        *,
+        gate: str = "task",
+    ) -> None:
+        super().__init__()
+        experts, tasks = tuple(experts), tuple(tasks)
+        names = unique_names(tasks)
+        at_least_one(experts=len(experts), in_features=in_features)
+        if len({id(expert) for expert in experts}) < len(experts):
+            raise ValueError("experts must be modules of their own, but one was given twice")
+        widths = [feature_count(expert) for expert in experts]
+        if len(set(widths)) > 1:
+            raise ValueError(
+                f"experts must have equal out_features so that they can be mixed, got {widths}"
+            )
+        self.gate = check_choice("gate", gate, ("task", "all"))
+        self.in_features = in_features
+        self.experts = nn.ModuleList(experts)
+        gates = {
+            name: nn.Linear(in_features, len(experts), bias=False)
+            for name in (names if gate == "task" else [ALL])
+        }
+        self.gate_layers = place_like(nn.ModuleDict(gates), experts[0])  # the W_k
+        self.heads = linear_heads(experts[0], tasks)
+
+    def gates(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Give each task's weights of the experts, shape ``(B, n)``; each row sums to 1.
+
+        Raises:
+            ValueError: where an input has another number of values than the gates are built for.
+        """
+        if not isinstance(inputs, Tensor) or inputs[:1].numel() != self.in_features:
+            got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+            raise ValueError(
+                f"the gates need one tensor with {self.in_features} numbers an example, got {got}; "
+                f"build them for others by in_features"
+            )
+        x = inputs.flatten(1)
+        found = {name: layer(x).softmax(dim=1) for name, layer in self.gate_layers.items()}
+        return {name: found[name if self.gate == "task" else ALL] for name in self.heads}
+
+    def forward(
+        self, inputs: Tensor, gates: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Give the prediction of each task, shape ``(B, task.out_features)``, by its name.
+
+        Args:
+            inputs: shape ``(B, ...)``, with ``in_features`` numbers an example.
+            gates: used in place of a task's own, shape ``(B, n)`` or ``(n,)``.
+
+        Raises:
+            ValueError: where gates are for an unknown task, or are not one number an expert.
+        """
+        for name, weights in (gates or {}).items():
+            check_choice("task", name, self.heads)
+            if weights.ndim not in (1, 2) or weights.shape[-1] != len(self.experts):
+                raise ValueError(
+                    f"gates of task {name!r} must be one number for each of {len(self.experts)} "
+                    f"experts, got shape {tuple(weights.shape)}"
+                )
+        used = self.gates(inputs) | dict(gates or {})
+        features = torch.stack([expert(inputs) for expert in self.experts], dim=1)  # (B, n, F)
+        return {
+            name: head((used[name].unsqueeze(-1) * features).sum(dim=1))
+            for name, head in self.heads.items()
+        }
+
+    def last_shared_layer(self) -> nn.Module:
+        """The last layer with a weight matrix or kernel of every expert.
+
+        Raises:
+            ValueError: where one has none, or it is not certain which is the last.
+        """
+        return nn.ModuleList(
+            last_layer(expert, f"model.experts[{i}]") for i, expert in enumerate(self.experts)
+        )
