@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from mtl_tutorial import __version__
 from mtl_tutorial.commands import UsageError
@@ -18,22 +21,90 @@ BALANCER = (
 )
 
 
+STOPPED, NOBODY_READS = 130, 141  # as a shell gives for SIGINT and SIGPIPE
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code (0 done, 1 failed, 2 asked for the impossible)."""
-    arguments = vars(_parser().parse_args(argv))
-    run = arguments.pop("run")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # θ is not in every encoding
     try:
-        return run(**arguments)
+        try:
+            arguments = _read(sys.argv[1:] if argv is None else argv)
+            return arguments.pop("run")(**arguments)
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
     except UsageError as error:
-        print(f"mtl_tutorial: {error}", file=sys.stderr)
-        return 2
+        return _say(error, 2)
     except KeyboardInterrupt:
-        print("\nmtl_tutorial: stopped", file=sys.stderr)
-        return 130
+        return _say("stopped", STOPPED, before="\n")
+    except BrokenPipeError:  # as with "| head"
+        _leave_stdout_aside()
+        return NOBODY_READS
+    except OSError as error:
+        _leave_stdout_aside()
+        where = f"{error.filename} can't be used" if error.filename else "nothing can be written"
+        return _say(f"{where} ({error.strerror or error}); mend that, and start again", 1)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _say(sentence: object, code: int, before: str = "") -> int:
+    print(f"{before}mtl_tutorial: {sentence}", file=sys.stderr)
+    return code
+
+
+def _leave_stdout_aside() -> None:
+    """Keep Python from writing at its end what can't be written now."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        pass  # it is closed, or no file
+
+
+def _read(argv: Sequence[str]) -> dict[str, Any]:
+    """Give the arguments of one command, or say in one sentence what was not understood."""
+    parser, commands = _parser()
+    if not argv:
+        raise UsageError(
+            f"a command is needed: {', '.join(commands)}; '{parser.prog} lab' opens the lessons"
+        )
+    if argv[0] not in commands and not argv[0].startswith("-"):
+        raise UsageError(
+            f"command must be one of {', '.join(commands)}, got {argv[0]!r}"
+            f"{_did_you_mean(argv[0], commands)}"
+        )
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = next((word for word in argv if word in commands), None)
+        options = (commands[command] if command else parser)._option_string_actions
+        word = next((word for word in unknown if word.startswith("-")), unknown[0])
+        raise UsageError(
+            f"{command or parser.prog} does not take {word!r}"
+            + (_did_you_mean(word, options) or f"; {_help_of(command)}")
+        )
+    return vars(arguments)
+
+
+def _did_you_mean(word: str, known: Sequence[str] | dict[str, Any]) -> str:
+    close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _help_of(command: str | None) -> str:
+    words = ["python -m mtl_tutorial", command, "--help"]
+    return f"'{' '.join(filter(None, words))}' says what it takes"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Leaves it to `main` to say what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; '{self.prog} --help' says what it takes")
+
+
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """Give the parser, and those of the commands by name."""
+    parser = _Parser(
         prog="python -m mtl_tutorial", description="An interactive course on multi-task learning."
     )
     parser.add_argument("--version", action="version", version=f"mtl_tutorial {__version__}")
@@ -64,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
 
     _add_train(commands)
-    return parser
+    return parser, commands.choices
 
 
 def _add_train(commands: argparse._SubParsersAction) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ def write_whole(path: str | Path, content: bytes | memoryview) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)
+        if path.exists():
+            shutil.copymode(path, draft)
         os.replace(draft, path)
     finally:
         try:

@@ -165,6 +165,175 @@ def test_an_unknown_name_is_refused_before_anything_is_built(tmp_path):
     assert not is_fresh(read(path))
 
 
+VALID = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
+CELL = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A"}
+NO_NOTEBOOKS = [
+    (b"", "is empty"),
+    (b" \n", "is empty"),
+    (bytes(range(256)), "invalid start byte"),
+    (b'{"cells": [', "Expecting value: line 1 column 12"),
+    (b"[]", "JSON does not hold cells"),
+    (b"3", "JSON does not hold cells"),
+    (b"{}", "missing a key: cells"),
+    (b"[" * 100_000, "recursion"),
+    (json.dumps({**VALID, "nbformat": 9}).encode(), "version 9"),
+    (json.dumps({"nbformat": 4, "nbformat_minor": 5, "cells": []}).encode(), "metadata"),
+    (json.dumps({**VALID, "cells": [{**CELL, "cell_type": "kode"}]}).encode(), "kode"),
+    (json.dumps({**VALID, "cells": [{**CELL, "source": 3}]}).encode(), "not valid"),
+    (json.dumps({**VALID, "cells": "none"}).encode(), "The notebook is invalid"),
+]
+
+
+@pytest.mark.parametrize(("content", "reason"), NO_NOTEBOOKS, ids=[row[1] for row in NO_NOTEBOOKS])
+def test_a_file_that_is_no_notebook_is_named_before_anything_is_built(tmp_path, content, reason):
+    first, path = lesson(tmp_path, "1"), tmp_path / "01_two_tasks.ipynb"
+    path.write_bytes(content)
+    for names in ([], ["01"], [str(path)]):
+        with pytest.raises(UsageError, match="is no notebook") as refused:
+            build(names, folder=tmp_path)
+        message = str(refused.value)
+        assert str(path) in message and "git checkout -- 01_two_tasks.ipynb" in message
+        assert reason in message
+        assert "\n" not in message and len(message) < 500
+    assert path.read_bytes() == content
+    assert not is_fresh(read(first))
+
+
+def test_a_folder_in_place_of_a_notebook_is_said_to_be_one(tmp_path):
+    folder = tmp_path / "00_start_here.ipynb"
+    folder.mkdir()
+    with pytest.raises(UsageError, match="is a folder, and a notebook is a file"):
+        build([str(folder)])
+    with pytest.raises(UsageError, match=r"00_start_here.ipynb can't be read \(Is a directory\)"):
+        build(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "07", "nothing.ipynb", "9" * 5000, "a" * 300 + ".ipynb", "\0.ipynb", ".", "٠٠٠٧"]
+)
+def test_a_name_that_is_no_lesson_is_refused_with_those_that_are(tmp_path, name):
+    lesson(tmp_path, "1")
+    with pytest.raises(UsageError, match="lesson must be one of 00_start_here or its number"):
+        build([name], folder=tmp_path)
+
+
+def test_a_notebook_for_another_language_is_not_run(tmp_path):
+    path = lesson(tmp_path, "x <- 1")
+    notebook = read(path)
+    notebook.metadata.kernelspec = {"name": "ir", "display_name": "R", "language": "R"}
+    nbformat.write(notebook, path)
+    with pytest.raises(UsageError, match="is a notebook for R, and lessons run in Python"):
+        build(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"kernelspec": {"name": "no-such-kernel", "display_name": "Gone"}},
+        {"mtl_tutorial": "damaged"},
+        {"mtl_tutorial": {"digest": 3}},
+    ],
+)
+def test_a_notebook_without_a_kernel_or_with_one_that_is_gone_is_built(tmp_path, metadata):
+    path = lesson(tmp_path, "6 * 7")
+    notebook = read(path)
+    notebook.metadata = nbformat.from_dict(metadata)
+    nbformat.write(notebook, path)
+    assert build(folder=tmp_path) == 0
+    built = read(path)
+    assert built.metadata.kernelspec.name == "python3"
+    assert "42" in str(built.cells[1].outputs)
+
+
+def test_a_notebook_without_code_and_one_with_a_byte_order_mark_are_built(tmp_path):
+    path = lesson(tmp_path)
+    path.write_bytes("\ufeff".encode() + path.read_bytes())
+    assert build(folder=tmp_path) == 0
+    assert is_fresh(read(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+@pytest.mark.parametrize("place", ["notebook", "folder"])
+def test_what_is_read_only_is_refused_before_it_runs(tmp_path, place):
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    path = lesson(folder, "raise SystemExit")
+    locked = path if place == "notebook" else folder
+    locked.chmod(0o555)
+    try:
+        with pytest.raises(UsageError, match=f"{locked.name} can't be written"):
+            build(folder=folder)
+    finally:
+        locked.chmod(0o755)
+
+
+def test_what_may_not_be_written_is_refused_before_it_runs(tmp_path, monkeypatch):
+    path = lesson(tmp_path, "raise SystemExit")
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path)
+    with pytest.raises(UsageError, match=f"{tmp_path.name} can't be written, so 00_start_here"):
+        build(folder=tmp_path)
+    assert not is_fresh(read(path))
+
+
+def test_a_disk_that_fills_up_while_it_runs_leaves_the_file_as_it_was(
+    tmp_path, capsys, monkeypatch
+):
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("mtl_tutorial.commands.build.write_whole", full)
+    message = refusal(lesson(tmp_path, "1"), capsys)
+    assert f"the folder {tmp_path} can't be written (No space left on device)" in message
+
+
+def test_pictures_that_can_not_be_written_are_said_in_a_sentence(tmp_path, capsys):
+    folder, pictures = tmp_path / "notebooks", tmp_path / "pictures"
+    folder.mkdir()
+    (pictures / "loss_weight_tuner.png").mkdir(parents=True)  # a folder in place of a file
+    source = f"PNG = {picture()!r}  # LossWeightTuner(\n{PNG}"
+    lesson(folder, source, name="02_hard_sharing")
+    assert build(folder=folder) == 1
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert f"the folder {pictures} can't be written" in message
+    assert [path.name for path in pictures.iterdir()] == ["loss_weight_tuner.png"]
+
+
+def test_a_kernel_that_does_not_start_is_said_in_a_sentence(tmp_path, capsys, monkeypatch):
+    from mtl_tutorial.commands.kernel import RunningPython
+
+    def without(self, kernel_name):
+        spec = get(self, kernel_name)
+        spec.argv = [sys.executable, "-c", "raise SystemExit(1)"]
+        return spec
+
+    get = RunningPython.get_kernel_spec
+    monkeypatch.setattr(RunningPython, "get_kernel_spec", without)
+    message = refusal(lesson(tmp_path, "1"), capsys)
+    assert "the kernel does not start" in message and "doctor" in message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_built_notebook_keeps_its_permissions_and_a_link_to_it_stays_one(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = lesson(tmp_path / "elsewhere", "1")
+    target.chmod(0o640)
+    link = tmp_path / "00_start_here.ipynb"
+    link.symlink_to(target)
+    assert build(folder=tmp_path) == 0
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert is_fresh(read(target))
+
+
+def test_text_between_pictures_stays_between_them(tmp_path):
+    path = lesson(tmp_path, f"PNG = {picture()!r}", f"print('a')\n{PNG}\nprint('b')\n{PNG}")
+    assert build(folder=tmp_path) == 0
+    kinds = [output.output_type for output in outputs(path)[1]]
+    assert kinds == ["stream", "display_data", "stream", "display_data"]
+
+
 def refusal(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """Build in vain; give the message, having seen that the file is as it was."""
     before = path.read_bytes()

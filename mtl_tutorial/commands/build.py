@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import contextlib
 import copy
@@ -15,14 +16,17 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from mtl_tutorial.commands.kernel import RunningPythonManager
+from mtl_tutorial.checkpoints import write_whole
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
 from mtl_tutorial.commands.lessons import find_lesson, lessons
 from mtl_tutorial.commands.pictures import keep_pictures
 
@@ -49,11 +53,13 @@ def build(names: Sequence[str] = (), *, force: bool = False, folder: Path | None
         The exit code: 1 where a notebook failed; it is left as it was, and none follows.
 
     Raises:
-        UsageError: for a name that is no lesson.
+        UsageError: for a name that is no lesson, or a file that can't be built; none is built.
     """
     paths = [find_lesson(name, folder) for name in names] or lessons(folder)
     if not names and not force:
-        paths = [path for path in paths if not is_fresh(nbformat.read(path, as_version=4))]
+        paths = [path for path in paths if not is_fresh(read(path)[0])]
+    for path in paths:
+        _check_buildable(path)
     if not paths:
         print("Every notebook is up to date (--force builds them all the same).")
     for path in paths:
@@ -78,11 +84,11 @@ def build_notebook(path: Path) -> tuple[int, list[str]]:
         Its size in bytes, and remarks on what an author may want to look at.
 
     Raises:
-        BuildError: where a cell raises, an output can't be kept or the file grows too large; the
-            file on disk is then untouched.
+        BuildError: where a cell raises, an output can't be kept, the file grows too large or can't
+            be written; the file on disk is then untouched.
+        UsageError: where it is no notebook, or can't be read.
     """
-    before = path.read_bytes()
-    source = nbformat.reads(before.decode(), as_version=4)
+    source, before = read(path)
     ran = run(source, path)
     remarks = [
         f"cell {number} wrote to stderr: {line}"
@@ -102,11 +108,68 @@ def build_notebook(path: Path) -> tuple[int, list[str]]:
             f"{path.stem} has {size / 1000:.0f} kB, and {MAX_BYTES // 1000} kB are allowed; the "
             f"largest output is that of cell {largest} ({sizes[largest] / 1000:.0f} kB)"
         )
-    if path.read_bytes() != before:
-        raise BuildError(f"{path.stem} was changed while it ran; build it again")
-    _replace(path, text)
-    keep_pictures(path)
+    _keep(path, text, before)
     return size, remarks
+
+
+def _keep(path: Path, text: str, before: bytes) -> None:
+    """Write the notebook, and its pictures."""
+    try:
+        if not path.is_file() or path.read_bytes() != before:
+            raise BuildError(f"{path.stem} was changed while it ran; build it again")
+        write_whole(path.resolve(), text.encode())
+        keep_pictures(path)
+    except OSError as error:
+        folder = Path(error.filename or path).parent
+        raise BuildError(
+            f"{path.stem} ran, but the folder {folder} can't be written ({error.strerror}); make "
+            f"room or get permission, and build it again"
+        ) from error
+
+
+def read(path: Path) -> tuple[NotebookNode, bytes]:
+    """Read a notebook; give it, and the bytes that the file holds.
+
+    Raises:
+        UsageError: where it can't be read or is no notebook, with the reason.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be read ({error.strerror}); a notebook is a file that you may read"
+        ) from error
+    try:
+        if not content.strip():
+            raise ValueError("the file is empty")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a cell without an id gets one
+            notebook = nbformat.convert(nbformat.reader.reads(content.decode("utf-8-sig")), 4)
+            nbformat.validate(notebook)
+    except Exception as error:  # nbformat raises many kinds for what is no notebook
+        told = error.__cause__ if isinstance(error, nbformat.reader.NotJSONError) else error
+        reason = " ".join(str(getattr(told, "message", told)).split())
+        if isinstance(error, (AttributeError, KeyError, TypeError)):  # from within nbformat
+            reason = "its JSON does not hold cells"
+        raise UsageError(
+            f"{path} is no notebook ({reason[:200]}); 'git checkout -- {path.name}' in its folder "
+            f"brings back the committed one"
+        ) from error
+    return notebook, content
+
+
+def _check_buildable(path: Path) -> None:
+    """Check, before the first one runs, that a notebook is for Python and may be replaced."""
+    metadata = read(path)[0].metadata
+    named = [metadata.get(key, {}) for key in ("kernelspec", "language_info")]
+    language = str(named[0].get("language") or named[1].get("name") or "python")
+    if language.lower() not in ("python", "ipython"):
+        raise UsageError(f"{path} is a notebook for {language}, and lessons run in Python")
+    for place in (path, path.parent):
+        if not os.access(place, os.W_OK):
+            raise UsageError(
+                f"{place} can't be written, so {path.stem} is not built; make it writable"
+            )
 
 
 def digest(notebook: NotebookNode) -> str:
@@ -117,7 +180,8 @@ def digest(notebook: NotebookNode) -> str:
 
 def is_fresh(notebook: NotebookNode) -> bool:
     """Tell whether the outputs were built from the cells as they are now."""
-    return notebook.metadata.get("mtl_tutorial", {}).get("digest") == digest(notebook)
+    kept = notebook.metadata.get("mtl_tutorial")
+    return isinstance(kept, Mapping) and kept.get("digest") == digest(notebook)
 
 
 def run(notebook: NotebookNode, path: Path) -> NotebookNode:
@@ -126,6 +190,7 @@ def run(notebook: NotebookNode, path: Path) -> NotebookNode:
     Raises:
         BuildError: naming the cell that raised, and its error.
     """
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -158,6 +223,14 @@ def run(notebook: NotebookNode, path: Path) -> NotebookNode:
             if interrupt.came:
                 raise KeyboardInterrupt from None
             raise BuildError(f"{path.stem}, {_last_cell(ran)} ended the kernel") from None
+        except (NoSuchKernel, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise BuildError(
+                f"{path.stem}: the kernel does not start ({reason}); 'python -m mtl_tutorial "
+                f"doctor' says what is missing"
+            ) from error
+        finally:
+            atexit.unregister(client._cleanup_kernel)  # it raises where no kernel came to life
     return ran
 
 
@@ -171,7 +244,8 @@ class _Interrupt:
 
         def end() -> None:
             self.came = True
-            task.cancel()
+            if task:
+                task.cancel()
 
         with contextlib.suppress(NotImplementedError):  # Windows raises KeyboardInterrupt itself
             loop.add_signal_handler(signal.SIGINT, end)
@@ -190,7 +264,7 @@ def _environment(profile: str) -> dict[str, str]:
     }
 
 
-def _code_cells(notebook: NotebookNode) -> Iterable[tuple[int, NotebookNode]]:
+def _code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     """The code cells with their numbers, counted from 1 over all cells."""
     return [
         (number, cell) for number, cell in enumerate(notebook.cells, 1) if cell.cell_type == "code"
@@ -211,12 +285,7 @@ def strip(notebook: NotebookNode) -> NotebookNode:
     """Give a copy without live widgets, progress, stderr, timings and kernel versions."""
     kept = copy.deepcopy(notebook)
     kept.metadata.pop("widgets", None)
-    kept.metadata.kernelspec = {
-        "display_name": "Python 3 (ipykernel)",
-        "language": "python",
-        "name": "python3",
-    }
-    kept.metadata.language_info = {"name": "python"}
+    name_kernel(kept.metadata)
     for _, cell in _code_cells(kept):
         cell.metadata.pop("execution", None)
         cell.outputs = _merge_streams(
@@ -243,7 +312,10 @@ def _strip_output(output: NotebookNode) -> NotebookNode | None:
 
 
 def _merge_streams(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
-    """Join neighbouring streams: where the kernel splits them depends on timing."""
+    """Join neighbouring streams: where the kernel splits them depends on timing.
+
+    Not by nbclient's ``coalesce_streams``, which moves text to before the picture that it follows.
+    """
     merged: list[NotebookNode] = []
     for output in outputs:
         if merged and output.output_type == merged[-1].output_type == "stream":
@@ -271,7 +343,7 @@ def shrink(png: str) -> str:
     """
     original = base64.b64decode(png)
     with Image.open(io.BytesIO(original)) as image:
-        if image.convert("RGBA").getextrema()[3][0] < 255:
+        if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
             return png
         small = image.convert("RGB").quantize(
             256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
@@ -291,8 +363,8 @@ def _volatile(outputs: Iterable[NotebookNode]) -> str | None:
     """Say which text in the outputs is true on this machine or in this run only."""
     for text in _texts(outputs):
         for folder in _private_folders():
-            if folder.search(text):
-                return f"its output contains the path {folder.search(text)[0]}; print none"
+            if found := folder.search(text):
+                return f"its output contains the path {found[0]}; print none"
         if found := ADDRESS.search(text):
             return (
                 f"its output contains the memory address {found[0].removeprefix('at ')}, which "
@@ -327,16 +399,3 @@ def _private_folders() -> list[re.Pattern[str]]:
     }
     longest_first = sorted(spellings, key=len, reverse=True)
     return [re.compile(rf"(?<![\w.-]){re.escape(spelling)}(?![\w-])") for spelling in longest_first]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write the file in one step: a reader sees the old one or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, path.stat().st_mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
@@ -28,3 +30,13 @@ class RunningPythonManager(AsyncKernelManager):
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return RunningPython(parent=self)
+
+
+def name_kernel(metadata: dict[str, Any]) -> None:
+    """Make a notebook's metadata name this kernel as on every machine, without its version."""
+    metadata["kernelspec"] = {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    }
+    metadata["language_info"] = {"name": "python"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mtl_tutorial.commands import UsageError
@@ -34,11 +35,13 @@ def find_lesson(name: str, folder: Path | None = None) -> Path:
         folder: as for :func:`lessons`.
 
     Raises:
-        UsageError: naming the lessons, where it means none of them.
+        UsageError: naming the lessons, where it means none of them; or that it is a folder.
     """
-    if name.endswith(".ipynb") and Path(name).is_file():
+    if name.endswith(".ipynb") and os.path.isdir(name):
+        raise UsageError(f"{name} is a folder, and a notebook is a file; give the path of the file")
+    if name.endswith(".ipynb") and os.path.isfile(name):  # unlike Path's, False for any other name
         return Path(name).resolve()
-    number = f"{int(name):02d}_" if name.isdecimal() else None
+    number = f"{name.lstrip('0'):0>2}_" if name.isdecimal() else None
     stem = name.removesuffix(".ipynb")
     found = lessons(folder)
     for path in found:

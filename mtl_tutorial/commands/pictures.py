@@ -7,6 +7,8 @@ from pathlib import Path
 
 import nbformat
 
+from mtl_tutorial.checkpoints import write_whole
+
 # By file name: the lesson, and a text in the cell whose picture it is.
 PICTURES = {
     "loss_weight_tuner.png": ("02_hard_sharing", "LossWeightTuner("),
@@ -29,8 +31,12 @@ def pictures_of(path: Path) -> dict[str, bytes]:
 
 
 def keep_pictures(path: Path) -> None:
-    """Write a lesson's pictures to the folder ``pictures`` beside its own, where there is one."""
+    """Write a lesson's pictures to the folder ``pictures`` beside its own, where there is one.
+
+    Raises:
+        OSError: where they can't be written; each that was there is as it was.
+    """
     folder = path.parents[1] / "pictures"
     if folder.is_dir():
         for name, png in pictures_of(path).items():
-            (folder / name).write_bytes(png)
+            write_whole(folder / name, png)
