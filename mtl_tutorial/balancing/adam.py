@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -46,8 +47,8 @@ def adam_step(
     Source: Kingma & Ba 2015, Algorithm 1 (arXiv 1412.6980).
     """
     steps = moments.steps + 1
+    mean, square = (-torch.expm1(steps * math.log(beta)) for beta in betas)  # 1 − βᵗ, not rounded
     first = torch.lerp(moments.first, gradient, 1 - betas[0])
     second = torch.lerp(moments.second, gradient.square(), 1 - betas[1])
-    size = (second / (1 - betas[1] ** steps)).sqrt() + epsilon
-    move = learning_rate * (first / (1 - betas[0] ** steps)) / size
+    move = learning_rate * (first / mean) / ((second / square).sqrt() + epsilon)
     return move, Moments(first, second, steps)

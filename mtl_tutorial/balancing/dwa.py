@@ -91,11 +91,13 @@ class DynamicWeightAverage(Balancer):
         """Fill ``.grad`` with ∇ Σ_i λ_i L_i, and give the λ_i.
 
         Raises:
-            ValueError: where an epoch's mean loss is not above 0 (on a CPU), or as
-                `backward_weighted_sum`.
+            ValueError: where a loss is not finite or an epoch's mean loss not above 0 (on a CPU),
+                or as `backward_weighted_sum`.
         """
         check_losses(losses)
         values = mean_over_replicas(stacked(losses), model)
+        if scale is None:
+            check_finite(values, losses, "loss")
         start = values.new_tensor([1.0, 0, 0, 0, 0, 0]).expand(len(losses), 6)
         rows = self.recall(losses, start)
         used = dict(zip(losses, rows[:, 0].unbind(), strict=True))

@@ -1,0 +1,159 @@
+"""Scores, and the geometry of gradients."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from training_cases import KIND, TASKS, assert_same_state, batches, build, start
+
+from mtl_tutorial.balancing import task_gradients
+from mtl_tutorial.measuring import (
+    GradientGeometry,
+    evaluate,
+    evaluation_mode,
+    gradient_geometry,
+    layer_geometry,
+)
+from mtl_tutorial.tasks import Batch, task_losses
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_leaves_the_model_as_it_was(training):
+    model = build().train(training)
+    model.heads["size"].train(not training)
+    modes = [module.training for module in model.modules()]
+    before = copy.deepcopy(model.state_dict())
+    evaluate(model, TASKS, next(batches(1)))
+    assert [module.training for module in model.modules()] == modes
+    assert_same_state(before, model.state_dict())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_evaluate_restores_the_mode_when_the_model_fails():
+    model = build().train()
+    with pytest.raises(RuntimeError):
+        evaluate(model, TASKS, Batch(torch.zeros(2, 99), next(batches(1)).targets))
+    assert all(module.training for module in model.modules())
+
+
+def test_evaluate_switches_dropout_off():
+    model, batch = build(), next(batches(1))
+    model.train()
+    assert evaluate(model, TASKS, batch) == evaluate(model, TASKS, batch)
+    model.eval()
+    outputs = model(batch.inputs)
+    scores = evaluate(model, TASKS, batch)
+    for task in TASKS:
+        output, target = outputs[task.name], batch.targets[task.name]
+        assert scores[task.name].loss == task.loss(output, target).item()
+        assert scores[task.name].metric == task.metric(output, target).item()
+
+
+def test_evaluate_leaves_out_a_task_without_a_target():
+    batch = next(batches(1))
+    whole = evaluate(build(), TASKS, batch)
+    del batch.targets["kind"]
+    assert evaluate(build(), TASKS, batch) == {"size": whole["size"]}
+
+
+# gradient geometry
+
+
+def test_gradient_geometry_equals_gradients_found_one_by_one():
+    model, batch = build().eval(), next(batches(1))
+    weights = {"kind": 0.5, "size": 3.0}
+    gradients = {}
+    for task in TASKS:
+        model.zero_grad()
+        task.loss(model(batch.inputs)[task.name], batch.targets[task.name]).backward()
+        gradients[task.name] = torch.cat([p.grad.flatten() for p in model.encoder.parameters()])
+    geometry = gradient_geometry(model, TASKS, batch, weights)
+    norms = {name: weights[name] * gradient.norm().item() for name, gradient in gradients.items()}
+    cosine = F.cosine_similarity(gradients["kind"], gradients["size"], dim=0).item()
+    assert geometry.norms == pytest.approx(norms, rel=1e-5)
+    assert geometry.cosines.flatten().tolist() == pytest.approx([1, cosine, cosine, 1], abs=1e-5)
+    assert geometry.shares["size"] == pytest.approx(norms["size"] / sum(norms.values()), rel=1e-5)
+
+
+def test_gradient_geometry_without_weights_counts_every_task_once():
+    model, batch = build(dropout=0.0), next(batches(1))
+    plain = gradient_geometry(model, TASKS, batch)
+    ones = gradient_geometry(model, TASKS, batch, {"kind": 1.0, "size": 1.0})
+    assert plain.norms == ones.norms
+
+
+def test_a_measurement_of_gradients_changes_nothing():
+    model, batch = build().train(), next(batches(1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    gradient_geometry(model, TASKS, batch)
+    assert all(module.training for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_geometry_is_that_of_the_parameters_that_are_not_frozen():
+    model, batch = build(), next(batches(1))
+    first, *others = model.encoder.parameters()
+    first.requires_grad_(False)
+    with evaluation_mode(model):
+        losses = task_losses(model(batch.inputs), batch.targets, TASKS)
+    jacobian = task_gradients(losses, others)
+    norms = dict(zip(losses, jacobian.norm(dim=1).tolist(), strict=True))
+    assert torch.equal(task_gradients(losses, [first, *others]), jacobian)
+    assert gradient_geometry(model, TASKS, batch).norms == pytest.approx(norms)
+    geometry = layer_geometry(model, TASKS, batch)
+    assert geometry.norms == pytest.approx(norms)
+    assert set(geometry.cosines["kind, size"]) == {"all"}  # the only matrix is frozen
+
+
+def test_geometry_of_a_frozen_encoder_is_refused():
+    model, batch = build(), next(batches(1))
+    model.encoder.requires_grad_(False)
+    with pytest.raises(ValueError, match=r"of HardSharing \(4 of its 8 parameters are frozen\)"):
+        gradient_geometry(model, TASKS, batch)
+    with pytest.raises(ValueError, match="none of the parameters is trained"):
+        task_gradients({"kind": torch.ones((), requires_grad=True)}, model.encoder.parameters())
+
+
+def test_layers_of_one_task_alone_are_refused():
+    with pytest.raises(ValueError, match=r"tasks must be two or more .*, got \['kind'\]"):
+        layer_geometry(build(), iter([KIND]), next(batches(1)))
+
+
+def test_gradient_geometry_leaves_gradients_alone():
+    model = build()
+    next(start(model, batches(1)))
+    before = [p.grad.clone() for p in model.parameters()]
+    gradient_geometry(model, TASKS, next(batches(1)))
+    after = [p.grad for p in model.parameters()]
+    assert all(torch.equal(b, a) for b, a in zip(before, after, strict=True))
+
+
+def test_a_gradient_of_zero_has_cosine_0_with_all_and_no_share():
+    model, batch = build(dropout=0.0), next(batches(1))
+    nn.init.zeros_(model.heads["size"].weight)  # then no gradient reaches the encoder
+    geometry = gradient_geometry(model, TASKS, batch)
+    assert geometry.norms["size"] == 0
+    assert geometry.cosines.tolist()[1] == [0, 0]
+    assert geometry.shares == {"kind": 1.0, "size": 0.0}
+
+
+def test_shares_are_equal_where_all_gradients_are_zero():
+    geometry = GradientGeometry({"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}, torch.zeros(4, 4))
+    assert geometry.shares == {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=5))
+def test_shares_are_in_proportion_to_the_norms_and_sum_to_1(norms):
+    names = [f"task{i}" for i in range(len(norms))]
+    shares = GradientGeometry(dict(zip(names, norms, strict=True)), torch.eye(len(norms))).shares
+    assert sum(shares.values()) == pytest.approx(1)
+    assert list(shares.values()) == pytest.approx([norm / sum(norms) for norm in norms])
