@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.graph import Scale, check_losses, check_same_tasks, wide
+from mtl_tutorial.balancing.graph import Scale, check_losses, check_same_tasks, factor_of, wide
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -45,9 +45,9 @@ class Balancer:
         Args:
             losses: a scalar tensor for each task's name; the tasks that are there in this step.
             model: what the losses were computed with.
-            scale: of a GradScaler, ``scaler.get_scale()`` or ``scaler.scale(torch.ones(()))``:
-                ``.grad`` gets the gradients of ``scale * loss``, weights are as without it, and
-                gradients that are not finite are left for the scaler, which then skips the step.
+            scale: a GradScaler, or a number; the losses are given without it. ``.grad`` gets the
+                gradients of ``scale * loss``, weights are as without it, and gradients that are
+                not finite are left for ``scaler.step``, which then skips the step.
 
         Raises:
             ValueError: where there is no loss, or one is no scalar or has no graph.
@@ -119,7 +119,8 @@ def backward_weighted_sum(
     check_losses(losses)
     check_same_tasks(losses, model)
     total = sum(weights[name] * loss for name, loss in losses.items())
-    (total if scale is None else total * scale).backward()
+    factor = factor_of(scale, total)
+    (total if factor is None else total * factor).backward()
     return {
         name: weight.detach()
         if isinstance(weight := weights[name], Tensor)

@@ -62,10 +62,13 @@ def training_rates(losses: Numbers, initial_losses: Numbers) -> Tensor:
     check_finite(initial, names, "first loss")
     check_positive(losses, names, "losses are compared with their first", strict=False)
     check_positive(initial, names, "losses are divided by their first", strict=True)
+    check_finite(losses / initial, names, "loss divided by its first")
+    return _rates(losses, initial)
+
+
+def _rates(losses: Tensor, initial: Tensor) -> Tensor:
     left = losses / initial
-    check_finite(left, names, "loss divided by its first")
-    mean = left.mean()
-    return torch.where(mean > 0, left / mean, 1.0)
+    return torch.where(left.sum() > 0, left / left.mean(), 1.0)
 
 
 def gradnorm_step(
@@ -100,13 +103,16 @@ def gradnorm_step(
     for what, numbers in (("weights", w), ("gradient_norms", n), ("rates", r)):
         if numbers.device.type == "cpu" and not ((numbers >= 0) & numbers.isfinite()).all():
             raise ValueError(f"{what} must be finite and ≥ 0, got {numbers.tolist()}")
+    step = _step(w, n, r, alpha, learning_rate, moments)
+    _check_targets(step, alpha)
+    return step
+
+
+def _step(
+    w: Tensor, n: Tensor, r: Tensor, alpha: float, learning_rate: float, moments: Moments | None
+) -> GradNormStep:
     norms = w * n
     targets = norms.mean() * r**alpha
-    if targets.device.type == "cpu" and not targets.isfinite().all():
-        raise ValueError(
-            f"alpha is too large, got {alpha}: a rate of {r.max():.3g} to that power overflows; "
-            f"1.5 suits unequal tasks"
-        )
     gradients = n * (norms - targets).sign()
     if moments is None:
         move, new_moments = learning_rate * gradients, None
@@ -116,6 +122,14 @@ def gradnorm_step(
     total = moved.sum()
     new_weights = torch.where(total > 0, w.sum() * moved / total, w.sum() / len(w))
     return GradNormStep(w, n, r, norms, targets, gradients, new_weights, moments, new_moments)
+
+
+def _check_targets(step: GradNormStep, alpha: float) -> None:
+    if step.targets.device.type == "cpu" and not step.targets.isfinite().all():
+        raise ValueError(
+            f"alpha is too large, got {alpha}: a rate of {step.rates.max():.3g} to that power "
+            f"overflows; 1.5 suits unequal tasks"
+        )
 
 
 def check_range(rule: str, value: float, fits: bool) -> None:
@@ -186,30 +200,30 @@ class GradNorm(Balancer):
         """
         norms = layer_gradient_norms(losses, model, self.layer, scale)
         values = mean_over_replicas(stacked(losses), model)
-        norms = norms.to(values.dtype)
-        if scale is None:
-            check_finite(norms, losses, "norm of the last shared layer's gradient")
-        check_finite(values, losses, "loss")
         zeros = torch.zeros_like(values)
         start = torch.stack([torch.ones_like(values), values, zeros, zeros, zeros], dim=1)
         rows = self.recall(losses, start)
-        weights, initial, *moments = rows.unbind(1)
+        weights, initial, *remembered = rows.unbind(1)
+        check_finite(values, losses, "loss")
         check_positive(initial, losses, "GradNorm divides by the first loss", strict=True)
         check_positive(values, losses, "GradNorm compares losses with their first", strict=False)
+        if scale is None:
+            check_finite(norms, losses, "norm of the last shared layer's gradient")
         used = dict(zip(losses, weights.unbind(), strict=True))
         backward_weighted_sum(losses, used, model, scale)
-        if scale is not None:  # a step that the scaler will skip moves nothing
-            norms = torch.where(norms.isfinite().all(), norms, torch.nan)
-        step = gradnorm_step(
+        moments = Moments(*remembered)
+        step = _step(
             weights,
-            norms,
-            training_rates(values, initial),
-            alpha=self.alpha,
-            learning_rate=self.learning_rate,
-            moments=Moments(*moments) if self.optimizer == "adam" else None,
+            norms.to(values.dtype),
+            _rates(values, initial),
+            self.alpha,
+            self.learning_rate,
+            moments if self.optimizer == "adam" else None,
         )
+        if scale is None:
+            _check_targets(step, self.alpha)
         self.last_step = step
-        after = step.new_moments or Moments(*moments)
-        rows_after = torch.stack([step.new_weights, initial, *after], dim=1)
-        self.remember(losses, rows_after, rows)
+        after = step.new_moments or moments
+        learned = torch.stack([step.new_weights, initial, *after], dim=1)
+        self.remember(losses, learned, rows)
         return used

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ def range_factor(rows: Tensor) -> Tensor:
     """Give 1, or the power of two that brings the largest entry near 1 where squares need that."""
     largest = rows.detach().abs().amax() if rows.numel() else rows.new_ones(())
     least, greatest = SAFE
-    power = torch.ldexp(torch.ones_like(largest), -torch.frexp(largest).exponent)
+    power = torch.exp2(-largest.log2().floor())
     outside = ((largest < least) | (largest > greatest)) & (largest > 0) & largest.isfinite()
     return torch.where(outside, power, 1.0)
 
@@ -101,6 +102,9 @@ def combine(weights: Tensor, jacobian: Tensor) -> Tensor:
         return (weights @ rows).to(jacobian.dtype)
 
 
-def full_precision(tensor: Tensor) -> torch.autocast:
+def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     """Inside, products are not rounded, even where a caller has turned autocast on."""
-    return torch.autocast(tensor.device.type, enabled=False)
+    kind = tensor.device.type
+    if not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)

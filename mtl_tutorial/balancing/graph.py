@@ -12,7 +12,16 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mtl_tutorial.tasks import check_scalar
 
-Scale = float | Tensor | None
+Scale = torch.amp.GradScaler | float | Tensor | None
+
+
+def factor_of(scale: Scale, loss: Tensor) -> Tensor | None:
+    """Give the number that a ``scale`` stands for, where a loss lives and in its precision."""
+    if scale is None:
+        return None
+    if isinstance(scale, torch.amp.GradScaler):
+        scale = scale.scale(torch.ones((), device=loss.device))
+    return torch.as_tensor(scale, dtype=loss.dtype, device=loss.device)
 
 
 class Reached(NamedTuple):
@@ -213,9 +222,9 @@ def pass_back(
     loss: Tensor, parameters: Sequence[Tensor], scale: Scale, *, keep: bool
 ) -> tuple[Tensor | None, ...]:
     """Give the gradients of one loss times ``scale``; None for what it does not reach."""
-    outputs = None if scale is None else torch.as_tensor(scale, dtype=loss.dtype).to(loss.device)
+    factor = factor_of(scale, loss)
     try:
-        return torch.autograd.grad(loss, parameters, outputs, retain_graph=keep, allow_unused=True)
+        return torch.autograd.grad(loss, parameters, factor, retain_graph=keep, allow_unused=True)
     except RuntimeError as error:
         if "donated" not in str(error):
             raise

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from mtl_tutorial.balancing.graph import Scale, check_losses, mean_over_replicas, pass_back, wide
+from mtl_tutorial.balancing.graph import (
+    Scale,
+    check_losses,
+    factor_of,
+    mean_over_replicas,
+    pass_back,
+    wide,
+)
 
 Layer = nn.Module | nn.Parameter | None
 
@@ -46,7 +53,8 @@ def layer_gradient_norms(
         parts = torch.nn.utils.get_total_norm([g.to(wide(g.dtype)) for g in gradients])
         norms.append(parts.to(loss.device))
     found = torch.stack(norms)
-    return found if scale is None else found / scale
+    factor = factor_of(scale, found)
+    return found if factor is None else found / factor
 
 
 def _weights(model: nn.Module, layer: Layer) -> list[nn.Parameter]:

@@ -71,7 +71,7 @@ def _best_set(cosines: Tensor, q: Tensor) -> Tensor:
     systems = torch.where(inside, cosines, torch.eye(len(q), dtype=q.dtype, device=q.device))
     x, _ = torch.linalg.solve_ex(systems, torch.where(sets, q, 0.0))
     broken = torch.maximum(-x, q - x @ cosines).amax(1) / x.abs().sum(1)
-    return x[broken.argmin()].clamp(min=0)
+    return x.index_select(0, broken.argmin()[None])[0].clamp(min=0)
 
 
 @functools.cache
@@ -89,7 +89,7 @@ def _active_set(cosines: Tensor, q: Tensor) -> Tensor:
     for _ in range(4 * len(q)):
         rounding = torch.finfo(q.dtype).eps * (1 + x.sum())
         gain = torch.where(inside, -torch.inf, q - cosines @ x)
-        inside = inside | (eye[gain.argmax()].bool() & (gain > rounding) & arrived)
+        inside = inside | ((gain == gain.amax()) & (gain > rounding) & arrived)
         system = torch.where(inside[:, None] & inside, cosines, eye)
         goal, _ = torch.linalg.solve_ex(system, torch.where(inside, q, 0.0))
         falling = inside & (goal <= 0)

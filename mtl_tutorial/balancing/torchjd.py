@@ -124,35 +124,36 @@ class FromTorchJD(Balancer):
             squares = gramian(jacobian)
             if scale is None:
                 check_finite(squares.diagonal(), losses, "shared gradient")
-            try:
+            if scale is None or squares.isfinite().all():
                 weights, direction = self._combine(gradients, squares)
-            except ValueError as error:  # from a solver that can't go on with such gradients
-                if scale is None:
-                    raise ValueError(
-                        f"{self.method} gave no direction: {error}; lower the learning rate, or "
-                        f"use another method"
-                    ) from error
-                weights = squares.new_full((len(losses),), torch.nan)
-                direction = weights @ jacobian
+            else:  # for the scaler to skip; the method shall not remember it
+                weights, direction = squares.diagonal() * torch.nan, jacobian.sum(0) * torch.nan
             if scale is None:
                 check_finite(weights, losses, f"weight by {self.method}")
             gradients.fill(same_on_replicas(direction, model))
         return dict(zip(losses, weights.unbind(), strict=True))
 
     def _combine(self, gradients: TaskGradients, squares: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the weights, and θ's gradient."""
         from torchjd.aggregation import GramianWeightedAggregator, WeightedAggregator
 
         jacobian = gradients.jacobian
-        if isinstance(self.method, GramianWeightedAggregator):
-            weights = self.method.gramian_weighting(squares)
-            return weights, weights @ jacobian
         factor = range_factor(jacobian)
-        if isinstance(self.method, WeightedAggregator):
-            weights = self.method.weighting(jacobian * factor)
-            return weights, weights @ jacobian
-        direction = self.method(jacobian * factor)
-        along = jacobian * factor @ direction
-        return torch.linalg.pinv(squares, hermitian=True) @ along, direction / factor
+        try:
+            if isinstance(self.method, GramianWeightedAggregator):
+                weights = self.method.gramian_weighting(squares)
+            elif isinstance(self.method, WeightedAggregator):
+                weights = self.method.weighting(jacobian * factor)
+            else:
+                direction = self.method(jacobian * factor)
+                along = jacobian * factor @ direction
+                return torch.linalg.pinv(squares, hermitian=True) @ along, direction / factor
+        except (ValueError, RuntimeError) as error:  # from a solver that can't go on
+            raise ValueError(
+                f"{self.method} gave no direction: {error}; lower the learning rate, or use "
+                f"another method"
+            ) from error
+        return weights, weights @ jacobian
 
     def _scalarize(
         self, losses: Mapping[str, Tensor], model: nn.Module, scale: Scale
