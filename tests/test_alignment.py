@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from mtl_tutorial.architectures import (
+    PAIRS,
     ContrastiveAlignment,
     ConvEncoder,
     contrastive_loss,
@@ -61,6 +63,49 @@ def test_without_any_knowledge_the_loss_is_the_log_of_the_number_of_pairs() -> N
     assert contrastive_loss(torch.zeros(10, 10)).item() == pytest.approx(math.log(10))
 
 
+def test_pairs_that_do_not_belong_together_are_looked_for_by_none_and_chosen_from() -> None:
+    logits, together = random(4, 4), torch.tensor([1, 0, 1, 0])
+    rows, columns = logits.log_softmax(1).diagonal(), logits.log_softmax(0).diagonal()
+    expected = -(rows[[0, 2]].mean() + columns[[0, 2]].mean()) / 2
+    assert torch.allclose(contrastive_loss(logits, together), expected)
+    assert torch.equal(contrastive_loss(logits, torch.ones(4)), contrastive_loss(logits))
+
+
+def test_with_all_together_the_loss_is_that_of_the_paper_to_the_last_bit() -> None:
+    logits, pairs = random(64, 64), torch.arange(64)
+    paper = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+    assert torch.equal(contrastive_loss(logits), paper)
+
+
+def test_a_batch_in_which_nothing_belongs_together_has_no_loss_and_no_gradient() -> None:
+    logits = random(4, 4).requires_grad_()
+    loss = contrastive_loss(logits, torch.zeros(4))
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("measure", [contrastive_loss, recall_at_1])
+def test_shapes_that_do_not_fit_are_refused(measure) -> None:
+    with pytest.raises(ValueError, match=r"must be square, one row a pair, got \(3, 4\)"):
+        measure(random(3, 4), torch.ones(3))
+    with pytest.raises(ValueError, match=r"one number a pair, shape \(3,\), got \(3, 1\)"):
+        measure(random(3, 3), torch.ones(3, 1))
+
+
+def test_recall_leaves_out_rows_without_a_partner() -> None:
+    logits = torch.tensor([[2.0, 1, 0], [3, 1, 2], [0, 0, 1]])
+    assert recall_at_1(logits, torch.tensor([1, 1, 0])).item() == pytest.approx(1 / 2)
+    assert recall_at_1(logits, torch.tensor([1, 0, 1])).item() == 1
+
+
+def test_the_pairs_are_a_task_whose_targets_say_what_belongs_together() -> None:
+    logits, together = random(4, 4), torch.tensor([1, 0, 1, 1])
+    assert torch.equal(PAIRS.loss(logits, together), contrastive_loss(logits, together))
+    assert torch.equal(PAIRS.metric(logits, together), recall_at_1(logits, together))
+    assert PAIRS.kind == "classification"
+
+
 def test_recall_counts_the_rows_that_find_their_own() -> None:
     logits = torch.tensor([[2.0, 1, 0], [3, 1, 2], [0, 0, 1]])
     assert recall_at_1(logits).item() == pytest.approx(2 / 3)
@@ -101,6 +146,8 @@ def test_a_modality_without_an_encoder_or_without_inputs_is_named() -> None:
         alignment().embed("smell", inputs()["image"])
     with pytest.raises(ValueError, match=r"'sound' is missing from the inputs, .* \['image'\]"):
         alignment()({"image": inputs()["image"]})
+    with pytest.raises(ValueError, match=r"a dict with a tensor for each of \['image', 'sound'\]"):
+        alignment()(inputs()["image"])
 
 
 @pytest.mark.parametrize(
@@ -108,6 +155,14 @@ def test_a_modality_without_an_encoder_or_without_inputs_is_named() -> None:
     [
         (lambda: ContrastiveAlignment({"image": ConvEncoder(2)}), r"two encoders, got \['image'\]"),
         (lambda: alignment(temperature=0.0), "above 0, got 0.0"),
+        (
+            lambda: ContrastiveAlignment({"keys": ConvEncoder(2), "sound": ConvEncoder(2)}),
+            "modality 'keys' can't be .* ModuleDict",
+        ),
+        (
+            lambda: ContrastiveAlignment([ConvEncoder(2), ConvEncoder(2)]),
+            "encoders must be a dict by modality .*, got a list",
+        ),
         (lambda: alignment(temperature=math.inf), "finite"),
     ],
 )

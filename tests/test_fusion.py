@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,13 +13,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import (
+    PAIRS,
     Concatenation,
+    ContrastiveFusion,
     ConvEncoder,
     CrossAttention,
     CrossModalAttention,
     FusionNetwork,
+    contrastive_loss,
+    share_stem,
 )
 from mtl_tutorial.data.seen_and_heard import MATCH, SUM
+from mtl_tutorial.tasks import task_losses
 
 B, D = 5, 8
 
@@ -67,6 +73,29 @@ def test_cross_modal_attention_equals_its_formula_in_loops(batch, senses, width,
                 assert torch.allclose(attention.weights(h)[b, m, n], alpha, atol=1e-5)
                 fused[b] += alpha * h[b, m] * h[b, n]
     assert torch.allclose(attention(h), fused, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [1, 3, 64])
+def test_scaled_scores_are_the_printed_ones_divided_by_the_number_of_features(width) -> None:
+    scaled, h = CrossModalAttention(width, scaled=True), random(5, 2, width)
+    scaled.weight.data = random(width, width)
+    scores = torch.einsum("bmi,ij,bnj->bmn", h, scaled.weight, h) / width
+    assert torch.allclose(scaled.weights(h), scores.softmax(-1), atol=1e-5)
+    printed = CrossModalAttention(width)
+    printed.weight.data = scaled.weight / width
+    assert torch.allclose(scaled(h), printed(h), atol=1e-4)
+
+
+def test_printed_scores_saturate_where_scaled_ones_do_not() -> None:
+    h, w = F.layer_norm(random(200, 2, 64), (64,)), random(64, 64, seed=1) / 8 ** (1 / 2)
+    spread = {}
+    for scaled in (False, True):
+        attention = CrossModalAttention(64, scaled=scaled)
+        attention.weight.data = w
+        weights = attention.weights(h)
+        spread[scaled] = ((weights < 0.01) | (weights > 0.99)).float().mean().item()
+    assert spread[False] > 0.8
+    assert spread[True] == 0
 
 
 def test_a_tiny_example_comes_out_as_by_hand() -> None:
@@ -171,15 +200,6 @@ def test_each_task_gets_a_prediction_of_its_width(fusion) -> None:
 
 
 @EVERY_FUSION
-def test_every_parameter_is_shared_or_belongs_to_one_task(fusion) -> None:
-    model = network(fusion())
-    parts = [*model.shared_parameters(), *model.task_parameters("match")]
-    parts += model.task_parameters("sum")
-    assert len(parts) == len(set(map(id, parts)))
-    assert set(map(id, parts)) == set(map(id, model.parameters()))
-
-
-@EVERY_FUSION
 def test_the_last_shared_layer_is_the_last_that_features_pass_through(fusion) -> None:
     model = network(fusion())
     layer = model.last_shared_layer()
@@ -224,8 +244,9 @@ def test_both_senses_and_every_shared_parameter_reach_both_tasks(fusion) -> None
     for task in ("match", "sum"):
         model = network(fusion())
         model(inputs())[task].square().sum().backward()
-        without = [p for p in model.shared_parameters() if p.grad is None]
-        assert [id(p) for p in without] == [id(model.absent)]
+        other = {"match": "sum", "sum": "match"}[task]
+        without = {name for name, p in model.named_parameters() if p.grad is None}
+        assert without == {"absent", f"heads.{other}.weight", f"heads.{other}.bias"}
 
 
 def test_a_modality_that_is_missing_without_a_word_is_named() -> None:
@@ -304,6 +325,205 @@ def test_modality_dropout_follows_the_seed() -> None:
     assert torch.equal(model._drop(h), first)
 
 
+@EVERY_FUSION
+def test_features_of_another_shape_are_refused_in_one_sentence(fusion) -> None:
+    for shape in ((B, 2, D + 1), (B, 2 * D), (2, D)):
+        with pytest.raises(ValueError, match=rf"joins features of shape \(B, [2M], {D}\), one row"):
+            fusion()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("fusion", [lambda: Concatenation(2, D), lambda: CrossAttention(2, D)])
+def test_features_of_another_number_of_senses_are_refused(fusion) -> None:
+    with pytest.raises(ValueError, match=rf"shape \(B, 2, {D}\), one row a sense, got \({B}, 3, 8"):
+        fusion()(torch.zeros(B, 3, D))
+
+
+def test_inputs_that_are_no_dict_are_refused_in_one_sentence() -> None:
+    with pytest.raises(
+        ValueError, match=r"dict with a tensor for each of .* got a Tensor of shape"
+    ):
+        network()(inputs()["image"])
+    with pytest.raises(ValueError, match=r"each of \['image', 'sound'\], got a list"):
+        network()(list(inputs().values()))
+
+
+class Keeping(nn.Module):
+    """A fusion that joins nothing."""
+
+    in_features = out_features = D
+
+    def forward(self, h):
+        return h
+
+
+def test_a_fusion_that_joins_nothing_is_named() -> None:
+    with pytest.raises(ValueError, match=r"Keeping must give features of shape \(B, 8\), got"):
+        network(Keeping())(inputs())
+
+
+# States
+
+
+def turned(fusion: nn.Module) -> FusionNetwork:
+    """The same network with its senses in another order."""
+    encoders = {"sound": ConvEncoder(3, size=32), "image": ConvEncoder(2)}
+    return FusionNetwork(encoders, fusion, (MATCH, SUM))
+
+
+@EVERY_FUSION
+def test_the_state_of_another_order_of_senses_is_refused(fusion) -> None:
+    state = network(fusion()).state_dict()
+    other = turned(fusion())
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(ValueError, match=r"fuses \['image', 'sound'\] .* has \['sound', 'image'\]"):
+        other.load_state_dict(state)
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
+    same = network(fusion())
+    same.load_state_dict(state)
+    outputs = network(fusion())(inputs())
+    assert all(torch.equal(y, outputs[name]) for name, y in same(inputs()).items())
+
+
+def test_a_state_without_the_names_of_its_senses_loads_in_the_same_order_alone() -> None:
+    state = network().state_dict()
+    del state["_extra_state"]
+    network().load_state_dict(state)
+    with pytest.raises(ValueError, match="no '_extra_state' that says the order of its modalities"):
+        turned(Concatenation(2, D)).load_state_dict(state)
+
+
+# One low-level network for both senses
+
+
+def both() -> dict[str, ConvEncoder]:
+    torch.manual_seed(0)
+    return {"image": ConvEncoder(3, 9), "sound": ConvEncoder(3, 7, size=32)}
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_with_a_shared_stem_the_first_layers_are_one_and_count_once(layers) -> None:
+    own = both()
+    shared = share_stem(own, layers)
+    model = FusionNetwork(shared, Concatenation(2, D), (MATCH, SUM))
+    apart = FusionNetwork(own, Concatenation(2, D), (MATCH, SUM))
+    stem = sum(p.numel() for p in own["sound"].layers[:layers].parameters())
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (apart, model)]
+    assert sizes[0] - sizes[1] == stem
+    pairs = zip(shared["image"].layers, shared["sound"].layers, strict=True)
+    assert [one is other for one, other in pairs] == [i < layers for i in range(7)]
+
+
+def test_a_shared_stem_is_that_of_the_first_encoder_and_the_branches_are_their_own() -> None:
+    own = both()
+    shared, x = share_stem(own, 2), inputs()["sound"]
+    assert torch.equal(shared["image"](inputs()["image"]), own["image"](inputs()["image"]))
+    expected = own["sound"].layers[2:](own["image"].layers[:2](x))
+    assert torch.equal(shared["sound"](x), expected)
+
+
+def test_encoders_that_were_handed_in_keep_their_own_stems() -> None:
+    own, x = both(), inputs()["sound"]
+    before = own["sound"](x)
+    share_stem(own, 2)["sound"].layers[0].weight.data.zero_()
+    assert torch.equal(own["sound"](x), before)
+
+
+def test_both_senses_train_a_shared_stem() -> None:
+    shared = share_stem(both(), 2)
+    gradients = []
+    for name, encoder in shared.items():
+        encoder.zero_grad()
+        encoder(inputs()[name]).sum().backward()
+        gradients.append(shared["image"].layers[0].weight.grad.clone())
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    assert not torch.allclose(*gradients)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: share_stem(both(), 0), "stem must be from 1 to 6, .*'image' .*, got 0"),
+        (lambda: share_stem(both(), 7), "from 1 to 6"),
+        (
+            lambda: share_stem({"image": ConvEncoder(2), "sound": ConvEncoder(3)}, 2),
+            r"of 'image' are .*Conv2d\(1, 2, .* those of 'sound' .*Conv2d\(1, 3, ",
+        ),
+        (lambda: share_stem({"image": nn.Linear(4, 4)}, 1), "modality 'image' .* nn.Sequential"),
+        (lambda: share_stem({}, 1), "dict by modality with at least one entry"),
+    ],
+)
+def test_a_stem_that_can_not_be_shared_is_refused(build, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+# Embeddings that a contrastive loss aligns, and tasks use
+
+
+def contrastive(fusion: nn.Module | None = None, **options) -> ContrastiveFusion:
+    return ContrastiveFusion(network(fusion, options.pop("dropout", 0.0)), **options)
+
+
+@EVERY_FUSION
+def test_the_tasks_are_answered_from_the_embeddings_that_are_compared(fusion) -> None:
+    model = contrastive(fusion(), temperature=0.5)
+    outputs = model(inputs())
+    h = model.network.features(inputs())
+    z = h / h.norm(dim=2, keepdim=True)
+    assert torch.allclose(outputs["pairs"], z[:, 0] @ z[:, 1].T / 0.5, atol=1e-5)
+    for name, y in model.network.answers(model.network.fusion(h)).items():
+        assert torch.equal(outputs[name], y)
+
+
+def test_the_contrastive_loss_is_one_more_loss_that_reaches_both_senses() -> None:
+    model = contrastive()
+    outputs = model(inputs())
+    match = torch.tensor([1, 0, 1, 1, 0])
+    targets = {"match": match, "sum": torch.arange(5), "pairs": match}
+    losses = task_losses(outputs, targets, (MATCH, SUM, PAIRS))
+    assert list(losses) == ["match", "sum", "pairs"]
+    assert torch.equal(losses["pairs"], contrastive_loss(outputs["pairs"], match))
+    shared = [*model.network.encoders.parameters(), *model.network.projections.parameters()]
+    for loss in losses.values():
+        assert all(g.any() for g in torch.autograd.grad(loss, shared, retain_graph=True))
+    assert torch.autograd.grad(losses["pairs"], model.log_temperature)[0] != 0
+
+
+def test_every_loss_reaches_the_last_shared_layer() -> None:
+    model = contrastive(cross_modal())
+    weights = [layer.weight for layer in model.last_shared_layer()]
+    for y in model(inputs()).values():
+        gradients = torch.autograd.grad(y.square().sum(), weights, retain_graph=True)
+        assert all(g.any() for g in gradients)
+
+
+def test_training_on_both_losses_aligns_and_answers() -> None:
+    torch.manual_seed(0)
+    model = contrastive()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    x, match = inputs(16), torch.arange(16) % 2
+    targets = {"match": match, "sum": torch.arange(16), "pairs": match}
+    history = []
+    for _ in range(120):
+        losses = task_losses(model(x), targets, (MATCH, SUM, PAIRS))
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        history.append({name: loss.item() for name, loss in losses.items()})
+    assert all(history[-1][name] < 0.5 * first for name, first in history[0].items())
+    assert PAIRS.metric(model(x)["pairs"], match) > 0.8
+
+
+def test_modality_dropout_acts_on_what_is_fused_and_not_on_the_pairs() -> None:
+    model, plain = contrastive(dropout=1.0).train(), contrastive()
+    assert torch.equal(model(inputs())["pairs"], plain(inputs())["pairs"])
+    assert not torch.allclose(model(inputs())["match"], plain(inputs())["match"])
+
+
+def test_where_a_sense_is_lost_there_are_no_pairs() -> None:
+    assert list(contrastive()({**inputs(), "sound": None})) == ["match", "sum"]
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [
@@ -319,6 +539,38 @@ def test_modality_dropout_follows_the_seed() -> None:
         (
             lambda: FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), (SUM, SUM)),
             "different names",
+        ),
+        (lambda: Concatenation(3), r"such as Concatenation\(3, 64\), got Concatenation\(3\)"),
+        (lambda: Concatenation(0, 8), "modalities must be at least 1, got 0"),
+        (lambda: CrossModalAttention(0), "features must be at least 1, got 0"),
+        (
+            lambda: network(Concatenation(3, D)),
+            r"Concatenation joins 3 senses, but there are 2 encoders \(image, sound\)",
+        ),
+        (lambda: network(CrossAttention(3, D)), "CrossAttention joins 3 senses, but there are 2"),
+        (lambda: network(nn.ReLU()), "ReLU has no in_features, .* set fusion.in_features"),
+        (
+            lambda: FusionNetwork({"keys": ConvEncoder(2)}, Concatenation(1, D), (MATCH,)),
+            "modality 'keys' can't be the name of a module.*'keys_modality'",
+        ),
+        (
+            lambda: FusionNetwork({"left.image": ConvEncoder(2)}, Concatenation(1, D), (MATCH,)),
+            "modality 'left.image' can't be .* without a dot.*'left_image'",
+        ),
+        (lambda: FusionNetwork({}, Concatenation(1, D), (MATCH,)), "at least one entry"),
+        (lambda: FusionNetwork(ConvEncoder(2), Concatenation(1, D), (MATCH,)), "got a ConvEnc"),
+        (lambda: contrastive(temperature=0.0), "finite and above 0, got 0.0"),
+        (
+            lambda: ContrastiveFusion(
+                FusionNetwork({"image": ConvEncoder(2)}, Concatenation(1, D), (MATCH,))
+            ),
+            r"pairs are of two senses, got \['image'\]",
+        ),
+        (
+            lambda: ContrastiveFusion(
+                FusionNetwork(both(), Concatenation(2, D), (replace(MATCH, name="pairs"),))
+            ),
+            "'pairs' is the name of what is compared",
         ),
     ],
 )

@@ -1,6 +1,11 @@
 """Networks that answer several tasks."""
 
-from mtl_tutorial.architectures.alignment import ContrastiveAlignment, contrastive_loss, recall_at_1
+from mtl_tutorial.architectures.alignment import (
+    PAIRS,
+    ContrastiveAlignment,
+    contrastive_loss,
+    recall_at_1,
+)
 from mtl_tutorial.architectures.attention import MTAN
 from mtl_tutorial.architectures.cross_stitch import CrossStitch, CrossStitchUnit
 from mtl_tutorial.architectures.encoders import (
@@ -12,18 +17,22 @@ from mtl_tutorial.architectures.encoders import (
 from mtl_tutorial.architectures.experts import Experts
 from mtl_tutorial.architectures.fusion import (
     Concatenation,
+    ContrastiveFusion,
     CrossAttention,
     CrossModalAttention,
     FusionNetwork,
+    share_stem,
 )
 from mtl_tutorial.architectures.hard_sharing import HardSharing
 from mtl_tutorial.architectures.single_task import SingleTaskNetworks
 
 __all__ = [
     "MTAN",
+    "PAIRS",
     "ClassicEncoder",
     "Concatenation",
     "ContrastiveAlignment",
+    "ContrastiveFusion",
     "ConvEncoder",
     "CrossAttention",
     "CrossModalAttention",
@@ -37,4 +46,5 @@ __all__ = [
     "VGGEncoder",
     "contrastive_loss",
     "recall_at_1",
+    "share_stem",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -258,6 +258,29 @@ def module_dict(what: str, by: str, modules: Mapping[str, nn.Module]) -> nn.Modu
                 f"such as {str(name).replace('.', '_') + (f'_{by}' if taken or not name else '')!r}"
             )
     return nn.ModuleDict(modules)
+
+
+def check_modalities(inputs: Mapping[str, Tensor], names: Iterable[str], otherwise: str) -> None:
+    """Check that inputs are a dict which has every modality.
+
+    Args:
+        otherwise: what to do where one is missing.
+
+    Raises:
+        ValueError: naming what they are, or the modality that is missing.
+    """
+    if not isinstance(inputs, Mapping):
+        shape = f" of shape {tuple(inputs.shape)}" if isinstance(inputs, Tensor) else ""
+        raise ValueError(
+            f"inputs must be a dict with a tensor for each of {list(names)}, got a "
+            f"{type(inputs).__name__}{shape}"
+        )
+    for name in names:
+        if name not in inputs:
+            raise ValueError(
+                f"modality {name!r} is missing from the inputs, which have {sorted(inputs)}; "
+                f"{otherwise}"
+            )
 
 
 def place_like(module: nn.Module, other: nn.Module) -> nn.Module:
