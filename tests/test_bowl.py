@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.bowl import compute_bowl
 
 UNHURRIED = settings(deadline=None, max_examples=40)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import gzip
+import pickle
 import shutil
 import socket
 import struct
@@ -11,7 +13,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as load_sklearn_digits
 
-from mtl_tutorial.data import DataUnavailableError, data_root, load_digits
+from mtl_tutorial.data import DataUnavailableError, Digits, data_root, load_digits
 
 SPLITS = ("train", "validation", "test")
 FILES = (
@@ -294,3 +296,129 @@ def test_training_and_validation_digits_are_the_published_training_digits(real_d
         published = np.frombuffer(packed.read(), np.uint8, offset=16).reshape(-1, 28, 28)
     loaded = torch.cat([load_digits(split, digits="mnist").images for split in SPLITS[:2]])
     assert np.array_equal(loaded[:, 0].numpy(), published)
+
+
+IMAGES, LABELS = load_digits("test").images[:8], load_digits("test").labels[:8]
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        (IMAGES / 255, "got torch.float32; .*range of 0 to 1"),
+        (IMAGES.float(), "got torch.float32"),
+        (IMAGES.double(), "got torch.float64"),
+        (IMAGES > 100, r"got torch.bool; images.to\(torch.uint8\) \* 255 makes them so"),
+        (IMAGES.int(), "got torch.int32"),
+        ((IMAGES > 100).to(torch.uint8), "brightest pixel of all is 1, and they would be black"),
+        (IMAGES // 16, "brightest pixel of all is 15"),
+        (torch.zeros_like(IMAGES), "brightest pixel of all is 0"),
+        (IMAGES[:, 0], r"have shape .*, got \(8, 28, 28\)"),
+        (IMAGES.expand(8, 3, 28, 28), r"got \(8, 3, 28, 28\)"),
+        (IMAGES[..., :20], r"got \(8, 1, 28, 20\)"),
+        (IMAGES[:0], r"N at least 1, got \(0, 1, 28, 28\)"),
+        (IMAGES.numpy(), "be a torch tensor, got ndarray"),
+    ],
+)
+def test_images_in_another_unit_type_or_shape_are_refused(images, told):
+    with pytest.raises(ValueError, match=f"images of digits must .*{told}") as error:
+        Digits(images, LABELS[: len(images)], "test")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (LABELS.int(), "dtype int64, got shape .* torch.int32"),
+        (LABELS.float(), "dtype int64, got shape .* torch.float32"),
+        (LABELS[:, None], r"got shape \(8, 1\)"),
+        (LABELS + 3, "from 0 to 9, got 1"),
+        (LABELS - 100, "from 0 to 9, got -"),
+        (LABELS.tolist(), "be a torch tensor, got list"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels, told):
+    with pytest.raises(ValueError, match=f"labels of digits must .*{told}"):
+        Digits(IMAGES, labels, "test")
+
+
+def test_digits_need_a_label_each_and_a_known_split():
+    with pytest.raises(ValueError, match="one label an image.* got 8 images on cpu and 7 labels"):
+        Digits(IMAGES, LABELS[:7], "test")
+    with pytest.raises(ValueError, match="split must be one of .*got 'tst'; did you mean 'test'"):
+        Digits(IMAGES, LABELS, "tst")
+
+
+def test_what_the_messages_advise_makes_digits():
+    floats, bools = IMAGES / 255, IMAGES > 100
+    assert torch.equal(
+        Digits((floats * 255).round().to(torch.uint8), LABELS, "test").images, IMAGES
+    )
+    assert Digits(bools.to(torch.uint8) * 255, LABELS, "test").images.max() == 255
+
+
+def test_digits_are_saved_alone_without_those_of_other_splits(real_data):
+    digits = load_digits("validation", digits="mnist")
+    assert len(pickle.dumps(digits)) < 5_000 * 800
+
+
+def unpack(raw):
+    for name in FILES:
+        with gzip.open(raw / f"{name}.gz") as packed:
+            (raw / name).write_bytes(packed.read())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_wrong_unpacked_file_is_noticed(no_network, own_data, name):
+    unpack(own_data)
+    content = bytearray((own_data / name).read_bytes())
+    content[-5] ^= 1  # still a digit or a pixel
+    (own_data / name).write_bytes(content)
+    split, other = ("test", "train") if name.startswith("t10k") else ("validation", "test")
+    with pytest.raises(DataUnavailableError, match="is not what was published") as told:
+        load_digits(split, digits="mnist")
+    message = str(told.value)
+    assert message.startswith(f"what is in {own_data / name} ") and "\n" not in message
+    assert "delete" in message and "digits='embedded'" in message
+    assert len(load_digits(other, digits="mnist")) > 5_000
+    for file in FILES:
+        (own_data / file).unlink()
+    assert len(load_digits(split, digits="mnist")) >= 5_000
+
+
+def test_fashion_in_the_place_of_mnist_is_noticed(no_network, own_data, real_data_files):
+    for name in FILES:
+        with gzip.open(real_data_files / "FashionMNIST" / "raw" / f"{name}.gz") as packed:
+            (own_data / name).write_bytes(packed.read())
+    with pytest.raises(DataUnavailableError, match="is not what was published"):
+        load_digits("test", digits="mnist")
+
+
+def test_a_full_disk_is_not_called_a_damaged_file(no_network, own_data, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("torchvision.datasets.utils.extract_archive", refuse)
+    with pytest.raises(DataUnavailableError, match="could not be unpacked .*No space left") as told:
+        load_digits("test", digits="mnist")
+    assert "damaged" not in str(told.value) and "is there a network" not in str(told.value)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(no_network, own_data, monkeypatch):
+    path = own_data / f"{FILES[0]}.gz"
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("torchvision.datasets.utils.extract_archive", refuse)
+    with pytest.raises(DataUnavailableError, match="can't be opened .Permission denied") as told:
+        load_digits("test", digits="mnist")
+    assert str(path) in str(told.value) and "damaged" not in str(told.value)
+
+
+def test_a_folder_of_one_data_set_that_cannot_be_made_is_named(no_network, monkeypatch, tmp_path):
+    (tmp_path / "MNIST").touch()
+    monkeypatch.setenv("MTL_DATA_ROOT", str(tmp_path))
+    with pytest.raises(DataUnavailableError, match="can't be written") as told:
+        load_digits("train", digits="mnist")
+    assert str(tmp_path / "MNIST" / "raw") in str(told.value)
+    assert "is there a network" not in str(told.value)

@@ -8,7 +8,7 @@ import torch
 from exercise_answers import told, wrong_answer_tests
 
 from mtl_tutorial.architectures import ClassicEncoder, HardSharing
-from mtl_tutorial.data.scenes import mask_task
+from mtl_tutorial.data.questions import mask_task
 from mtl_tutorial.exercises.lesson_02 import q1, q2, q3, q4, q5
 from mtl_tutorial.tasks import Task
 

@@ -6,7 +6,7 @@ import torch
 from exercise_answers import told, wrong_answer_tests
 
 from mtl_tutorial.architectures import MTAN, VGGEncoder
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.exercises.lesson_04 import q1, q2, q3, q4
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}

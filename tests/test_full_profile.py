@@ -70,6 +70,7 @@ def test_a_lesson_runs_in_the_full_profile(
     monkeypatch.setenv("MTL_PROFILE", "full")
     monkeypatch.setattr(profiles, "load_profile", load_shortened)
     monkeypatch.setattr(digits, "HELD_OUT", HELD_OUT)
+    monkeypatch.setattr(digits, "_check_contents", lambda *_: None)  # these are shortened
     namespace = {"__name__": notebook_path.stem}
     for cell in nbformat.read(notebook_path, as_version=4).cells:
         if cell.cell_type == "code":

@@ -23,7 +23,7 @@ from mtl_tutorial.architectures import (
     contrastive_loss,
     share_stem,
 )
-from mtl_tutorial.data.seen_and_heard import MATCH, SUM
+from mtl_tutorial.data.questions import MATCH, SUM
 from mtl_tutorial.tasks import task_losses
 
 B, D = 5, 8

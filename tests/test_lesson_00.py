@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.data.scenes import DIGIT
+from mtl_tutorial.data.questions import DIGIT
 from mtl_tutorial.plots import draw_learning_curves, draw_paths
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.training import fit

@@ -14,7 +14,7 @@ from torchvision.ops import box_iou
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.data import Scenes, located_digits
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments import train
 from mtl_tutorial.plots import draw_against, draw_comparison, draw_learning_curves
 from mtl_tutorial.tasks import mean_iou

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mtl_tutorial.architectures import ConvEncoder, CrossStitch, CrossStitchUnit
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.plots import draw_intake, draw_plane
 from mtl_tutorial.training import fit

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.architectures import CrossModalAttention, contrastive_loss
 from mtl_tutorial.data import seen_and_heard
-from mtl_tutorial.data.scenes import DIGIT
-from mtl_tutorial.data.seen_and_heard import MATCH
+from mtl_tutorial.data.questions import DIGIT, MATCH
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.plots import draw_attention, draw_by_noise, draw_senses, draw_similarity
 

@@ -12,7 +12,7 @@ from lesson_cells import run_tagged
 from matplotlib.figure import Figure
 
 from mtl_tutorial.balancing import UncertaintyWeights, dwa_weights
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.bowl import compute_bowl
 from mtl_tutorial.experiments.units import Snapshot, compute_shares
 from mtl_tutorial.plots import draw_by_unit

@@ -18,8 +18,7 @@ from mtl_tutorial.architectures import (
     FusionNetwork,
 )
 from mtl_tutorial.data import dial_tones, load_digits, log_mel
-from mtl_tutorial.data.scenes import DIGIT
-from mtl_tutorial.data.seen_and_heard import MATCH, SPEAKER, SUM
+from mtl_tutorial.data.questions import DIGIT, MATCH, SPEAKER, SUM
 from mtl_tutorial.data.sound import RATE, SAMPLES
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.widgets.modality_fader import (

@@ -8,7 +8,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from mtl_tutorial.data import Digits, load_digits
+from mtl_tutorial.data import Digits, load_digits, two_digits
+from mtl_tutorial.plots import draw_scenes
 from mtl_tutorial.widgets.scene_sampler import (
     KINDS,
     SCENES,
@@ -87,6 +88,14 @@ def test_two_digits_have_no_box_to_speak_of(source) -> None:
     assert sample.batch.targets.keys() == {"left", "right"}
     assert math.isnan(sample.box_share)
     assert "nan" not in describe_sample(sample).lower()
+
+
+def test_two_digits_are_drawn_as_ink_on_paper_though_networks_get_them_normalised(source) -> None:
+    pixels = 255 * compute_scenes(source, Setting("two")).batch.inputs
+    assert (pixels - pixels.round()).abs().max() < 1e-2
+    assert (pixels == 0).float().mean() > 0.4 and len(pixels.round().unique()) > 100
+    with pytest.raises(ValueError, match=r"must be 0 \(paper\) to 1 \(ink\), got -0.42 to 2.82"):
+        draw_scenes(Figure(), two_digits("test").draw(12, torch.Generator().manual_seed(0)))
 
 
 def test_an_unknown_kind_is_refused_with_its_neighbours() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import copy
+import math
+import pickle
 
 import pytest
 import torch
 
 from mtl_tutorial.data import (
     Digits,
-    Recordings,
+    Sounds,
     dial_tones,
     load_digits,
     log_mel,
@@ -29,14 +31,14 @@ def scenes(**options):
     return seen_and_heard("validation", sound=TONES, **options)
 
 
-def labelled_tones() -> Recordings:
-    """Recordings that tell, by their first samples, which digit and speaker they are."""
+def labelled_tones() -> Sounds:
+    """Sounds that tell, by their first samples, which digit and speaker they are."""
     waves = torch.zeros(10, 6, 3, SAMPLES)
     for d in range(10):
         for s in range(6):
             tone = torch.sin(torch.arange(SAMPLES) * (0.05 + 0.02 * (6 * d + s)))
             waves[d, s] = tone
-    return Recordings(waves, tuple("abcdef"), "validation")
+    return Sounds(waves, tuple("abcdef"), "validation")
 
 
 def test_inputs_and_targets_have_the_promised_shapes_and_types() -> None:
@@ -68,7 +70,9 @@ def test_the_image_is_that_of_the_digit() -> None:
 
 
 def test_half_of_the_sounds_match_and_every_other_digit_comes_equally_often() -> None:
-    targets = _targets(20_000)
+    stream = scenes().stream(2_000, generator())
+    parts = [next(stream).targets for _ in range(10)]
+    targets = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     assert targets["match"].float().mean().item() == pytest.approx(0.5, abs=0.015)
     heard = targets["sum"] - targets["digit"]
     shift = (heard - targets["digit"]) % 10
@@ -77,11 +81,6 @@ def test_half_of_the_sounds_match_and_every_other_digit_comes_equally_often() ->
     assert heard.min() == 0 and heard.max() == 9
     speakers = targets["speaker"].bincount(minlength=6) / len(heard)
     assert torch.allclose(speakers, torch.tensor(1 / 6), atol=0.015)
-
-
-def _targets(count: int) -> dict[str, torch.Tensor]:
-    short = replace(TONES, waves=TONES.waves[..., :320])
-    return seen_and_heard("validation", sound=short).draw(count, generator()).targets
 
 
 @pytest.mark.parametrize(("matching", "share"), [(0.0, 0.0), (1.0, 1.0)])
@@ -100,7 +99,7 @@ def test_noise_on_one_sense_leaves_the_other_and_the_answers() -> None:
 
 
 def test_noise_on_the_wave_has_its_deviation_in_units_of_the_sound() -> None:
-    silent = Recordings(torch.zeros(10, 6, 1, SAMPLES), tuple("abcdef"), "validation")
+    silent = Sounds(torch.zeros(10, 6, 1, SAMPLES), tuple("abcdef"), "validation")
     for deviation in (0.5, 2.0):
         sound = seen_and_heard("validation", sound=silent, sound_noise=(deviation, deviation)).draw(
             32, generator()
@@ -146,10 +145,18 @@ def test_splits_share_no_image_and_no_recording() -> None:
         ({"image_noise": (0.5, 0.1)}, "image_noise must be"),
         ({"image_noise": (-0.1, 0.1)}, "image_noise must be"),
         ({"sound_noise": (0, float("inf"))}, "sound_noise must be"),
+        ({"sound_noise": (0, 1e30)}, "sound_noise must be 0 ≤ least ≤ greatest ≤ 1e"),
+        ({"image_noise": (math.nan, 1)}, "image_noise must be 0"),
+        ({"image_noise": 0.5}, "image_noise must be two numbers, the least and the greatest"),
+        ({"sound_noise": None}, "sound_noise must be two numbers"),
+        ({"matching": math.nan}, "matching must be a probability"),
+        ({"matching": "0.5"}, "matching must be a probability"),
+        ({"sound": None}, "sound must be the name of a source or a Sounds object, got NoneType"),
+        ({"digits": torch.zeros(2)}, "digits must be the name of a source or a Digits object"),
         ({"matching": 1.5}, "matching must be a probability"),
         ({"sound": "tone"}, "did you mean 'tones'"),
         ({"digits": "minst"}, "did you mean 'mnist'"),
-        ({"sound": dial_tones("test")}, "of split 'test', but 'validation'"),
+        ({"sound": dial_tones("test")}, "sounds handed in are of split 'test', but"),
         ({"digits": load_digits("train")}, "of split 'train', but 'validation'"),
     ],
 )
@@ -185,3 +192,46 @@ def test_kept_scenes_know_their_digits_and_split() -> None:
     assert torch.equal(batch.targets["digit"], kept.digits.labels)
     assert torch.equal(batch.inputs["image"], kept.digits.images / 255)
     assert (kept.digits.split, kept.tasks) == ("validation", scenes().tasks)
+
+
+def test_more_speakers_than_the_task_has_classes_are_refused() -> None:
+    waves = TONES.waves[:, [0, 1, 2, 3, 4, 5, 0]]
+    crowd = Sounds(waves, tuple("abcdefg"), "validation")
+    with pytest.raises(
+        ValueError, match="at most 6 speakers, the classes of task 'speaker', got 7"
+    ):
+        seen_and_heard("validation", sound=crowd)
+    pair = Sounds(TONES.waves[:, :2], ("a", "b"), "validation")
+    targets = seen_and_heard("validation", sound=pair).draw(50, generator()).targets
+    assert targets["speaker"].unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("present", [[3], [0, 9]])
+def test_digits_that_lack_a_class_hear_all_ten(present) -> None:
+    digits = load_digits("validation")
+    some = torch.isin(digits.labels, torch.tensor(present))
+    few = Digits(digits.images[some], digits.labels[some], "validation")
+    targets = scenes(digits=few).draw(2000, generator()).targets
+    assert targets["digit"].unique().tolist() == present
+    assert (targets["sum"] - targets["digit"]).unique().tolist() == list(range(10))
+    assert targets["match"].float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda source: pickle.loads(pickle.dumps(source))]
+)
+def test_copies_give_the_same_scenes(kept, copied) -> None:
+    source = scenes(image_noise=(0, 1), sound_noise=(0, 4))
+    source = source.keep(30, generator(1)) if kept else source
+    one, other = source.draw(8, generator(2)), copied(source).draw(8, generator(2))
+    for name, x in one.inputs.items():
+        assert torch.equal(x, other.inputs[name])
+    assert all(torch.equal(y, other.targets[name]) for name, y in one.targets.items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_digits_and_sounds_on_two_devices_are_refused() -> None:
+    digits = load_digits("validation", device="cuda")
+    with pytest.raises(ValueError, match="must be on one device, got cuda:0 and cpu"):
+        scenes(digits=digits)

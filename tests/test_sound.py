@@ -1,4 +1,4 @@
-"""Recordings have one length, and spectrograms are what their formula says."""
+"""Sounds have one length and loudness, and spectrograms are what their formula says."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mtl_tutorial.data.sound import (
     RATE,
     SAMPLES,
     WINDOW,
+    Sounds,
     fit_length,
     log_mel,
     mel,
@@ -132,3 +133,74 @@ def test_silence_stays_silence() -> None:
 def test_a_recording_of_another_shape_is_refused(shape) -> None:
     with pytest.raises(ValueError, match=r"a recording must have shape \(L,\)"):
         fit_length(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("loudness", [1e-30, 1e-12, 1e-4, 1e4, 1e30])
+def test_the_softest_and_the_loudest_recordings_get_the_mean_square_one(loudness) -> None:
+    wave = loudness * noise(1)[0].double()
+    assert fit_length(wave).square().mean().item() == pytest.approx(1, rel=1e-3)
+    assert torch.allclose(fit_length(wave), fit_length(noise(1)[0]), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32])
+def test_samples_that_are_whole_numbers_do_not_overflow(dtype) -> None:
+    wave = (20_000 * tone(500)).to(dtype)
+    assert torch.allclose(fit_length(wave), fit_length(wave.double()))
+    assert fit_length(wave).dtype == torch.float32
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_recording_that_is_not_finite_is_refused(value) -> None:
+    with pytest.raises(ValueError, match="a recording must be finite, got NaN or infinite"):
+        fit_length(torch.tensor([0.5, value]))
+
+
+@pytest.mark.parametrize("samples", [0, -1, 2.0, True])
+def test_a_length_that_is_none_is_refused(samples) -> None:
+    with pytest.raises(ValueError, match="samples must be a whole number from 1 on, got"):
+        fit_length(torch.ones(4), samples)
+
+
+@pytest.mark.parametrize("shape", [(SAMPLES,), (2, 1, SAMPLES), (2, SAMPLES - 1)])
+def test_waves_of_another_shape_have_no_spectrogram(shape) -> None:
+    with pytest.raises(ValueError, match=rf"waves must have shape \(B, {SAMPLES}\), got"):
+        log_mel(torch.zeros(shape))
+
+
+WAVES = torch.stack([tone(200 + 20 * i, math.sqrt(2)) for i in range(40)]).view(10, 2, 2, SAMPLES)
+
+
+def spoiled(value: float) -> torch.Tensor:
+    waves = WAVES.clone()
+    waves[3, 1, 0, 77] = value
+    return waves
+
+
+@pytest.mark.parametrize(
+    ("waves", "told"),
+    [
+        (WAVES.double(), "must be a float32 tensor, got torch.float64"),
+        (WAVES.numpy(), "must be a float32 tensor, got ndarray"),
+        (WAVES[:9], r"must have shape \(10, 2, takes, 5120\), got \(9, 2, 2, 5120\)"),
+        (WAVES[:, :1], r"2 speakers must .*got \(10, 1, 2, 5120\)"),
+        (WAVES[..., :320], r"got \(10, 2, 2, 320\); fit_length gives"),
+        (WAVES[:, :, :0], r"got \(10, 2, 0, 5120\)"),
+        (WAVES[:, :, 0], r"got \(10, 2, 5120\)"),
+        (spoiled(math.nan), r"must be finite.* waves\[3, 1, 0\] goes up to nan"),
+        (spoiled(math.inf), r"must be finite.* waves\[3, 1, 0\] goes up to inf"),
+        (WAVES * 32768, r"waves\[0, 0, 0\] goes up to 4.63e\+04 with the mean square 1.07e\+09"),
+        (WAVES * 0.1, r"waves\[0, 0, 0\] goes up to 0.141 with the mean square 0.01;"),
+    ],
+)
+def test_waves_in_another_unit_type_or_shape_are_refused(waves, told) -> None:
+    with pytest.raises(ValueError, match=f"waves of .*{told}") as error:
+        Sounds(waves, ("a", "b"), "train")
+    assert "\n" not in str(error.value)
+
+
+def test_silence_and_what_fit_length_gives_are_sounds() -> None:
+    assert Sounds(torch.zeros_like(WAVES), ("a", "b"), "test").speakers == ("a", "b")
+    short = fit_length(noise(1)[0][:50]).expand(10, 1, 1, -1)
+    assert Sounds(short, ("a",), "test").waves.shape == (10, 1, 1, SAMPLES)
+    with pytest.raises(ValueError, match="did you mean 'test'"):
+        Sounds(WAVES, ("a", "b"), "tst")

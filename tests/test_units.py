@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import dwa_weights
 from mtl_tutorial.data import located_digits
-from mtl_tutorial.data.scenes import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.units import METHODS, Snapshot, compute_shares, take_snapshot
 from mtl_tutorial.measuring import evaluate
 

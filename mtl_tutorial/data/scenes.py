@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from mtl_tutorial.data.digits import Digits, load_digits
-from mtl_tutorial.tasks import (
-    Batch,
-    Task,
-    accuracy,
-    map_batches,
-    mean_iou,
-    pixel_cross_entropy,
-    pixel_iou,
-)
+from mtl_tutorial.data.questions import TASKS, mask_task
+from mtl_tutorial.tasks import Batch, Task, map_batches
 
 INK = 0.3  # a pixel is ink where it is brighter than this share of the brightest
 LEAST_EXTENT = 8  # pixels; thin strokes fall between the samples of a smaller digit
+MOST_NOISE = 1e6  # standard deviation; float32 holds the squares of larger noise no more
+
+Compose = Callable[[Tensor, Generator], Batch]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scenes:
     """A source of scenes: draws digits of one split and composes them into images.
 
@@ -33,16 +31,17 @@ class Scenes:
         tasks: what is asked about every scene.
         digits: what the scenes are made of.
         compose: ``compose(index, generator)`` makes one scene for each digit number in
-            ``index``, shape ``(B,)``.
+            ``index``, shape ``(B,)``, from 0 on.
 
     ``len`` is the number of digits. All randomness comes from the generator handed in; it may
     live on the CPU (the same scenes on every device) or on the scenes' device (faster there).
-    Fewer scenes than one are refused with a ``ValueError``.
+    Fewer scenes than one, or what is no generator, are refused with a ``ValueError``. Scenes of
+    this package can be copied and pickled.
     """
 
     tasks: tuple[Task, ...]
     digits: Digits
-    compose: Callable[[Tensor, Generator], Batch]
+    compose: Compose
 
     def __len__(self) -> int:
         return len(self.digits)
@@ -53,13 +52,14 @@ class Scenes:
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose new batches without end."""
-        _check_size("batch_size", batch_size)
+        check_whole("batch_size", batch_size, "scenes")
         while True:
             yield self.draw(batch_size, generator)
 
     def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose one scene for each digit, in random order; the last batch may be smaller."""
-        _check_size("batch_size", batch_size)
+        check_whole("batch_size", batch_size, "scenes")
+        check_generator(generator)
         order = torch.randperm(len(self), generator=generator, device=generator.device)
         for index in order.to(self.digits.labels.device).split(batch_size):
             yield self.compose(index, generator)
@@ -69,28 +69,22 @@ class Scenes:
         order = self._numbers(count, generator)
         parts = [self.compose(index, generator) for index in order.split(256)]
         kept = map_batches(lambda *tensors: torch.cat(tensors), *parts)
-
-        def compose(index: Tensor, generator: Generator) -> Batch:
-            return map_batches(lambda tensor: tensor[index], kept)
-
-        images, labels = self.digits.images[order], self.digits.labels[order]
-        return Scenes(self.tasks, Digits(images, labels, self.digits.split), compose)
+        digits = Digits(self.digits.images[order], self.digits.labels[order], self.digits.split)
+        return Scenes(self.tasks, digits, _Kept(kept))
 
     def _numbers(self, count: int, generator: Generator) -> Tensor:
-        _check_size("count", count)
+        check_whole("count", count, "scenes")
+        check_generator(generator)
         index = torch.randint(len(self), (count,), generator=generator, device=generator.device)
         return index.to(self.digits.labels.device)
 
 
-DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
-BOX = Task("box", F.mse_loss, mean_iou, 4)
-LEFT = Task("left", F.cross_entropy, accuracy, 10)
-RIGHT = Task("right", F.cross_entropy, accuracy, 10)
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    batch: Batch
 
-
-def mask_task(size: int) -> Task:
-    """The task that marks every pixel of a ``size`` x ``size`` image as ink or not."""
-    return Task("mask", pixel_cross_entropy, pixel_iou, size * size)
+    def __call__(self, index: Tensor, generator: Generator) -> Batch:
+        return map_batches(lambda tensor: tensor[index], self.batch)
 
 
 def located_digits(
@@ -110,44 +104,61 @@ def located_digits(
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``; no digit is in two of them.
-        digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``; or digits that you have loaded,
-            which are used as they are, whatever split and device.
+        digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``; or digits of this split that you
+            have loaded, each with some ink, which are used where they are.
         size: side of the image, in pixels.
         extent: least and greatest length of the longer side of the ink, in pixels, from 8 on.
-        noise: standard deviation of the noise added to every pixel.
+        noise: standard deviation of the noise added to every pixel, up to 1e6.
         device: where scenes are composed.
 
     Raises:
-        ValueError: for an unknown split, source or device, or sizes that do not fit.
+        ValueError: for an unknown split, source or device, sizes that do not fit, or a digit
+            without ink.
         DataUnavailableError: where the digits can't be had.
     """
-    low, high = extent
+    check_whole("size", size, "pixels")
+    low, high = least_and_greatest("extent", extent)
     if not LEAST_EXTENT <= low <= high <= size:
         raise ValueError(
             f"extent must be {LEAST_EXTENT} ≤ least ≤ greatest ≤ size={size}, got {extent}"
         )
-    if not 0 <= noise < float("inf"):
-        raise ValueError(f"noise must be finite and ≥ 0, got {noise}")
-    source = _source(split, digits, device)
-    corner, end = tight_boxes(is_ink(source.images[:, 0])).split(2, dim=1)
+    if not isinstance(noise, Real) or not 0 <= noise <= MOST_NOISE:
+        raise ValueError(f"noise must be a number from 0 to {MOST_NOISE:g}, got {noise}")
+    source = source_of(split, digits, device)
+    corner, end = _boxes_of_all(source).split(2, dim=1)
     ink = torch.cat([corner, end - corner, (end - corner).amax(1, keepdim=True)], dim=1)
+    tasks = (*TASKS["located_digits"][:-1], mask_task(size))
+    # where samples lie at most two pixels apart, bilinear ones catch every pixel of ink
+    complete = bool(ink[:, 4].max() <= 2 * low)
+    compose = _Located(source, ink, size, (low, high), noise, complete)
+    return Scenes(tasks, source, compose)
 
-    def compose(index: Tensor, generator: Generator) -> Batch:
-        corner, sides, longer = ink.index_select(0, index).split([2, 2, 1], dim=1)
+
+@dataclass(frozen=True, eq=False)
+class _Located:
+    source: Digits
+    ink: Tensor  # x0, y0, width, height, longer side of each digit's; (N, 5)
+    size: int
+    extent: tuple[float, float]
+    noise: float
+    complete: bool  # else ink may fall between the samples, and leave no box
+
+    def __call__(self, index: Tensor, generator: Generator) -> Batch:
+        (low, high), size = self.extent, self.size
+        corner, sides, longer = self.ink.index_select(0, index).split([2, 2, 1], dim=1)
         chance = uniform((len(index), 3), generator, index.device)
         step = longer / (low + (high - low) * chance[:, :1])
         start = corner - chance[:, 1:] * (size * step - sides)
-        images = source.images.index_select(0, index).float().div_(255)
+        images = self.source.images.index_select(0, index).float().div_(255)
         clean = resample(images, start, step, size)
         mask = is_ink(clean[:, 0])
         targets = {
-            "digit": source.labels[index],
+            "digit": self.source.labels[index],
             "box": tight_boxes(mask) / size,
             "mask": mask.view(torch.uint8).float(),  # faster than from bool
         }
-        return Batch(with_noise(clean, noise, generator).clamp_(0, 1), targets)
-
-    return Scenes((DIGIT, BOX, mask_task(size)), source, compose)
+        images = with_noise(clean, self.noise, generator).clamp_(0, 1)
+        return Batch(images, targets, self.complete)
 
 
 def untouched_digits(
@@ -155,41 +166,22 @@ def untouched_digits(
 ) -> Scenes:
     """The 28x28 images as they are, with the tight box of their ink.
 
-    Tasks ``digit`` and ``box``, as in `located_digits`. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
+    Tasks ``digit`` and ``box``, arguments and errors as in `located_digits`. Inputs: shape
+    ``(B, 1, 28, 28)``, 0 to 1.
     """
-    source = _source(split, digits, device)
-    boxes = tight_boxes(is_ink(source.images[:, 0])) / source.images.shape[-1]
-
-    def compose(index: Tensor, generator: Generator) -> Batch:
-        targets = {"digit": source.labels[index], "box": boxes[index]}
-        return Batch(source.images[index].float() / 255, targets)
-
-    return Scenes((DIGIT, BOX), source, compose)
+    source = source_of(split, digits, device)
+    boxes = _boxes_of_all(source) / source.images.shape[-1]
+    return Scenes(TASKS["untouched_digits"], source, _Untouched(source, boxes))
 
 
-def two_digits(split: str, *, digits: str | Digits = "embedded", device: str = "cpu") -> Scenes:
-    """Scenes of two overlapping digits, one at the top left and one at the bottom right.
+@dataclass(frozen=True, eq=False)
+class _Untouched:
+    source: Digits
+    boxes: Tensor
 
-    A 36x36 canvas holds the left digit at rows and columns 0 to 27 and the right one at 6 to 33;
-    where they overlap the brighter pixel counts; the canvas is then resized to 28x28 by nearest
-    neighbour. The right digit is drawn at random from the same split.
-
-    Tasks: ``left`` and ``right``, 10 classes each. Inputs: shape ``(B, 1, 28, 28)``, 0 to 1.
-
-    Source: Sener & Koltun 2018 (arXiv 1810.04650); sizes and the maximum are those of their code.
-    """
-    source = _source(split, digits, device)
-
-    def compose(index: Tensor, generator: Generator) -> Batch:
-        shape, where = (len(index),), generator.device
-        partner = torch.randint(len(source), shape, generator=generator, device=where)
-        partner = partner.to(index.device)
-        left, right = source.images[index], source.images[partner]
-        canvas = torch.maximum(F.pad(left, (0, 8, 0, 8)), F.pad(right, (6, 2, 6, 2)))
-        image = F.interpolate(canvas.float() / 255, size=28, mode="nearest")
-        return Batch(image, {"left": source.labels[index], "right": source.labels[partner]})
-
-    return Scenes((LEFT, RIGHT), source, compose)
+    def __call__(self, index: Tensor, generator: Generator) -> Batch:
+        targets = {"digit": self.source.labels[index], "box": self.boxes[index]}
+        return Batch(self.source.images[index].float() / 255, targets, complete=True)
 
 
 def is_ink(images: Tensor) -> Tensor:
@@ -201,18 +193,31 @@ def tight_boxes(ink: Tensor) -> Tensor:
     """The smallest box around each image's ink.
 
     Args:
-        ink: which pixels are ink, bool, shape ``(B, H, W)``; each image has some.
+        ink: which pixels are ink, bool, shape ``(B, H, W)``.
 
     Returns:
-        ``x0, y0, x1, y1`` in pixels, the far edges exclusive, shape ``(B, 4)``, float32.
+        ``x0, y0, x1, y1`` in pixels, the far edges exclusive, shape ``(B, 4)``, float32. An image
+        without ink has no box: its row is NaN.
     """
-    ink = ink.view(torch.uint8)
+    ink = ink.view(torch.uint8).float()  # sums of floats are faster than maxima of bytes
     edges = []
-    for along in (ink.amax(1), ink.amax(2)):  # columns, then rows
-        # argmax gives the first of several equal values
-        edges += [along.argmax(1), along.shape[1] - along.flip(1).argmax(1)]
+    for along in (ink.sum(1), ink.sum(2)):  # columns, then rows
+        some, first = along.clamp_(max=1).max(1)  # the first of several equal values
+        edges += [first, along.shape[1] - along.flip(1).argmax(1)]
     x0, x1, y0, y1 = edges
-    return torch.stack([x0, y0, x1, y1], dim=1).float()
+    boxes = torch.stack([x0, y0, x1, y1], dim=1).float()
+    return boxes.masked_fill_((some == 0)[:, None], math.nan)
+
+
+def _boxes_of_all(source: Digits) -> Tensor:
+    boxes = tight_boxes(is_ink(source.images[:, 0]))
+    blank = boxes[:, 0].isnan().nonzero()[:, 0].tolist()
+    if blank:
+        raise ValueError(
+            f"every digit must have some ink, or it has no box; {len(blank)} of {len(source)} "
+            f"digits have none, the first of them number {blank[0]}; leave them out"
+        )
+    return boxes
 
 
 def resample(images: Tensor, start: Tensor, step: Tensor, size: int) -> Tensor:
@@ -262,17 +267,54 @@ def with_noise(clean: Tensor, deviation: float | Tensor, generator: Generator) -
     return noise.to(clean.device).mul_(deviation).add_(clean)
 
 
-def _check_size(what: str, size: int) -> None:
-    if size < 1:
-        raise ValueError(f"{what} must be a whole number of scenes from 1 on, got {size}")
+def source_of(split: str, digits: str | Digits, device: str) -> Digits:
+    """Load digits by the name of their source, or take loaded ones of this split.
 
-
-def _source(split: str, digits: str | Digits, device: str) -> Digits:
+    Raises:
+        ValueError: for an unknown split, source or device, or digits of another split.
+        DataUnavailableError: where the digits can't be had.
+    """
     if isinstance(digits, Digits):
-        if digits.split != split:
-            raise ValueError(
-                f"the digits handed in are of split {digits.split!r}, but {split!r} was asked for; "
-                f"splits never mix"
-            )
+        check_split("digits", digits.split, split)
         return digits
+    if not isinstance(digits, str):
+        raise ValueError(
+            f"digits must be the name of a source or a Digits object, got "
+            f"{type(digits).__name__}; Digits(images, labels, split) makes one of tensors"
+        )
     return load_digits(split, digits=digits, device=device)
+
+
+def check_split(what: str, found: str, split: str) -> None:
+    """Refuse what is of another split than the one asked for."""
+    if found != split:
+        raise ValueError(
+            f"the {what} handed in are of split {found!r}, but {split!r} was asked for; "
+            f"splits never mix"
+        )
+
+
+def check_whole(what: str, number: int, unit: str) -> None:
+    """Refuse what is no whole number from 1 on."""
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{what} must be a whole number of {unit} from 1 on, got {number!r}")
+
+
+def check_generator(generator: Generator) -> None:
+    """Refuse what is no source of random numbers, such as a bare seed."""
+    if not isinstance(generator, Generator):
+        raise ValueError(
+            f"generator must be a torch.Generator, got {generator!r}; "
+            f"torch.Generator().manual_seed(0) makes one"
+        )
+
+
+def least_and_greatest(what: str, pair: tuple[float, float]) -> tuple[float, float]:
+    """Give the two ends of a range; what is no pair of numbers is refused."""
+    try:
+        least, greatest = pair
+    except (TypeError, ValueError):
+        least = greatest = None
+    if not (isinstance(least, Real) and isinstance(greatest, Real)):
+        raise ValueError(f"{what} must be two numbers, the least and the greatest, got {pair!r}")
+    return least, greatest

@@ -1,4 +1,4 @@
-"""Sound as pictures: recordings of one length, and their log-mel spectrograms."""
+"""Sound as pictures: sounds of one length, and their log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mtl_tutorial.data.digits import SPLITS
+from mtl_tutorial.profiles import check_choice
+
 RATE = 8_000  # samples a second
 BANDS, FRAMES = 32, 32  # height and width of a spectrogram
 WINDOW, HOP = 256, 160  # samples: 32 ms, every 20 ms
@@ -17,42 +20,79 @@ SAMPLES = FRAMES * HOP  # of every recording: 0.64 s
 FLOOR = 1e-3  # of the power spectrum: what is softer counts as silence
 
 
-@dataclass(frozen=True)
-class Recordings:
+@dataclass(frozen=True, eq=False)
+class Sounds:
     """Spoken or dialled digits of one split, on one device, in order.
 
     Args:
         waves: shape ``(10, speakers, takes, SAMPLES)``, float32: ``waves[d, s, k]`` is the k-th
-            time that speaker ``s`` says digit ``d``. The mean square of what is heard is 1.
+            time that speaker ``s`` says digit ``d``. The mean square of what is heard is 1, as
+            `fit_length` makes it; silence is 0.
         speakers: their names.
-        split: which one they are.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+
+    Raises:
+        ValueError: where they are something else.
     """
 
     waves: Tensor
     speakers: tuple[str, ...]
     split: str
 
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, SPLITS)
+        waves = self.waves
+        if not isinstance(waves, Tensor) or waves.dtype != torch.float32:
+            got = waves.dtype if isinstance(waves, Tensor) else type(waves).__name__
+            raise ValueError(f"waves of sounds must be a float32 tensor, got {got}")
+        shape, fits = tuple(waves.shape), (10, len(self.speakers), *waves.shape[2:3], SAMPLES)
+        if shape != fits or not waves.numel():
+            raise ValueError(
+                f"waves of {len(self.speakers)} speakers must have shape "
+                f"(10, {len(self.speakers)}, takes, {SAMPLES}), got {shape}; fit_length gives a "
+                f"wave this length"
+            )
+        loudest, power = waves.abs().amax(-1), waves.square().mean(-1)
+        # where the mean square of what is heard is 1, something is as loud as 1
+        wrong = ~((loudest == 0) | ((loudest > 0.99) & (power < 1.01)))  # so NaN is wrong too
+        if wrong.any():
+            d, s, k = wrong.nonzero()[0].tolist()
+            raise ValueError(
+                f"waves of sounds must be finite, with the mean square 1 where something is heard "
+                f"or silent, but waves[{d}, {s}, {k}] goes up to {loudest[d, s, k]:.3g} with the "
+                f"mean square {power[d, s, k]:.3g}; fit_length makes it so"
+            )
+
 
 def fit_length(wave: Tensor, samples: int = SAMPLES) -> Tensor:
     """Give a wave the mean square 1 and a length: its middle, or silence on both sides.
 
     Args:
-        wave: shape ``(L,)``, L at least 1; silence stays silence.
+        wave: shape ``(L,)``, L at least 1, of any loudness; whole numbers will do, and silence
+            stays silence.
+        samples: the length, at least 1.
 
     Returns:
-        Shape ``(samples,)``.
+        Shape ``(samples,)``, float32.
 
     Raises:
-        ValueError: for another shape.
+        ValueError: for another shape or length, or a wave that is not finite.
     """
     if wave.ndim != 1 or not len(wave):
         raise ValueError(
             f"a recording must have shape (L,) with L at least 1, got {tuple(wave.shape)}"
         )
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise ValueError(f"samples must be a whole number from 1 on, got {samples!r}")
+    if not wave.isfinite().all():
+        raise ValueError("a recording must be finite, got NaN or infinite samples; leave it out")
     spare = samples - len(wave)
-    wave = F.pad(wave, (spare // 2, spare - spare // 2))  # negative padding crops
+    wave = F.pad(wave.double(), (spare // 2, spare - spare // 2))  # negative padding crops
     heard = min(samples, samples - spare)
-    return wave / wave.square().sum().div(heard).sqrt().clamp(min=1e-6)
+    if wave.any():
+        wave = wave / wave.abs().max()  # the squares of very soft and loud waves can't be held
+        wave = wave / wave.square().sum().div(heard).sqrt()
+    return wave.float()
 
 
 def mel(hertz: float) -> float:
@@ -91,7 +131,15 @@ def log_mel(waves: Tensor) -> Tensor:
 
     Returns:
         Shape ``(B, 1, 32, 32)``: low pitch in the first row, time from left to right.
+
+    Raises:
+        ValueError: for waves of another shape.
     """
+    if waves.ndim != 2 or waves.shape[1] != SAMPLES:
+        raise ValueError(
+            f"waves must have shape (B, {SAMPLES}), got {tuple(waves.shape)}; fit_length gives a "
+            f"wave this length"
+        )
     window = _hann(str(waves.device))
     side = (WINDOW - HOP) // 2
     spectrum = torch.stft(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mtl_tutorial.data.digits import SPLITS, DataUnavailableError, data_root
-from mtl_tutorial.data.sound import RATE, SAMPLES, Recordings, fit_length
+from mtl_tutorial.data.sound import RATE, SAMPLES, Sounds, fit_length
 from mtl_tutorial.profiles import check_choice, resolve_device
 
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.tar.gz"
@@ -28,7 +28,7 @@ NAME = re.compile(rf"\d_({'|'.join(SPEAKERS)})_\d+\.wav")
 WAY_OUT = "use sound='tones', which needs no file and no network"
 
 
-def load_speech(split: str, *, device: str = "cpu") -> Recordings:
+def load_speech(split: str, *, device: str = "cpu") -> Sounds:
     """Load the spoken digits of one split: six speakers say each digit several times.
 
     3,000 recordings; takes 0 to 4 of each digit and speaker are the test split, as its makers
@@ -67,7 +67,7 @@ def load_speech(split: str, *, device: str = "cpu") -> Recordings:
             for k, take in enumerate(takes):
                 name = f"{d}_{speaker}_{take}.wav"
                 waves[d, s, k] = fit_length(read_wav(files[name], name))
-    return Recordings(waves.to(device), SPEAKERS, split)
+    return Sounds(waves.to(device), SPEAKERS, split)
 
 
 def read_wav(content: bytes, name: str) -> Tensor:

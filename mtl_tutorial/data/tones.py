@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from mtl_tutorial.data.digits import SPLITS
-from mtl_tutorial.data.sound import RATE, SAMPLES, Recordings
+from mtl_tutorial.data.sound import RATE, SAMPLES, Sounds
 from mtl_tutorial.profiles import check_choice, resolve_device
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477)  # hertz
@@ -32,7 +32,7 @@ def tone_pair(digit: int) -> tuple[int, int]:
     raise ValueError(f"digit must be a whole number from 0 to 9, got {digit!r}")
 
 
-def dial_tones(split: str, *, device: str = "cpu") -> Recordings:
+def dial_tones(split: str, *, device: str = "cpu") -> Sounds:
     """Every digit dialled on six phones, several times each.
 
     sin(2π f_row t + a) + sin(2π f_column t + b) for 0.2 to 0.5 s, starting at a random moment,
@@ -57,7 +57,7 @@ def dial_tones(split: str, *, device: str = "cpu") -> Recordings:
     waves = tones * heard + HUM * hum
     waves /= waves.square().mean(-1, keepdim=True).sqrt()
     phones = tuple(f"phone at {hertz} Hz" for hertz in HUMS)
-    return Recordings(waves.to(resolve_device(device)), phones, split)
+    return Sounds(waves.to(resolve_device(device)), phones, split)
 
 
 def _sine(hertz: Tensor, shape: tuple[int, ...], generator: Generator) -> Tensor:

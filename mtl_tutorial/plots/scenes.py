@@ -52,19 +52,27 @@ def draw_scenes_on(
     """Draw images in a grid: true boxes grey and solid, predicted ones dashed.
 
     Args:
-        batch: single-channel images. Targets ``digit``, ``left`` and ``right`` become a label,
-            ``box`` a frame, ``mask`` a tint.
+        batch: single-channel images, 0 (paper) to 1 (ink). Targets ``digit``, ``left`` and
+            ``right`` become a label, ``box`` a frame, ``mask`` a tint.
         outputs: predictions by task name; a class is marked ✓ or ✗, a mask is tinted in place
             of the true one.
         columns: images a row.
+
+    Raises:
+        ValueError: for pixels out of that range, such as those of `two_digits`.
     """
     outputs = outputs or {}
     images = batch.inputs.detach().cpu()
+    if images.min() < 0 or images.max() > 1:
+        raise ValueError(
+            f"pixels of a picture must be 0 (paper) to 1 (ink), got {images.min():.2f} to "
+            f"{images.max():.2f}; to_pixels turns those of two_digits back"
+        )
     size, gap = images.shape[-1], 2
     head = 7 if batch.targets.keys() & {"digit", "left", "right"} else 0  # rows for the label
     columns = min(columns, len(images))
     framed = F.pad(images, (0, 0, head, 0))
-    tiles = 1 - make_grid(framed, nrow=columns, padding=gap, pad_value=0)[0].clamp(0, 1).numpy()
+    tiles = 1 - make_grid(framed, nrow=columns, padding=gap, pad_value=0)[0].numpy()
     tiles = np.repeat(tiles[:, :, None], 3, axis=2)
     corners = [
         (gap + (i % columns) * (size + gap), head + gap + (i // columns) * (size + head + gap))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mtl_tutorial.architectures import CrossModalAttention, FusionNetwork
-from mtl_tutorial.data import Digits, Recordings, log_mel
+from mtl_tutorial.data import Digits, Sounds, log_mel
 from mtl_tutorial.data.sound import RATE, SAMPLES
 from mtl_tutorial.measuring import evaluation_mode
 from mtl_tutorial.plots import (
@@ -63,7 +63,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Scene:
+class SeenAndHeard:
     """One digit that is seen and one that is heard, under noise.
 
     Args:
@@ -91,14 +91,14 @@ class Reaction:
     """
 
     setting: Setting
-    scene: Scene
+    scene: SeenAndHeard
     alpha: Tensor
     moved: float
     answers: dict[str, tuple[int, float]]
     clean: dict[str, tuple[int, float]]
 
 
-def compute_scene(digits: Digits, sound: Recordings, setting: Setting) -> Scene:
+def compute_scene(digits: Digits, sound: Sounds, setting: Setting) -> SeenAndHeard:
     """Make a scene; a change of noise keeps the digits and scales the same draw of noise."""
     generator = torch.Generator().manual_seed(setting.scene)
     _ten, speakers, takes, _samples = sound.waves.shape
@@ -112,11 +112,11 @@ def compute_scene(digits: Digits, sound: Recordings, setting: Setting) -> Scene:
     image = digits.images[i].cpu() / 255 + setting.image_noise * speckle
     wave = sound.waves[heard, s, k].cpu() + setting.sound_noise * hiss
     truth = {"digit": seen, "speaker": s, "match": int(seen == heard), "sum": seen + heard}
-    return Scene(image.clamp(0, 1), wave, truth)
+    return SeenAndHeard(image.clamp(0, 1), wave, truth)
 
 
 def compute_reaction(
-    model: FusionNetwork, digits: Digits, sound: Recordings, setting: Setting
+    model: FusionNetwork, digits: Digits, sound: Sounds, setting: Setting
 ) -> Reaction:
     """Show a scene to the network; it stays as it was.
 
@@ -136,7 +136,7 @@ def compute_reaction(
 
 @torch.no_grad()
 def _react(
-    model: FusionNetwork, digits: Digits, sound: Recordings, setting: Setting
+    model: FusionNetwork, digits: Digits, sound: Sounds, setting: Setting
 ) -> tuple[dict[str, tuple[int, float]], Tensor, Tensor]:
     scene = compute_scene(digits, sound, setting)
     where = model.absent.device
@@ -264,7 +264,7 @@ class ModalityFader(View):
         self,
         model: FusionNetwork,
         digits: Digits,
-        sound: Recordings,
+        sound: Sounds,
         setting: Setting | None = None,
     ) -> None:
         if not isinstance(model.fusion, CrossModalAttention) or tuple(model.encoders) != SENSES:

@@ -9,7 +9,14 @@ import torch
 from matplotlib.figure import Figure
 from torchvision.ops import box_area
 
-from mtl_tutorial.data import Digits, load_digits, located_digits, two_digits, untouched_digits
+from mtl_tutorial.data import (
+    Digits,
+    load_digits,
+    located_digits,
+    to_pixels,
+    two_digits,
+    untouched_digits,
+)
 from mtl_tutorial.plots import draw_scenes
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, mean_iou
@@ -91,6 +98,8 @@ def compute_scenes(source: Digits, setting: Setting) -> Sample:
             "train", digits=digits
         )
     batch = scenes.compose(torch.arange(SCENES), generator)
+    if setting.kind == "two":
+        batch = replace(batch, inputs=to_pixels(batch.inputs))
     box_share = ink_share = blind_iou = float("nan")
     if "box" in batch.targets:
         boxes = batch.targets["box"]
