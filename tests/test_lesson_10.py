@@ -65,15 +65,6 @@ def test_the_lessons_descent_goes_against_the_weighted_gradients(lesson) -> None
     assert torch.allclose(*(lam * way[-1]).T, atol=1e-2)  # equal where min-max is least
 
 
-@UNHURRIED
-@given(st.integers(1, 6), distance)
-def test_each_well_is_zero_at_its_own_place(dimensions, distance) -> None:
-    place = torch.full((dimensions,), distance / 2 / dimensions**0.5, dtype=torch.float64)
-    far = 1 - math.exp(-(distance**2))
-    assert two_wells(place, distance).tolist() == pytest.approx([0, far])
-    assert two_wells(-place, distance).tolist() == pytest.approx([far, 0])
-
-
 def test_no_point_beside_the_way_between_the_wells_is_as_good() -> None:
     between = torch.linspace(-1, 1, 401, dtype=torch.float64)[:, None] * 0.5**0.5
     front = two_wells(between.expand(-1, 2))
