@@ -21,6 +21,7 @@ BALANCER = (
 )
 
 
+DOCTOR = "'python -m mtl_tutorial doctor' says what to mend"
 STOPPED, NOBODY_READS = 130, 141  # as a shell gives for SIGINT and SIGPIPE
 
 
@@ -44,8 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return NOBODY_READS
     except OSError as error:
         _leave_stdout_aside()
+        if error.errno is None:  # a library of a package
+            return _say(f"{error}; {DOCTOR}", 1)
         where = f"{error.filename} can't be used" if error.filename else "nothing can be written"
-        return _say(f"{where} ({error.strerror or error}); mend that, and start again", 1)
+        return _say(f"{where} ({error.strerror}); mend that, and start again", 1)
+    except ImportError as error:
+        return _say(f"{error}; {DOCTOR}", 1)
 
 
 def _say(sentence: object, code: int, before: str = "") -> int:

@@ -12,9 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,31 @@ def test_one_signal_leaves_no_server_no_kernel_and_no_file(checkout, signum):
         assert lab.stderr.read_text() == ""
 
 
+@pytest.mark.skipif(not POSIX, reason="ends the server by a signal")
+def test_a_signal_ends_a_server_that_is_being_asked(checkout):
+    with running_lab(checkout) as lab:
+        stopping = threading.Event()
+
+        def keep_asking() -> None:
+            with suppress(OSError, http.client.HTTPException):
+                while not stopping.is_set():
+                    lab.ask("/api/contents/00_start_here.ipynb")
+
+        askers = [threading.Thread(target=keep_asking) for _ in range(8)]
+        for asker in askers:
+            asker.start()
+        wait_until(lambda: lab.ask("/api/status")[0] == 200, "an answer")
+        os.kill(lab.process.pid, signal.SIGINT)
+        try:
+            assert lab.process.wait(timeout=60) == 0
+            assert lab.stderr.read_text() == ""
+        finally:
+            stopping.set()
+            lab.process.kill()
+            for asker in askers:
+                asker.join()
+
+
 @pytest.mark.skipif(not POSIX, reason="needs a pseudo-terminal")
 def test_ctrl_c_at_a_terminal_asks_no_question(checkout):
     import pty
@@ -291,6 +317,92 @@ def test_the_users_own_jupyter_configuration_can_not_break_it(checkout):
         assert lab.ask("/api/status")[0] == 200
         assert ask(lab.port, "/api/kernels", None)[0] == 403
         assert lab.stderr.read_text() == ""
+
+
+def test_no_question_lies_over_the_first_lesson(checkout):
+    with running_lab(checkout) as lab:
+        asked = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+        assert lab.ask(asked)[1]["schema"]["properties"]["fetchNews"]["default"] == "false"
+
+
+def test_a_lesson_that_was_opened_and_saved_is_as_it_was_committed(checkout):
+    from mtl_tutorial.commands.kernel import name_kernel
+
+    path = checkout / "notebooks" / "00_start_here.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    name_kernel(notebook.metadata)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # as build writes it
+    committed = path.read_bytes()
+    with running_lab(checkout) as lab:
+        model = lab.ask(f"/api/contents/{path.name}")[1]
+        metadata = model["content"]["metadata"]
+        metadata["language_info"] = {"name": "python", "version": "3.99", "mimetype": "text/x-"}
+        metadata["kernelspec"]["display_name"] = "Python 3.99"
+        body = {"type": "notebook", "content": model["content"]}
+        status, answer = lab.ask(f"/api/contents/{path.name}", method="PUT", body=body)
+        assert status == 200, answer
+        text = {"type": "file", "format": "text", "content": "a file that is no notebook"}
+        assert lab.ask("/api/contents/notes.txt", method="PUT", body=text)[0] == 201
+        assert lab.stderr.read_text() == ""
+    assert path.read_bytes() == committed
+
+
+def test_a_lesson_with_a_space_in_its_name_and_folder_has_an_address(checkout):
+    folder = checkout / "my lessons"
+    folder.mkdir()
+    path = shutil.copy(checkout / "notebooks" / "00_start_here.ipynb", folder / "über 100 %.ipynb")
+    with running_lab(checkout, str(path)) as lab:
+        assert lab.path == "/lab/tree/%C3%BCber%20100%20%25.ipynb"
+        assert lab.ask(lab.path)[0] == 200
+
+
+# Stands for a browser: keeps what it is told to open, and what it can read there.
+BROWSER = """
+import os, stat, sys, urllib.request
+name = urllib.request.url2pathname(sys.argv[1].removeprefix("file:"))
+with open(os.environ["SEEN"] + ".draft", "w") as seen:
+    print(sys.argv[1], oct(stat.S_IMODE(os.stat(name).st_mode)), file=seen)
+    seen.write(open(name, encoding="utf-8").read())
+os.replace(os.environ["SEEN"] + ".draft", os.environ["SEEN"])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks processes up in /proc")
+def test_the_token_is_in_no_list_of_processes(checkout, tmp_path):
+    seen, browser = tmp_path / "seen", tmp_path / "a browser.py"
+    browser.write_text(BROWSER + "import time; time.sleep(60)")
+    command = f"{sys.executable} '{browser}' %s"
+    with running_lab(checkout, BROWSER=command, SEEN=str(seen)) as lab:
+        assert "is opening in your browser" in lab.sentence
+        wait_until(seen.exists, "the browser")
+        commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+        assert not any(lab.token.encode() in command for command in commands)
+        head, page = seen.read_text().split("\n", 1)
+        address, mode = head.rsplit(" ", 1)
+        assert mode == "0o600"
+        assert f"url=http://127.0.0.1:{lab.port}{lab.path}?token={lab.token}" in page
+        os.kill(lab.process.pid, signal.SIGINT)
+        assert lab.process.wait(timeout=60) == 0
+    assert "open_lessons" in address
+    assert not list((checkout / "notebooks").glob(".open*"))
+
+
+def test_a_page_that_opens_the_course_finds_a_folder_that_can_be_written(tmp_path, monkeypatch):
+    from mtl_tutorial.commands.lab import _page
+
+    locked, free = tmp_path / "locked", tmp_path / "free"
+    for folder in (locked, free):
+        folder.mkdir()
+    monkeypatch.setattr(os, "access", lambda place, mode: place == str(free))
+    page = _page("http://127.0.0.1/lab?a=1&token=2", [str(locked), str(free)])
+    assert page.parent == free
+    assert 'url=http://127.0.0.1/lab?a=1&amp;token=2"' in page.read_text()
+
+
+def test_a_home_that_can_not_be_written_stops_nobody(checkout):
+    with running_lab(checkout, JUPYTER_RUNTIME_DIR="/dev/null/runtime") as lab:
+        status, kernel = lab.ask("/api/kernels", method="POST", body={"name": "python3"})
+        assert status == 201, kernel
 
 
 def refusal(checkout: Path, *arguments: str) -> str:

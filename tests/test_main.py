@@ -62,6 +62,21 @@ def test_a_file_that_fails_somewhere_is_named_in_one_sentence(monkeypatch, capsy
     )
 
 
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("No module named 'jupyterlab'"), OSError("libcudart.so: no file")]
+)
+def test_a_package_that_is_missing_or_broken_is_for_the_doctor(error, monkeypatch, capsys) -> None:
+    def fails(**arguments):
+        raise error
+
+    monkeypatch.setattr(command_line, "_lab", fails)
+    monkeypatch.setattr(command_line, "_leave_stdout_aside", lambda: None)
+    assert main(["lab"]) == 1
+    assert capsys.readouterr().err == (
+        f"mtl_tutorial: {error}; 'python -m mtl_tutorial doctor' says what to mend\n"
+    )
+
+
 def run(*words: str, **how) -> subprocess.CompletedProcess:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, "-m", "mtl_tutorial", *words]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import html
+import json
 import logging
 import os
 import secrets
@@ -12,14 +15,19 @@ import sys
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.lessons import find_lesson, lessons
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TO_TRY = 8888, 100
+END_SECONDS = 5.0
+# JupyterLab's settings where the user has none of their own: no question lies over a lesson.
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
 def lab(lesson: str | None = None, *, port: int | None = None, browser: bool = True) -> None:
@@ -40,6 +48,7 @@ def lab(lesson: str | None = None, *, port: int | None = None, browser: bool = T
     _check_port(port)
     settings = _leave_user_configuration_aside()
     clean = _config_dir()
+    _keep_runtime_files(clean)
     try:
         _serve(notebook, port, browser and has_display(), settings, clean)
     finally:
@@ -90,6 +99,31 @@ def _config_dir() -> str:
     return jupyter_config_dir()
 
 
+def _keep_runtime_files(clean: str) -> None:
+    """Have them in the temporary folder where the user's own can't be written."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    try:
+        os.makedirs(jupyter_runtime_dir(), mode=0o700, exist_ok=True)
+    except OSError:
+        os.environ["JUPYTER_RUNTIME_DIR"] = str(Path(clean, "runtime"))
+
+
+def _app_settings(clean: str) -> str:
+    folder = Path(clean, "settings")
+    folder.mkdir()
+    (folder / "overrides.json").write_text(json.dumps(SETTINGS))
+    return str(folder)
+
+
+def _as_committed(model: dict[str, Any], **where: Any) -> None:
+    """Keep the page's kernel out of what is saved, so that opening a lesson changes no file."""
+    from mtl_tutorial.commands.kernel import name_kernel
+
+    if model["type"] == "notebook":
+        name_kernel(model["content"]["metadata"])
+
+
 def _config(notebook: Path, port: int | None, token: str, settings: str, clean: str) -> Any:
     from jupyterlab import NeverCheckForUpdate
     from traitlets.config import Config
@@ -116,6 +150,7 @@ def _config(notebook: Path, port: int | None, token: str, settings: str, clean: 
             "news_url": None,
             "check_for_updates_class": NeverCheckForUpdate,
             "extension_manager": "readonly",
+            "app_settings_dir": _app_settings(clean),
             "user_settings_dir": settings,
             "workspaces_dir": str(Path(clean, "workspaces")),
         },
@@ -127,13 +162,30 @@ def _serve(notebook: Path, port: int | None, browser: bool, settings: str, clean
 
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(config=_config(notebook, port, token, settings, clean))
+    app.contents_manager.register_pre_save_hook(_as_committed)
     _stop_on_signals(app)
     for name in ("asyncio", "tornado.general", "tornado.application"):
         logging.getLogger(name).addFilter(_tells_more_than_a_closed_page)
-    address = f"http://{HOST}:{app.port}/lab/tree/{notebook.name}?token={token}"
-    app.io_loop.add_callback(_announce, address, browser)  # after it has begun to listen
-    app.start()
+    address = f"http://{HOST}:{app.port}/lab/tree/{quote(notebook.name)}?token={token}"
+    page = _page(address, [str(notebook.parent), clean]) if browser else None
+    try:
+        app.io_loop.add_callback(_announce, address, page)  # after it has begun to listen
+        app.start()
+        app.log.setLevel(logging.CRITICAL)  # a request that is cut off now is no error
+        _end_tasks(app.io_loop.asyncio_loop)
+    finally:
+        if page:
+            page.unlink(missing_ok=True)
     print("Stopped; nothing is left running.", flush=True)
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is left of requests: a thread that reads a file for one would wait for ever."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=END_SECONDS))
 
 
 def _tells_more_than_a_closed_page(record: logging.LogRecord) -> bool:
@@ -143,11 +195,36 @@ def _tells_more_than_a_closed_page(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], WebSocketClosedError))
 
 
-def _announce(address: str, browser: bool) -> None:
-    opening = "is opening in your browser" if browser else "waits for your browser"
+def _page(address: str, folders: Sequence[str]) -> Path:
+    """Write a page that leads to the address, for this user's eyes only.
+
+    A browser is told what to open in the list of processes, which every user sees; so it is told
+    this page's name, and not the token. Beside the lessons, since a packaged browser has a
+    ``/tmp`` of its own.
+
+    Args:
+        address: with its token.
+        folders: the first one that can be written gets the page.
+    """
+    writable = next((folder for folder in folders if os.access(folder, os.W_OK)), folders[-1])
+    descriptor, name = tempfile.mkstemp(prefix=".open_lessons_", suffix=".html", dir=writable)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(PAGE.format(address=html.escape(address)))
+    return Path(name)
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>The course</title>
+<meta http-equiv="refresh" content="0; url={address}"></head>
+<body><a href="{address}">Open the course</a></body></html>
+"""
+
+
+def _announce(address: str, page: Path | None) -> None:
+    opening = "is opening in your browser" if page else "waits for your browser"
     print(f"The course {opening} at {address} (Ctrl-C stops it).", flush=True)
-    if browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    if page:
+        threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
 
 
 def _stop_on_signals(app: Any) -> None:
