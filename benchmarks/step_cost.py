@@ -49,7 +49,7 @@ def ours(balancer) -> Backward:
 def torchjds(aggregator) -> Backward:
     def backward(losses, model, features):
         mtl_backward(list(losses.values()), features=features)
-        jac_to_grad(model.shared_parameters(), aggregator)
+        jac_to_grad(model.encoder.parameters(), aggregator)
 
     return backward
 
@@ -72,10 +72,10 @@ def libmtls(name: str, model: HardSharing, count: int, **options) -> Backward:
 
     class Peer(base):
         def get_share_params(self):
-            return model.shared_parameters()
+            return list(model.encoder.parameters())
 
         def zero_grad_share_params(self):
-            for parameter in model.shared_parameters():
+            for parameter in model.encoder.parameters():
                 parameter.grad.zero_()
 
     peer = Peer()
@@ -144,7 +144,7 @@ def assert_agreement(device: str, peers: bool) -> None:
     for seed in range(1000):
         tasks, model, batch = set_up(2, device, seed)
         losses, _ = losses_of(model, tasks, batch)
-        jacobian = task_gradients(losses, model.shared_parameters())
+        jacobian = task_gradients(losses, model.encoder.parameters())
         if jacobian[0] @ jacobian[1] < 0:
             break
     else:

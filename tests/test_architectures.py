@@ -30,6 +30,7 @@ from mtl_tutorial.architectures import (
     VGGEncoder,
     share_stem,
 )
+from mtl_tutorial.balancing import shared_parameters
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -227,3 +228,45 @@ def test_every_loss_reaches_the_last_shared_layer(name) -> None:
     for y in answers(model.train(), name).values():
         found = torch.autograd.grad(y.square().sum(), weights, retain_graph=True, allow_unused=True)
         assert any(g is not None and g.abs().sum() > 0 for g in found)
+
+
+def reached(name: str) -> tuple[nn.Module, set[str]]:
+    """The names of the parameters that two or more tasks' outputs reach."""
+    model = built(name)
+    losses = {task: y.square().sum() for task, y in answers(model, name).items()}
+    shared = {id(p) for p in shared_parameters(losses, model)}
+    return model, {n for n, p in model.named_parameters() if id(p) in shared}
+
+
+def parts_of(model: nn.Module, *parts: str) -> set[str]:
+    return {n for n, _ in model.named_parameters() if n.startswith(parts)}
+
+
+SHARED = {
+    "HardSharing": ("encoder.",),
+    "SingleTaskNetworks": (),
+    "CrossStitch": ("encoders.", "units."),
+    "CrossStitch, matrix": ("encoders.", "units."),
+    "MTAN": ("encoder.", "extractors."),
+    "Experts": ("experts.",),
+    "Experts, one gate": ("experts.", "gate_layers."),
+    "FusionNetwork, concatenation": ("encoders.", "projections.", "fusion."),
+    "FusionNetwork, products": ("encoders.", "projections.", "fusion."),
+    "FusionNetwork, one stem": ("encoders.", "projections.", "fusion."),
+    "ContrastiveFusion": ("network.encoders.", "network.projections.", "network.fusion."),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_tasks_share_what_the_graph_says_and_a_model_says_nothing(name) -> None:
+    model, shared = reached(name)
+    assert shared == (parts_of(model, *SHARED[name]) if SHARED[name] else set())
+    assert not hasattr(model, "shared_parameters") and not hasattr(model, "task_parameters")
+
+
+def test_what_comes_after_the_last_unit_is_a_tasks_own() -> None:
+    torch.manual_seed(0)
+    model = CrossStitch(pair(), TASKS, after=(3,))
+    losses = {task: y.square().sum() for task, y in model(inputs("CrossStitch")).items()}
+    before = [p for e in model.encoders.values() for p in e.layers[:4].parameters()]
+    assert set(shared_parameters(losses, model)) == {*before, *model.units.parameters()}

@@ -223,8 +223,7 @@ def test_single_task_networks_do_not_feel_each_other() -> None:
     tasks = tasks_of_two_digits()
     with seeded(0):
         model = make_network("two_digits", "single_task", tasks)
-    assert model.shared_parameters() == []
-    own = {task.name: model.task_parameters(task.name) for task in tasks}
+    own = {name: list(network.parameters()) for name, network in model.networks.items()}
     assert sum(len(parameters) for parameters in own.values()) == len(list(model.parameters()))
     images = torch.rand(3, 1, 28, 28)
     model(images)["left"].sum().backward()
@@ -273,12 +272,6 @@ def test_the_rate_of_every_epoch_is_the_protocols(monkeypatch) -> None:
     execute(setting, PROTOCOL)
     _of_the_stream, *seen = seen
     assert seen == [pytest.approx([0.01 * f, 1.0 * f]) for f in (1, 0.85**5)]
-
-
-def test_single_task_networks_have_no_parameters_of_an_unknown_task() -> None:
-    tasks = load_scenes("two_digits", "embedded", "tones", "cpu")["train"].tasks
-    with pytest.raises(ValueError, match="task must be one of 'left', 'right', got 'middle'"):
-        make_network("two_digits", "single_task", tasks).task_parameters("middle")
 
 
 @pytest.mark.parametrize("data", DATA_SETS)

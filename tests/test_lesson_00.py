@@ -31,9 +31,6 @@ class OneNumber(nn.Module):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         return {name: self.theta for name in self.names}
 
-    def shared_parameters(self) -> list[nn.Parameter]:
-        return [self.theta]
-
 
 def packaged_path(targets, weights, steps, rate) -> list[float]:
     def half_square(prediction, target):

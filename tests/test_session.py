@@ -97,7 +97,7 @@ def test_shares_are_those_of_the_weighted_gradients():
     one.measure()
     model = one.model.eval()
     losses = task_losses(model(one._probe.inputs), one._probe.targets, TASKS)
-    digit, box = task_gradients(losses, model.shared_parameters()).norm(dim=1).tolist()
+    digit, box = task_gradients(losses, model.encoder.parameters()).norm(dim=1).tolist()
     assert one.run.latest.shares["box"] == pytest.approx(20 * box / (digit + 20 * box), rel=1e-4)
     assert sum(one.run.latest.shares.values()) == pytest.approx(1)
 

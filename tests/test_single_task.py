@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing, SingleTaskNetworks
+from mtl_tutorial.experiments import catalogue
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -43,3 +44,7 @@ def test_a_network_without_its_tasks_head_is_named():
 def test_networks_that_are_not_by_task_are_refused(networks):
     with pytest.raises(ValueError, match="networks must be a dict by task"):
         SingleTaskNetworks(networks)
+
+
+def test_the_catalogue_has_the_same_class():
+    assert catalogue.SingleTaskNetworks is SingleTaskNetworks

@@ -43,8 +43,10 @@ def momentum(model):
 
 
 def fast_heads(model):
-    heads = [p for name in ("left", "right") for p in model.task_parameters(name)]
-    groups = [{"params": model.shared_parameters()}, {"params": heads, "lr": 0.02}]
+    groups = [
+        {"params": list(model.encoder.parameters())},
+        {"params": list(model.heads.parameters()), "lr": 0.02},
+    ]
     return torch.optim.Adam(groups, lr=0.003)
 
 

@@ -12,7 +12,6 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
 from mtl_tutorial.architectures.hard_sharing import linear_heads
-from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 Masks = Mapping[str, Sequence[Tensor | None]]
@@ -119,19 +118,6 @@ class MTAN(nn.Module):
                     f"task {name!r} needs one mask a block, {len(self.extractors)} in all, "
                     f"got {len(masks)}; give None for a block that keeps its own"
                 )
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that all tasks use: those of the trunk and of the f_j."""
-        return [*self.encoder.parameters(), *self.extractors.parameters()]
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: those of its masks and its head.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        check_choice("task", name, self.heads)
-        return [*self.attention[name].parameters(), *self.heads[name].parameters()]
 
     def last_shared_layer(self) -> nn.Module:
         """The convolution of the last f_j; every task's features pass through it."""

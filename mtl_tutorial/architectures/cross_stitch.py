@@ -260,20 +260,6 @@ class CrossStitch(nn.Module):
             state_dict.setdefault(prefix + EXTRA_STATE, self.get_extra_state())
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """All units, and all encoders up to the last unit; in the last, row i serves task i."""
-        return [p for part in (*self._shared_layers(), self.units) for p in part.parameters()]
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: its layers after the last unit, its head.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        check_choice("task", name, self.heads)
-        own = self.encoders[name].layers[self.after[-1] + 1 :]
-        return [*own.parameters(), *self.heads[name].parameters()]
-
     def last_shared_layer(self) -> nn.Module:
         """The last layer with a weight matrix or kernel before the last unit, of every encoder.
 

@@ -21,7 +21,6 @@ from mtl_tutorial.architectures.encoders import (
 from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.architectures.layered import check_layers, last_layer
 from mtl_tutorial.architectures.named_state import EXTRA_STATE, names_in_state, names_state
-from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 
@@ -306,19 +305,6 @@ class FusionNetwork(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor | None]) -> dict[str, Tensor]:
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name."""
         return self.answers(self.fusion(self.features(inputs)))
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that all tasks use: all but the heads'."""
-        parts = (self.encoders, self.projections, self.fusion)
-        return [*(p for part in parts for p in part.parameters()), self.absent]
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: φ_i.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        return list(self.heads[check_choice("task", name, self.heads)].parameters())
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the fusion that features pass through, else those before the fusion.

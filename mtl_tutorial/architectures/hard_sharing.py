@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from mtl_tutorial.architectures.encoders import feature_count, place_like
 from mtl_tutorial.architectures.layered import last_layer
-from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
 
@@ -39,18 +38,6 @@ class HardSharing(nn.Module):
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name."""
         features = self.encoder(inputs)
         return {name: head(features) for name, head in self.heads.items()}
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that all tasks use: θ."""
-        return list(self.encoder.parameters())
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """The parameters that only task ``name`` uses: φ_i.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        return list(self.heads[check_choice("task", name, self.heads)].parameters())
 
     def last_shared_layer(self) -> nn.Module:
         """The last layer of the encoder that has a weight matrix or kernel.

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from mtl_tutorial.architectures.encoders import module_dict
-from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Inputs
 
 
@@ -28,18 +27,6 @@ class SingleTaskNetworks(nn.Module):
     def forward(self, inputs: Inputs) -> dict[str, Tensor]:
         """Give the prediction of each task by its name."""
         return {name: _answer(network(inputs), name) for name, network in self.networks.items()}
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """None."""
-        return []
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """All parameters of the task's own network.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        return list(self.networks[check_choice("task", name, self.networks)].parameters())
 
 
 def _answer(outputs: Mapping[str, Tensor], name: str) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mtl_tutorial.architectures import (
     MTAN,
@@ -17,6 +17,7 @@ from mtl_tutorial.architectures import (
     FusionNetwork,
     HardSharing,
     LeNet,
+    SingleTaskNetworks,
     VGGEncoder,
 )
 from mtl_tutorial.data import Scenes, located_digits, seen_and_heard, two_digits
@@ -24,34 +25,6 @@ from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task
 
 STITCH_RATE = 100  # times the networks' rate, for cross-stitch units trained with SGD
-
-
-class SingleTaskNetworks(nn.Module):
-    """A whole network for each task: nothing is shared.
-
-    Args:
-        networks: by task name; each answers this task alone.
-    """
-
-    def __init__(self, networks: dict[str, HardSharing]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleDict(networks)
-
-    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """Give the prediction of each task by its name."""
-        return {name: network(inputs)[name] for name, network in self.networks.items()}
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """None."""
-        return []
-
-    def task_parameters(self, name: str) -> list[nn.Parameter]:
-        """All parameters of the task's own network.
-
-        Raises:
-            ValueError: where there is no such task.
-        """
-        return list(self.networks[check_choice("task", name, self.networks)].parameters())
 
 
 Tasks = Sequence[Task]

@@ -11,11 +11,14 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 from torch.nn import functional as F
 
+from mtl_tutorial.architectures import FusionNetwork
+from mtl_tutorial.balancing import shared_parameters
 from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.catalogue import make_network
 from mtl_tutorial.plots import (
@@ -103,7 +106,12 @@ def layer_words(data: str, architecture: str, tasks: tuple[str, ...]) -> dict[st
     """
     stand_ins = [Task(name, F.cross_entropy, accuracy, 10) for name in tasks]
     network = make_network(data, architecture, stand_ins)
-    shared = {id(parameter) for parameter in network.shared_parameters()}
+    inputs: Any = torch.zeros(1, 1, 28, 28)
+    if isinstance(network, FusionNetwork):
+        sizes = {sense: encoder.size for sense, encoder in network.encoders.items()}
+        inputs = {sense: torch.zeros(1, 1, size, size) for sense, size in sizes.items()}
+    losses = {name: y.sum() for name, y in network.eval()(inputs).items()}
+    shared = {id(parameter) for parameter in shared_parameters(losses, network)}
     modules, kinds = dict(network.named_modules()), {}
     for name, parameter in network.named_parameters():
         if id(parameter) in shared and parameter.ndim > 1:
