@@ -182,6 +182,8 @@ def labelled_pair(
     rows = has_label(target)
     if rows.all():
         return prediction, target
+    if not target.ndim:
+        return None
     return (prediction[rows], target[rows]) if rows.any() else None
 
 
@@ -190,24 +192,26 @@ def has_label(target: Tensor) -> Tensor:
 
     One without has a NaN among its floating-point numbers, or only -100 in its class numbers.
     """
-    numbers = target.flatten(1) if target.ndim > 1 else target[:, None]
+    numbers = target.flatten(1) if target.ndim > 1 else target[..., None]
     if target.is_floating_point():
-        return ~numbers.isnan().any(1)
-    return (numbers != NO_LABEL).any(1)
+        return ~numbers.isnan().any(-1)
+    return (numbers != NO_LABEL).any(-1)
 
 
 def _check_pair(task: Task, prediction: object, target: object) -> None:
     for what, tensor in (("predictions", prediction), ("labels", target)):
-        if not isinstance(tensor, Tensor) or not tensor.ndim:
-            got = f"shape {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else repr(tensor)
+        if not isinstance(tensor, Tensor):
             raise ValueError(
-                f"{what} of task {task.name!r} must be a tensor with one row an example, got {got}"
+                f"{what} of task {task.name!r} must be a tensor with one row an example, got "
+                f"{tensor!r}"
             )
+    if not prediction.ndim and not target.ndim:
+        return  # one answer for the whole batch
     shapes = tuple(prediction.shape), tuple(target.shape)
-    if len(prediction) != len(target):
+    if shapes[0][:1] != shapes[1][:1]:
         raise ValueError(
-            f"task {task.name!r} has {len(prediction)} predictions and {len(target)} labels, of "
-            f"shapes {shapes[0]} and {shapes[1]}; one row an example is needed in both"
+            f"task {task.name!r} has predictions of shape {shapes[0]} and labels of shape "
+            f"{shapes[1]}; one row an example is needed in both"
         )
     loss = getattr(task.loss, "func", task.loss)
     elementwise = loss in ELEMENTWISE or type(loss) in ELEMENTWISE
