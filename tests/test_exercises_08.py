@@ -31,4 +31,4 @@ test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answ
 
 def test_the_packages_answers_are_right(capsys) -> None:
     assert "Correct." in told(q1, pcgrad(PAIR), capsys)
-    assert "Correct." in told(q2, pcgrad_weights([[4, -1], [-1, 1]]), capsys)
+    assert "Correct." in told(q2, pcgrad_weights(torch.tensor([[4.0, -1.0], [-1.0, 1.0]])), capsys)
