@@ -9,17 +9,21 @@ import sys
 import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from mtl_tutorial.commands.doctor import (
     DATA_FILES,
+    MODULES,
     WIDTH,
     Check,
+    broken_imports,
     check_data,
     check_gpu,
     check_jupyter,
+    check_lessons,
     check_libraries,
     check_network,
     check_python,
@@ -127,8 +131,12 @@ def test_a_machine_without_a_gpu_is_fine_and_a_gpu_that_fails_is_no_more_than_a_
     assert "no kernel image" in failing.message
 
 
+def data_in(root: Path) -> Check:
+    return check_data({"fit": True, "data_root": str(root)})
+
+
 def test_the_data_folder_need_not_exist_and_stays_as_it_was(tmp_path):
-    check = check_data(tmp_path / "not" / "yet")
+    check = data_in(tmp_path / "not" / "yet")
     assert check.ok is True
     assert "no data set yet" in check.message
     assert list(tmp_path.iterdir()) == []
@@ -139,9 +147,9 @@ def test_a_data_set_is_there_when_all_its_files_are_packed_or_not(tmp_path):
     raw.mkdir(parents=True)
     for name in DATA_FILES[:3]:
         (raw / f"{name}.gz").touch()
-    assert "no data set yet" in check_data(tmp_path).message
+    assert "no data set yet" in data_in(tmp_path).message
     (raw / DATA_FILES[3]).touch()
-    assert "has MNIST;" in check_data(tmp_path).message
+    assert "has MNIST;" in data_in(tmp_path).message
 
 
 def test_the_data_sets_files_are_those_that_torchvision_reads():
@@ -153,9 +161,139 @@ def test_the_data_sets_files_are_those_that_torchvision_reads():
 
 def test_a_data_folder_that_can_not_be_written_is_wrong_and_the_advice_names_the_variable(tmp_path):
     (tmp_path / "file").touch()
-    check = check_data(tmp_path / "file" / "folder")
+    check = data_in(tmp_path / "file" / "folder")
     assert check.ok is False
     assert "MTL_DATA_ROOT" in check.advice
+
+
+def test_a_data_folder_that_can_not_be_made_is_wrong_too(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert data_in(tmp_path / "link").ok is False
+    assert data_in(tmp_path / "link" / "data").ok is False
+    assert data_in(tmp_path / ("a" * 300)).ok is False
+    assert data_in(Path("/dev/null/data")).ok is False
+
+
+def test_a_course_that_can_not_be_imported_is_not_laid_at_the_door_of_torch():
+    broken = check_data({"fit": True, "error": "No module named 'numpy'"})
+    assert broken.ok is False
+    assert "the course can't be imported: No module named 'numpy'" in broken.message
+    assert "PyTorch" in check_data({"error": "No module named 'torch'"}).message
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    assert "/dev/null" in data_in(Path("/dev/null")).message
+    homeless = check_data({"fit": True, "error": "Could not determine home directory."})
+    assert "MTL_DATA_ROOT" in homeless.advice
+
+
+def test_lessons_must_be_here_and_writable(tmp_path, monkeypatch):
+    assert "clone the repository" in check_lessons(tmp_path).advice
+    (tmp_path / "00_start_here.ipynb").touch()
+    assert check_lessons(tmp_path) == Check("lessons", True, "1, and they can be saved")
+    monkeypatch.setattr(os, "access", lambda path, mode: path == tmp_path)
+    check = check_lessons(tmp_path)
+    assert check.ok is False
+    assert "00_start_here.ipynb can't be written" in check.message
+
+
+def test_every_library_that_the_course_depends_on_is_imported():
+    from packaging.requirements import Requirement
+
+    lines = [Requirement(line) for line in metadata.requires("mtl_tutorial")]
+    needed = {line.name for line in lines if not line.marker}
+    assert set(MODULES) == needed - {"torch", "torchvision"}
+    assert broken_imports(MODULES) == {}
+
+
+def test_a_library_whose_import_fails_or_ends_python_is_named(tmp_path, monkeypatch):
+    (tmp_path / "tqdm.py").write_text("raise ImportError('numpy.core\\nfailed')")
+    (tmp_path / "joblib.py").write_text("print('TRYING to help'); import os; os._exit(3)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    modules = {name: name for name in ("filelock", "tqdm", "no-such-library", "joblib")}
+    broken = broken_imports(modules)
+    assert set(broken) == {"tqdm", "joblib"}
+    assert broken["tqdm"] == "numpy.core"
+    assert "code 3" in broken["joblib"]
+    check = check_libraries(["pandas>=2.1"], True, broken)
+    assert check.ok is False
+    assert "pandas>=2.1; tqdm can't be imported: numpy.core; joblib can't" in check.message
+    assert check.advice.endswith("'python -m pip install --force-reinstall tqdm joblib'")
+
+
+def test_what_an_extra_needs_is_needed_too(tmp_path, monkeypatch):
+    for name, requires in [
+        ("mtl_tutorial", ["some-library[fast, other]>=1"]),
+        (
+            "some-library",
+            ["missing-solver>=2; extra == 'fast'", "never; extra == 'slow'", "pytest"],
+        ),
+    ]:
+        info = tmp_path / f"{name.replace('-', '_')}-1.dist-info"
+        info.mkdir()
+        lines = "".join(f"Requires-Dist: {line}\n" for line in requires)
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1\n{lines}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert unmet_requirements() == (["missing-solver>=2"], True)
+
+
+@pytest.mark.parametrize(
+    ("installed", "wanted", "met"),
+    [
+        ("2.4", "2.4.0", True),
+        ("2.4.0", "2.4", True),
+        ("2.10", "2.9", True),
+        ("2.4rc1+cpu", "2.5", False),
+        ("unknown", "1", False),
+        ("", "1", False),
+        (None, "1", False),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(installed, wanted, met, monkeypatch):
+    monkeypatch.setattr(metadata, "requires", lambda name: [f"some-library>={wanted}"])
+    monkeypatch.setattr(metadata, "version", lambda name: installed)
+    assert unmet_requirements()[0] == ([] if met else [f"some-library>={wanted}"])
+
+
+@pytest.mark.parametrize("version", ["", "unknown", "4..1"])
+def test_a_strange_version_is_told_and_not_stumbled_over(version):
+    check = check_jupyter({**GOOD, "ipywidgets": version})
+    assert check.ok is False
+    assert "ipywidgets is" in check.message
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("print(5)", "said nothing"),
+        ("print('no json')", "said nothing"),
+        ("pass", "said nothing"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff\\n'); sys.exit(4)", "code 4"),
+        ("import time; time.sleep(60)", "took more than 0.5 s"),
+    ],
+)
+def test_a_probe_that_answers_nonsense_is_an_error(script, told, monkeypatch):
+    monkeypatch.setattr("mtl_tutorial.commands.doctor.PROBE", script)
+    monkeypatch.setattr(
+        "mtl_tutorial.commands.doctor.PROBE_SECONDS", 0.5 if "sleep" in script else 60
+    )
+    assert told in probe_torch()["error"]
+
+
+def test_a_python_that_can_not_be_started_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    assert "can't be started: No such file" in probe_torch()["error"]
+    assert "can't be started" in str(broken_imports({"tqdm": "tqdm"}))
+
+
+def test_the_gpu_of_a_mac_is_no_gpu_that_torch_can_not_use():
+    check = check_gpu({"fit": True, "mps": True}, has_nvidia_driver=False)
+    assert check.ok is None
+    assert "mps" in check.message
 
 
 def test_no_network_is_fine_and_the_message_says_that_the_digits_need_none():

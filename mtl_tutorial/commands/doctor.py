@@ -6,6 +6,7 @@ Works with the standard library alone, so that it can tell that the rest is miss
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,8 @@ import textwrap
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -50,6 +52,7 @@ try:
     box = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
     torchvision.ops.nms(box, torch.ones(1), 0.5)
     found["fit"] = True
+    found["mps"] = torch.backends.mps.is_available()
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
         found["gpu_gb"] = torch.cuda.get_device_properties(0).total_memory / 1e9
@@ -62,6 +65,38 @@ try:
 except BaseException as error:
     found["error"] = (str(error).strip().splitlines() or [type(error).__name__])[0]
 print("\\n" + json.dumps(found))
+"""
+
+# What the course imports, by the name to install it by; torch and torchvision have a probe.
+MODULES = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "pandas": "pandas",
+    "matplotlib": "matplotlib.pyplot",
+    "pillow": "PIL.Image",
+    "tqdm": "tqdm",
+    "joblib": "joblib",
+    "filelock": "filelock",
+    "jupyterlab": "jupyterlab.labapp",
+    "ipykernel": "ipykernel.kernelapp",
+    "ipywidgets": "ipywidgets",
+    "nbclient": "nbclient",
+    "nbformat": "nbformat",
+    "torchjd": "torchjd.aggregation",
+}
+
+# Says what it is about to import, for one that ends the process.
+IMPORT_PROBE = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    print("\\nTRYING", name, flush=True)
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        print("\\nBROKEN", json.dumps([name, reason]), flush=True)
+print("\\nDONE", flush=True)
 """
 
 
@@ -97,14 +132,19 @@ def examine(*, network: bool = True) -> list[Check]:
     Args:
         network: as for :func:`report`.
     """
-    found = probe_torch()
+    with ThreadPoolExecutor() as both:
+        probing, importing = both.submit(probe_torch), both.submit(broken_imports, MODULES)
+    found, broken = probing.result(), importing.result()
+    if not found.get("fit"):
+        broken.pop("torchjd", None)  # it needs torch
     checks = [
         check_python(sys.version_info[:3]),
         check_torch(found),
         check_jupyter(installed_versions()),
-        check_libraries(*unmet_requirements()),
+        check_libraries(*unmet_requirements(), broken),
         check_gpu(found, has_nvidia_driver=shutil.which("nvidia-smi") is not None),
-        check_data(Path(found["data_root"]) if "data_root" in found else None),
+        check_data(found),
+        check_lessons(Path(__file__).resolve().parents[2] / "notebooks"),
     ]
     return [*checks, check_network(is_reachable(NETWORK_ADDRESS))] if network else checks
 
@@ -159,21 +199,55 @@ def check_python(version: Sequence[int]) -> Check:
 
 def probe_torch() -> dict[str, Any]:
     """Try torch and torchvision in a process of their own; give what was found."""
+    lines, ended = _run("importing torch", PROBE)
+    try:
+        found = json.loads(lines[-1])
+    except (IndexError, json.JSONDecodeError):
+        found = None
+    return found if isinstance(found, dict) else {"error": ended or "importing torch said nothing"}
+
+
+def broken_imports(modules: Mapping[str, str]) -> dict[str, str]:
+    """Try to import modules in a process of their own; give what is wrong, by the package's name.
+
+    Args:
+        modules: by the name of their package; those that are not installed are left out.
+    """
+    packages = {module: name for name, module in modules.items() if _version(name)}
+    lines, ended = _run("importing them", IMPORT_PROBE, *packages)
+    broken, trying = {}, ""
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word == "TRYING" and rest in packages:
+            trying = packages[rest]
+        elif word == "BROKEN":
+            module, reason = json.loads(rest)
+            broken[packages[module]] = reason
+        elif word == "DONE":
+            return broken
+    return {**broken, trying or "Python": ended or "importing it ended Python"}
+
+
+def _run(what: str, script: str, *arguments: str) -> tuple[list[str], str]:
+    """Run a script; give the lines that it printed, and how it ended where that is bad."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROBE],
+            [sys.executable, "-c", script, *arguments],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=PROBE_SECONDS,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return {"error": f"importing torch took more than {PROBE_SECONDS} s"}
-    try:
-        return json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, json.JSONDecodeError):
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return {"error": f"importing torch ended Python with code {done.returncode} ({last})"}
+    except subprocess.TimeoutExpired as late:
+        printed = late.stdout or b""  # bytes, whatever was asked for
+        text = printed.decode(errors="replace") if isinstance(printed, bytes) else printed
+        return text.splitlines(), f"{what} took more than {PROBE_SECONDS} s"
+    except OSError as error:
+        return [], f"Python can't be started: {error.strerror}"
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    ended = f"{what} ended Python with code {done.returncode} ({last})" if done.returncode else ""
+    return done.stdout.splitlines(), ended
 
 
 def check_torch(found: dict[str, Any]) -> Check:
@@ -214,7 +288,7 @@ def check_jupyter(versions: dict[str, str]) -> Check:
     for name, (oldest, too_new) in wanted.items():
         if name not in versions:
             wrong.append(f"{name} is not installed")
-        elif not oldest <= _numbers(versions[name])[0] < too_new:
+        elif not [oldest] <= _numbers(versions[name]) < [too_new]:
             wrong.append(f"{name} is {versions[name]}, and {oldest}.x is needed")
     if "ipykernel" not in versions:
         wrong.append("ipykernel is not installed")
@@ -234,7 +308,7 @@ def check_jupyter(versions: dict[str, str]) -> Check:
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, KeyError):  # or what it says of itself is damaged
         return None
 
 
@@ -249,32 +323,59 @@ def unmet_requirements() -> tuple[list[str], bool]:
         requirement, _, condition = line.partition(";")
         if condition:  # of an extra, or of another Python
             continue
-        name = re.match(r"[\w.-]+", requirement)[0]
-        oldest = re.search(r">=\s*([\d.]+)", requirement)
-        version = _version(name)
-        if version is None or (oldest and _numbers(version) < _numbers(oldest[1])):
-            unmet.append(requirement.strip())
+        unmet += _unmet(requirement.strip())
     return unmet, True
 
 
+def _unmet(requirement: str) -> list[str]:
+    """The requirement, where it isn't met; else what its extras need and lack."""
+    parts = re.match(r"([\w.-]+)\s*(?:\[([^]]*)\])?(.*)", requirement)
+    if not parts:
+        return []
+    name, extras, rest = parts.groups()
+    oldest = re.search(r">=\s*([\d.]+)", rest)
+    version = _version(name)
+    if version is None or (oldest and _numbers(version) < _numbers(oldest[1])):
+        return [requirement]
+    unmet = []
+    for extra in re.findall(r"[\w.-]+", extras or ""):
+        for line in metadata.requires(name) or []:
+            needed, _, condition = line.partition(";")
+            if re.fullmatch(rf"""\s*extra\s*==\s*['"]{re.escape(extra)}['"]\s*""", condition):
+                unmet += _unmet(needed.strip())
+    return unmet
+
+
 def _numbers(version: str) -> list[int]:
-    """``2.10.0rc1+cpu`` as ``[2, 10, 0]``, to compare by."""
-    return [int(part) for part in re.match(r"[\d.]*\d", version)[0].split(".")]
+    """``2.10.0rc1+cpu`` as ``[2, 10]``, to compare by; what has no number is older than all."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return numbers
 
 
-def check_libraries(unmet: Sequence[str], is_installed: bool) -> Check:
+def check_libraries(
+    unmet: Sequence[str], is_installed: bool, broken: Mapping[str, str] | None = None
+) -> Check:
     """Check what the course depends on, JupyterLab and torch included.
 
     Args:
         unmet: requirements that aren't met, such as ``"pandas>=2.1"``.
         is_installed: whether the course itself is.
+        broken: why a package that is installed can't be imported, by its name.
     """
     advice = "run 'python -m pip install -e .' in the repository"
     if not is_installed:
         return Check("libraries", False, "the course is not installed in this Python", advice)
-    if unmet:
-        return Check("libraries", False, f"missing or too old: {', '.join(unmet)}", advice)
-    return Check("libraries", True, "all are here, new enough")
+    wrong = [f"missing or too old: {', '.join(unmet)}"] if unmet else []
+    wrong += [f"{name} can't be imported: {reason}" for name, reason in (broken or {}).items()]
+    if broken:
+        again = f"'python -m pip install --force-reinstall {' '.join(broken)}'"
+        advice = f"{advice}, then {again}" if unmet else again
+    if wrong:
+        return Check("libraries", False, "; ".join(wrong), advice)
+    return Check("libraries", True, "all are here, new enough, and can be imported")
 
 
 def check_gpu(found: dict[str, Any], *, has_nvidia_driver: bool) -> Check:
@@ -292,6 +393,11 @@ def check_gpu(found: dict[str, Any], *, has_nvidia_driver: bool) -> Check:
         return Check("GPU", None, message, advice)
     if "gpu" in found:
         return Check("GPU", True, f"{found['gpu']}, {found['gpu_gb']:.0f} GB")
+    if found.get("mps"):
+        message = (
+            "Apple's, which torch calls mps; the course runs on the CPU and is not tried on it"
+        )
+        return Check("GPU", None, message)
     none = "none that torch can use; only the full training runs want one"
     if has_nvidia_driver:
         why = "is built without CUDA" if not found.get("cuda_build") else "does not see it"
@@ -303,14 +409,19 @@ def check_gpu(found: dict[str, Any], *, has_nvidia_driver: bool) -> Check:
     return Check("GPU", None, none)
 
 
-def check_data(root: Path | None) -> Check:
+def check_data(found: Mapping[str, Any]) -> Check:
     """Check that the data folder can be written, and say which data sets are in it.
 
     Args:
-        root: the folder; ``None`` where it can't be told.
+        found: as from :func:`probe_torch`.
     """
-    if root is None:
+    if not found.get("fit"):
         return Check("data folder", None, "not looked at, as PyTorch does not work yet")
+    if "data_root" not in found:
+        message = f"not found, as the course can't be imported: {found.get('error', 'no message')}"
+        advice = "mend the libraries first; where no home folder is known, set MTL_DATA_ROOT"
+        return Check("data folder", False, message, advice)
+    root = Path(found["data_root"])
     shown = _shorten(root)
     if not _is_writable(root):
         return Check(
@@ -329,17 +440,19 @@ def check_data(root: Path | None) -> Check:
 
 def _has_files(folder: Path) -> bool:
     return all(
-        (folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in DATA_FILES
+        os.path.isfile(folder / name) or os.path.isfile(folder / f"{name}.gz")  # Path's may raise
+        for name in DATA_FILES
     )
 
 
 def _is_writable(folder: Path) -> bool:
     """Try it in the folder, or in the nearest one above that exists; leave nothing behind."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True
+    except FileNotFoundError:  # not yet made, or a link to nowhere
+        at_the_top = folder == folder.parent
+        return not (at_the_top or folder.is_symlink()) and _is_writable(folder.parent)
     except OSError:
         return False
 
@@ -347,8 +460,26 @@ def _is_writable(folder: Path) -> bool:
 def _shorten(path: Path) -> str:
     try:
         return str(Path("~") / path.relative_to(Path.home()))
-    except ValueError:
+    except (ValueError, RuntimeError):  # elsewhere, or no home is known
         return str(path)
+
+
+def check_lessons(folder: Path) -> Check:
+    """Check that the lessons are here, and that what a learner changes in them can be saved.
+
+    Args:
+        folder: where they lie.
+    """
+    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        message = "none here: they are not part of the installed package"
+        advice = "clone the repository, and run 'python -m pip install -e .' in it"
+        return Check("lessons", False, message, advice)
+    locked = [path for path in (folder, *found) if not os.access(path, os.W_OK)]
+    if locked:
+        message = f"{_shorten(locked[0])} can't be written, so nothing in it can be saved"
+        return Check("lessons", False, message, "make it writable, or clone the repository anew")
+    return Check("lessons", True, f"{len(found)}, and they can be saved")
 
 
 def is_reachable(address: str, seconds: float = NETWORK_SECONDS) -> bool:
