@@ -93,6 +93,11 @@ def test_shapes_that_do_not_fit_are_refused(measure) -> None:
         measure(random(3, 3), torch.ones(3, 1))
 
 
+def test_recall_over_logits_that_are_not_square_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be square, one row a pair, got \(5, 3, 1\)"):
+        recall_at_1(random(5, 3, 1))
+
+
 def test_recall_leaves_out_rows_without_a_partner() -> None:
     logits = torch.tensor([[2.0, 1, 0], [3, 1, 2], [0, 0, 1]])
     assert recall_at_1(logits, torch.tensor([1, 1, 0])).item() == pytest.approx(1 / 2)

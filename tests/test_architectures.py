@@ -126,6 +126,29 @@ def test_in_double_precision_it_gives_the_same_more_precisely_and_trains(name) -
     assert {p.grad.dtype for p in double.parameters() if p.grad is not None} == {torch.float64}
 
 
+BUILT_IN_DOUBLE = {
+    "HardSharing": lambda: HardSharing(ConvEncoder(2).double(), TASKS),
+    "CrossStitch": lambda: CrossStitch(pair(lambda: ConvEncoder(2).double()), TASKS),
+    "MTAN": lambda: MTAN(VGGEncoder((2, 3)).double(), TASKS),
+    "Experts": lambda: Experts(pair(lambda: ConvEncoder(2).double()), TASKS, 784),
+    "FusionNetwork, concatenation": lambda: FusionNetwork(
+        {name: encoder.double() for name, encoder in senses().items()},
+        Concatenation(2, 8).double(),
+        TASKS,
+    ),
+    "ContrastiveAlignment": lambda: ContrastiveAlignment(
+        {name: encoder.double() for name, encoder in senses().items()}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUILT_IN_DOUBLE)
+def test_built_on_encoders_in_double_precision_it_is_in_double_precision(name) -> None:
+    model = BUILT_IN_DOUBLE[name]()
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+    assert {y.dtype for y in answers(model, name, torch.float64).values()} == {torch.float64}
+
+
 @EVERY
 @pytest.mark.parametrize("autocast", [True, False])
 def test_in_bfloat16_it_gives_nearly_the_same_and_trains(name, autocast) -> None:

@@ -222,6 +222,27 @@ def test_a_look_that_fails_leaves_the_network_as_it_was():
     assert all(norm.track_running_stats for norm in norms(model))
 
 
+def test_a_trunk_that_is_more_than_its_blocks_is_refused():
+    class Louder(VGGEncoder):
+        def forward(self, images):
+            return 2 * super().forward(images)
+
+    longer = VGGEncoder(CHANNELS)
+    longer.layers.append(nn.Dropout(0.5))
+    for trunk in (Louder(CHANNELS), longer):
+        with pytest.raises(ValueError, match="blocks of a VGGEncoder and nothing else, got"):
+            MTAN(trunk, TASKS)
+
+
+@pytest.mark.parametrize("assign", [True, False])
+def test_a_loaded_state_leaves_the_weights_of_an_extractor_shared(assign):
+    model, state = built(seed=1), built().state_dict()
+    model.load_state_dict(state, assign=assign)
+    for extractor in model.extractors:
+        assert extractor.norms["digit"].weight is extractor.norms["box"].weight
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
 def test_a_trunk_without_blocks_is_refused():
     with pytest.raises(ValueError, match="must be a VGGEncoder.*, got LeNet; use MTAN"):
         MTAN(LeNet(), TASKS)
@@ -239,6 +260,11 @@ def test_no_task_or_two_of_one_name_are_refused(tasks):
     [
         ({"boks": [None] * 3}, "'boks', but the tasks are"),
         ({"box": [None] * 2}, "task 'box' needs one mask a block, 3 in all, got 2"),
+        (
+            {"box": [None, torch.ones(5), None]},
+            r"'box' for block 1 .* \(3, 3, 14, 14\), got \(5,\)",
+        ),
+        ({"box": [torch.ones(9, 2, 28, 28), None, None]}, r"block 0 .*got \(9, 2, 28, 28\)"),
     ],
 )
 def test_masks_for_an_unknown_task_or_another_number_of_blocks_are_refused(given, says):

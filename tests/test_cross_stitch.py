@@ -539,6 +539,13 @@ def test_a_state_of_other_tasks_is_refused_and_nothing_changes() -> None:
     assert all(torch.equal(value, before[n]) for n, value in other.state_dict().items())
 
 
+def test_a_state_with_units_after_other_layers_is_refused() -> None:
+    state = build(after=(1, 3)).state_dict()
+    with pytest.raises(ValueError, match=r"after the layers \[1, 3\], this network after \[3, 6\]"):
+        build(after=(3, 6)).load_state_dict(state)
+    build(after=[3, 1]).load_state_dict(state)
+
+
 def test_a_state_without_names_loads_where_its_keys_have_the_order_of_the_tasks_alone() -> None:
     state = build().state_dict()
     del state["_extra_state"]

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import ClassicEncoder, ConvEncoder, LeNet, VGGEncoder
-from mtl_tutorial.architectures.encoders import module_dict, place_like
+from mtl_tutorial.architectures.encoders import features_of, module_dict, place_like
 
 CHANNELS = (2, 3, 4)
 
@@ -99,6 +99,8 @@ def test_classic_encoder_drops_a_quarter_of_the_channels_whole_while_training(re
     [
         (lambda: ConvEncoder(16, 0), "out_features must be at least 1, got 0"),
         (lambda: ConvEncoder(0), "width must be at least 1, got 0"),
+        (lambda: ConvEncoder(2.5), "width must be a whole number, got 2.5"),
+        (lambda: ConvEncoder(2, size="28"), "size must be a whole number, got '28'"),
         (lambda: ConvEncoder(2, size=-3), "size must be at least 1, got -3"),
         (lambda: VGGEncoder(()), r"channels must be .* got \("),
         (lambda: VGGEncoder((4, 0)), r"channels must be .* got \("),
@@ -154,6 +156,18 @@ def test_vgg_encoder_equals_its_layers_written_out():
 def test_what_torch_can_not_hold_by_name_is_refused_in_one_sentence(modules, words):
     with pytest.raises(ValueError, match=words):
         module_dict("encoders", "sense", modules)
+
+
+def test_features_are_those_that_the_encoder_says():
+    encoder = ConvEncoder(2)
+    assert torch.equal(features_of(encoder, images()), encoder(images()))
+    encoder.out_features = 99
+    with pytest.raises(ValueError, match=r"gives 99 features .* gave shape \(3, 8\); set encoder"):
+        features_of(encoder, images())
+    recurrent = nn.LSTM(28, 4)
+    recurrent.out_features = 4
+    with pytest.raises(ValueError, match="LSTM says that it gives 4 .* gave a tuple; .* alone"):
+        features_of(recurrent, images()[:, 0])
 
 
 def test_a_new_part_is_put_where_the_others_parameters_are_in_their_number_format():

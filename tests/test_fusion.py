@@ -20,6 +20,7 @@ from mtl_tutorial.architectures import (
     CrossAttention,
     CrossModalAttention,
     FusionNetwork,
+    HardSharing,
     contrastive_loss,
     share_stem,
 )
@@ -457,6 +458,14 @@ def test_a_stem_that_can_not_be_shared_is_refused(build, words) -> None:
         build()
 
 
+def test_an_encoder_that_gives_another_number_of_features_than_it_says_is_named() -> None:
+    encoder = ConvEncoder(2)
+    encoder.out_features = 99
+    model = FusionNetwork({"image": encoder}, Concatenation(1, D), (MATCH,))
+    with pytest.raises(ValueError, match="ConvEncoder says that it gives 99 features"):
+        model(inputs())
+
+
 # Embeddings that a contrastive loss aligns, and tasks use
 
 
@@ -559,6 +568,10 @@ def test_where_a_sense_is_lost_there_are_no_pairs() -> None:
         ),
         (lambda: FusionNetwork({}, Concatenation(1, D), (MATCH,)), "at least one entry"),
         (lambda: FusionNetwork(ConvEncoder(2), Concatenation(1, D), (MATCH,)), "got a ConvEnc"),
+        (
+            lambda: ContrastiveFusion(HardSharing(ConvEncoder(2), (MATCH,))),
+            "must be a FusionNetwork, .* got HardSharing",
+        ),
         (lambda: contrastive(temperature=0.0), "finite and above 0, got 0.0"),
         (
             lambda: ContrastiveFusion(

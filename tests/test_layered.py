@@ -168,6 +168,11 @@ def test_a_network_without_a_matrix_has_none(network):
     assert str(told.value).startswith(type(network).__name__)
 
 
+def test_layers_of_a_size_not_yet_known_are_not_said_to_be_none():
+    with pytest.raises(ValueError, match="Layered has lazy layers, .*; run it once on some inputs"):
+        last_layer(Layered(nn.LazyLinear(4)), WHERE)
+
+
 # Whether the layers are all of it
 
 
@@ -177,7 +182,7 @@ def test_a_network_without_a_matrix_has_none(network):
         *(ConvEncoder, ClassicEncoder, LeNet, VGGEncoder),
         lambda: ConvEncoder(2, size=19),
         lambda: Layered(nn.Linear(5, 4), nn.Dropout(0.5)),
-        lambda: Layered(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.LazyLinear(4)),
+        lambda: Layered(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.Linear(104, 4)),
         lambda: Layered(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
         lambda: ConvEncoder(2).double(),
     ],
@@ -208,6 +213,7 @@ def test_an_encoder_whose_inputs_can_not_be_told_passes_uncompared():
             lambda: nn.Linear(5, 4),
             r"it \(Linear\) must have its layers in a nn.Sequential named la",
         ),
+        (lambda: Layered(nn.LazyLinear(4)), r"it \(Layered\) has lazy layers, .* run it once"),
         (lambda: Recurrent(), r"it \(Recurrent\) must .* got NoneType"),
     ],
 )

@@ -40,6 +40,11 @@ def test_a_network_without_its_tasks_head_is_named():
         model(torch.rand(3, 1, 28, 28))
 
 
+def test_a_network_that_does_not_answer_by_task_is_named():
+    with pytest.raises(ValueError, match="task 'digit' must give .* a Tensor; wrap its encoder in"):
+        SingleTaskNetworks({"digit": ConvEncoder(2)})(torch.rand(3, 1, 28, 28))
+
+
 @pytest.mark.parametrize("networks", [{}, [HardSharing(ConvEncoder(2), [BOX])]])
 def test_networks_that_are_not_by_task_are_refused(networks):
     with pytest.raises(ValueError, match="networks must be a dict by task"):

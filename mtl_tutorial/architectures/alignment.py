@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from mtl_tutorial.architectures.encoders import (
     check_modalities,
     feature_count,
+    features_of,
     module_dict,
     place_like,
 )
@@ -58,7 +59,7 @@ class ContrastiveAlignment(nn.Module):
             ValueError: where there is no encoder for this sense.
         """
         check_choice("modality", name, self.encoders)
-        return F.normalize(self.projections[name](self.encoders[name](inputs)), dim=1)
+        return F.normalize(self.projections[name](features_of(self.encoders[name], inputs)), dim=1)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give the logits of every pair, shape ``(B, B)``.
@@ -115,6 +116,8 @@ def recall_at_1(logits: Tensor, together: Tensor | None = None) -> Tensor:
         ValueError: for other shapes.
     """
     if together is None:
+        if logits.ndim < 2 or logits.shape[-2] != logits.shape[-1]:
+            raise ValueError(f"logits must be square, one row a pair, got {tuple(logits.shape)}")
         pairs = torch.arange(logits.shape[-1], device=logits.device)
         return (logits.argmax(dim=-1) == pairs).float().mean()
     pairs = _columns(logits, together)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _NormBase
 
-from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu
+from mtl_tutorial.architectures.encoders import VGGEncoder, conv_norm_relu, place_like
 from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -52,6 +53,14 @@ class MTAN(nn.Module):
                 f"the trunk must be a VGGEncoder, whose blocks the masks can look into, got "
                 f"{type(encoder).__name__}; use MTAN(VGGEncoder(), tasks)"
             )
+        if type(encoder).forward is not VGGEncoder.forward or (
+            len(encoder.layers) != 7 * len(encoder.channels) + 1
+        ):
+            raise ValueError(
+                f"the trunk must be the blocks of a VGGEncoder and nothing else, got "
+                f"{type(encoder).__name__} with {len(encoder.layers)} layers for "
+                f"{len(encoder.channels)} blocks or another forward, which would be left out"
+            )
         self.encoder = encoder
         channels = encoder.channels
         self.attention = nn.ModuleDict(
@@ -67,6 +76,8 @@ class MTAN(nn.Module):
             for before, after in zip(channels, (*channels[1:], channels[-1]), strict=True)
         )
         self.heads = linear_heads(encoder, tasks)
+        place_like(self.attention, encoder)
+        place_like(self.extractors, encoder)
 
     def forward(self, inputs: Tensor, masks: Masks | None = None) -> dict[str, Tensor]:
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name.
@@ -77,7 +88,8 @@ class MTAN(nn.Module):
                 its p_j. A task left out, or None for a block, keeps the network's own.
 
         Raises:
-            ValueError: where masks are for an unknown task, or are not one a block.
+            ValueError: where masks are for an unknown task, are not one a block, or don't
+                broadcast.
         """
         features, _ = self._attend(inputs, masks or {})
         return {name: head(features[name].flatten(1)) for name, head in self.heads.items()}
@@ -102,7 +114,13 @@ class MTAN(nn.Module):
                 mask = given[name][j] if name in given else None
                 if mask is None:
                     seen = torch.cat([u, passed[name]], dim=1) if j else u
-                    mask = self.attention[name][j](seen)
+                    stacks: Any = self.attention[name]
+                    mask = stacks[j](seen)
+                elif not _broadcasts(mask.shape, p.shape):
+                    raise ValueError(
+                        f"the mask of task {name!r} for block {j} must broadcast to its features, "
+                        f"of shape {tuple(p.shape)}, got {tuple(mask.shape)}"
+                    )
                 masks.append(mask)
                 passed[name] = self.extractors[j](mask * p, name)
         return passed, used
@@ -121,7 +139,7 @@ class MTAN(nn.Module):
 
     def last_shared_layer(self) -> nn.Module:
         """The convolution of the last f_j; every task's features pass through it."""
-        return self.extractors[-1].convolution
+        return self.extractors[-1].get_submodule("convolution")
 
 
 class SharedExtractor(nn.Module):
@@ -137,14 +155,27 @@ class SharedExtractor(nn.Module):
 
     def __init__(self, before: int, after: int, names: Sequence[str]) -> None:
         super().__init__()
-        self.convolution, first, _relu = conv_norm_relu(before, after)
+        self.convolution = conv_norm_relu(before, after)[0]
         self.norms = nn.ModuleDict({name: nn.BatchNorm2d(after) for name in names})
-        for norm in self.norms.values():
-            norm.weight, norm.bias = first.weight, first.bias
+        _tie(self)
+        self.register_load_state_dict_post_hook(_tie)  # assign=True gives each norm its own
 
     def forward(self, x: Tensor, name: str) -> Tensor:
         """Give f(x) of task ``name``: ``(B, before, H, W)`` to ``(B, after, H/2, W/2)``."""
         return F.max_pool2d(F.relu(self.norms[name](self.convolution(x))), 2)
+
+
+def _broadcasts(shape: Sequence[int], to: Sequence[int]) -> bool:
+    """Whether a tensor of a shape can be used as one of another shape, which stays as it is."""
+    pairs = zip(reversed(shape), reversed(to), strict=False)
+    return len(shape) <= len(to) and all(own in (1, other) for own, other in pairs)
+
+
+def _tie(extractor: SharedExtractor, *_keys: object) -> None:
+    """Let all tasks have the scale and shift of the first one's norm."""
+    first, *others = extractor.norms.values()
+    for norm in others:
+        norm.weight, norm.bias = first.weight, first.bias
 
 
 @contextmanager

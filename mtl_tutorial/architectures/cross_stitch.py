@@ -16,8 +16,9 @@ from mtl_tutorial.architectures.layered import (
     difference,
     example_inputs,
     last_layer,
+    layers_of,
 )
-from mtl_tutorial.architectures.named_state import EXTRA_STATE, names_in_state, names_state
+from mtl_tutorial.architectures.named_state import EXTRA_STATE, facts_in_state, names_in_state, told
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -118,7 +119,7 @@ class CrossStitch(nn.Module):
     its head the last of them: ŷ_i = g_φi(x̃_i).
 
     A state knows its tasks by name: loaded into a network with the same tasks in another order,
-    every α_ij is put where its tasks are.
+    every α_ij is put where its tasks are. One with units after other layers is refused.
 
     Args:
         encoders: one for each task, alike in their layers; each has ``layers``, a
@@ -151,10 +152,11 @@ class CrossStitch(nn.Module):
         example: Tensor | None = None,
     ) -> None:
         super().__init__()
+        self.units: nn.ModuleList
         encoders, tasks = tuple(encoders), tuple(tasks)
         names = unique_names(tasks, least=2)
         _check_alike(encoders, names, example)
-        self.after = _places(encoders[0].layers, after)
+        self.after = _places(layers_of(encoders[0]), after)
         self.encoders = nn.ModuleDict(dict(zip(names, encoders, strict=True)))
         units = nn.ModuleList(
             CrossStitchUnit(len(tasks), _channels(encoders[0], i), mixing, keep) for i in self.after
@@ -201,7 +203,7 @@ class CrossStitch(nn.Module):
         model = cls([copy.deepcopy(network.encoder) for network in networks], tasks, **options)
         for name, network in zip(names, networks, strict=True):
             model.heads[name] = copy.deepcopy(network.heads[name])
-            alone = nn.Sequential(*model.encoders[name].layers, model.heads[name])
+            alone = nn.Sequential(*layers_of(model.encoders[name]), model.heads[name])
             _check_same(network, name, alone, options.get("example"))
         return model.train(networks[0].training)
 
@@ -236,23 +238,29 @@ class CrossStitch(nn.Module):
 
     def _run(self, streams: dict[str, Tensor], start: int, stop: int | None) -> dict[str, Tensor]:
         for name, x in streams.items():
-            for layer in list(self.encoders[name].layers)[start:stop]:
+            for layer in list(layers_of(self.encoders[name]))[start:stop]:
                 x = layer(x)
             streams = streams | {name: x}
         return streams
 
     def get_extra_state(self) -> Tensor:
-        """Give the tasks' names in their order, as bytes, for `state_dict`."""
-        return names_state(self.heads)
+        """Give the tasks' names in their order, and where units stand, for `state_dict`."""
+        return told(tasks=self.heads, after=self.after)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Do nothing: what the names say was done before the numbers were loaded."""
+        """Do nothing: what they say was done before the numbers were loaded."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         alphas = [key for key in state_dict if key.startswith(f"{prefix}units.")]
         if alphas:
             names = list(self.heads)
             saved = names_in_state(state_dict, prefix, "tasks", "heads.", names)
+            after = facts_in_state(state_dict, prefix).get("after", list(self.after))
+            if after != list(self.after):
+                raise ValueError(
+                    f"the state has units after the layers {after}, this network after "
+                    f"{list(self.after)}; build the network with after={after}"
+                )
             order = [saved.index(name) for name in names]
             for key in alphas:
                 if saved != names and state_dict[key].ndim >= 2:
@@ -273,7 +281,7 @@ class CrossStitch(nn.Module):
 
     def _shared_layers(self) -> list[nn.Sequential]:
         stop = self.after[-1] + 1
-        return [nn.Sequential(*list(e.layers)[:stop]) for e in self.encoders.values()]
+        return [nn.Sequential(*list(layers_of(e))[:stop]) for e in self.encoders.values()]
 
     def parameter_groups(self, learning_rate: float, unit_factor: float) -> list[dict[str, Any]]:
         """Two groups for an optimizer: the networks, and the units at a rate of their own.
@@ -301,7 +309,7 @@ def _check_alike(
         raise ValueError("every task needs an encoder of its own, but one was given twice")
     for name, encoder in zip(names, encoders, strict=True):
         check_layers(encoder, f"the encoder of task {name!r}", example)
-    layers = [list(map(type, encoder.layers)) for encoder in encoders]
+    layers = [list(map(type, layers_of(encoder))) for encoder in encoders]
     shapes = [[tuple(p.shape) for p in encoder.parameters()] for encoder in encoders]
     places = [{f"{p.dtype} on {p.device}" for p in encoder.parameters()} for encoder in encoders]
     for name, own, sizes, place in zip(names, layers, shapes, places, strict=True):
@@ -318,7 +326,7 @@ def _check_alike(
             )
 
 
-def _check_same(network: nn.Module, task: str, alone: nn.Module, example: Tensor | None) -> None:
+def _check_same(network: Any, task: str, alone: nn.Module, example: Tensor | None) -> None:
     example = example_inputs(network.encoder) if example is None else example
     if example is None:
         raise ValueError(
@@ -355,7 +363,8 @@ def _places(layers: nn.Sequential, after: Sequence[int] | str | None) -> tuple[i
                 f"no layer is a ReLU, which units follow where nothing is said; say after which "
                 f"layers they stand, after=[...] with numbers from 0 to {last}, or after='last'"
             )
-    wanted = [last] if after == "last" else [after] if isinstance(after, str | int) else [*after]
+    wanted: list[Any] = [*after] if not isinstance(after, str | int) else [after]
+    wanted = [last] if after == "last" else wanted
     if not wanted or not all(isinstance(i, int) and 0 <= i <= last for i in wanted):
         raise ValueError(
             f"after must name at least one layer, from 0 to {last}, or be 'last', got {after!r}"
@@ -365,9 +374,10 @@ def _places(layers: nn.Sequential, after: Sequence[int] | str | None) -> tuple[i
 
 def _channels(encoder: nn.Module, after: int) -> int:
     """How many channels the features have after a layer."""
-    if after == len(encoder.layers) - 1:
+    layers = layers_of(encoder)
+    if after == len(layers) - 1:
         return feature_count(encoder)
-    for part in reversed(list(encoder.layers[: after + 1].modules())):
+    for part in reversed(list(layers[: after + 1].modules())):
         if isinstance(part, nn.Flatten):
             break
         for size in ("out_channels", "out_features"):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class ConvEncoder(nn.Module):
@@ -179,9 +183,11 @@ def at_least_one(**sizes: int) -> None:
     """Check the sizes that a network is built with.
 
     Raises:
-        ValueError: naming the first that is below 1.
+        ValueError: naming the first that is below 1, or no whole number.
     """
     for what, size in sizes.items():
+        if not isinstance(size, Integral):
+            raise ValueError(f"{what} must be a whole number, got {size!r}")
         if size < 1:
             raise ValueError(f"{what} must be at least 1, got {size}")
 
@@ -192,12 +198,31 @@ def feature_count(encoder: nn.Module) -> int:
     Raises:
         ValueError: where it has none.
     """
-    if not hasattr(encoder, "out_features"):
+    count = getattr(encoder, "out_features", None)
+    if not isinstance(count, int):
         raise ValueError(
             f"{type(encoder).__name__} has no out_features, which says how many features the "
             f"layers after it get; set encoder.out_features to the length of its feature vectors"
         )
-    return encoder.out_features
+    return count
+
+
+def features_of(encoder: nn.Module, inputs: Any) -> Tensor:
+    """Give the features of a batch, of the length that the encoder says.
+
+    Raises:
+        ValueError: where it gives something else than a tensor of that length.
+    """
+    features = encoder(inputs)
+    if not isinstance(features, Tensor) or features.shape[-1:] != (encoder.out_features,):
+        tensor = isinstance(features, Tensor)
+        got = f"shape {tuple(features.shape)}" if tensor else f"a {type(features).__name__}"
+        raise ValueError(
+            f"{type(encoder).__name__} says that it gives {encoder.out_features} features "
+            f"(out_features), but gave {got}; set encoder.out_features to the length of its "
+            f"feature vectors, or let its forward give them alone"
+        )
+    return features
 
 
 def check_images(images: Tensor, size: int) -> None:
@@ -260,7 +285,9 @@ def module_dict(what: str, by: str, modules: Mapping[str, nn.Module]) -> nn.Modu
     return nn.ModuleDict(modules)
 
 
-def check_modalities(inputs: Mapping[str, Tensor], names: Iterable[str], otherwise: str) -> None:
+def check_modalities(
+    inputs: Mapping[str, Tensor | None], names: Iterable[str], otherwise: str
+) -> None:
     """Check that inputs are a dict which has every modality.
 
     Args:
@@ -283,7 +310,7 @@ def check_modalities(inputs: Mapping[str, Tensor], names: Iterable[str], otherwi
             )
 
 
-def place_like(module: nn.Module, other: nn.Module) -> nn.Module:
+def place_like(module: Module, other: nn.Module) -> Module:
     """Move a new module to the device and the number format of another one's parameters."""
     like = next((p for p in other.parameters() if p.is_floating_point()), None)
     return module if like is None else module.to(like.device, like.dtype)

@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.architectures.encoders import at_least_one, feature_count, place_like
+from mtl_tutorial.architectures.encoders import (
+    at_least_one,
+    feature_count,
+    features_of,
+    place_like,
+)
 from mtl_tutorial.architectures.hard_sharing import linear_heads
 from mtl_tutorial.architectures.layered import last_layer
 from mtl_tutorial.profiles import check_choice
@@ -101,13 +106,17 @@ class Experts(nn.Module):
         """
         for name, weights in (gates or {}).items():
             check_choice("task", name, self.heads)
-            if weights.ndim not in (1, 2) or weights.shape[-1] != len(self.experts):
+            shape = tuple(weights.shape) if isinstance(weights, Tensor) else None
+            if shape is None or len(shape) not in (1, 2) or shape[-1] != len(self.experts):
+                got = type(weights).__name__ if shape is None else f"shape {shape}"
                 raise ValueError(
-                    f"gates of task {name!r} must be one number for each of {len(self.experts)} "
-                    f"experts, got shape {tuple(weights.shape)}"
+                    f"gates of task {name!r} must be a tensor with one number for each of "
+                    f"{len(self.experts)} experts, got {got}"
                 )
         used = self.gates(inputs) | dict(gates or {})
-        features = torch.stack([expert(inputs) for expert in self.experts], dim=1)  # (B, n, F)
+        features = torch.stack(
+            [features_of(expert, inputs) for expert in self.experts], dim=1
+        )  # (B, n, F)
         return {
             name: head((used[name].unsqueeze(-1) * features).sum(dim=1))
             for name, head in self.heads.items()

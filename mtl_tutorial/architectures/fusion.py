@@ -15,12 +15,13 @@ from mtl_tutorial.architectures.encoders import (
     at_least_one,
     check_modalities,
     feature_count,
+    features_of,
     module_dict,
     place_like,
 )
 from mtl_tutorial.architectures.hard_sharing import linear_heads
-from mtl_tutorial.architectures.layered import check_layers, last_layer
-from mtl_tutorial.architectures.named_state import EXTRA_STATE, names_in_state, names_state
+from mtl_tutorial.architectures.layered import check_layers, last_layer, layers_of
+from mtl_tutorial.architectures.named_state import EXTRA_STATE, names_in_state, told
 from mtl_tutorial.tasks import Task, unique_names
 
 
@@ -226,21 +227,19 @@ class FusionNetwork(nn.Module):
                 f"{type(fusion).__name__} joins {fusion.modalities} senses, but there are "
                 f"{len(encoders)} encoders ({', '.join(encoders)}); build it for {len(encoders)}"
             )
+        width: Any = fusion.in_features
         self.projections = nn.ModuleDict(
             {
                 name: place_like(
-                    nn.Sequential(
-                        nn.Linear(feature_count(encoder), fusion.in_features),
-                        nn.LayerNorm(fusion.in_features),
-                    ),
+                    nn.Sequential(nn.Linear(feature_count(encoder), width), nn.LayerNorm(width)),
                     encoder,
                 )
                 for name, encoder in encoders.items()
             }
         )
         self.fusion = fusion
-        like = next(iter(self.projections.values()))[0].weight
-        self.absent = nn.Parameter(like.new_zeros(len(encoders), fusion.in_features))
+        like = next(self.projections.parameters())
+        self.absent = nn.Parameter(like.new_zeros(len(encoders), width))
         self.modality_dropout = modality_dropout
         self.heads = place_like(linear_heads(fusion, tasks), self.projections)
 
@@ -259,7 +258,7 @@ class FusionNetwork(nn.Module):
     def _embed(self, inputs: Mapping[str, Tensor | None]) -> Tensor:
         check_modalities(inputs, self.encoders, "give None for a sense that is lost")
         h = {
-            name: self.projections[name](encoder(inputs[name]))
+            name: self.projections[name](features_of(encoder, inputs[name]))
             for name, encoder in self.encoders.items()
             if inputs[name] is not None
         }
@@ -316,14 +315,14 @@ class FusionNetwork(nn.Module):
             ValueError: where another fusion has none, or it is not certain which is the last.
         """
         if isinstance(self.fusion, CrossModalAttention):
-            return nn.ModuleList(projection[0] for projection in self.projections.values())
+            return nn.ModuleList(p.get_submodule("0") for p in self.projections.values())
         if isinstance(self.fusion, CrossAttention):
             return self.fusion.join.layer
         return last_layer(self.fusion, "model.fusion")
 
     def get_extra_state(self) -> Tensor:
-        """Give the modalities' names in their order, as bytes, for `state_dict`."""
-        return names_state(self.encoders)
+        """Give the modalities' names in their order, for `state_dict`."""
+        return told(modalities=self.encoders)
 
     def set_extra_state(self, state: Tensor) -> None:
         """Do nothing: the order was checked before the numbers were loaded."""
@@ -365,6 +364,11 @@ class ContrastiveFusion(nn.Module):
 
     def __init__(self, network: FusionNetwork, temperature: float = 0.07) -> None:
         super().__init__()
+        if not isinstance(network, FusionNetwork):
+            raise ValueError(
+                f"network must be a FusionNetwork, whose senses are embedded one by one, got "
+                f"{type(network).__name__}"
+            )
         if len(network.encoders) != 2:
             raise ValueError(f"pairs are of two senses, got {list(network.encoders)}")
         if PAIRS.name in network.heads:
@@ -387,7 +391,7 @@ class ContrastiveFusion(nn.Module):
 
     def last_shared_layer(self) -> nn.Module:
         """The linear layers of the network's projections: all losses reach them."""
-        return nn.ModuleList(projection[0] for projection in self.network.projections.values())
+        return nn.ModuleList(p.get_submodule("0") for p in self.network.projections.values())
 
 
 def share_stem(encoders: Mapping[str, nn.Module], layers: int) -> dict[str, nn.Module]:
@@ -408,15 +412,15 @@ def share_stem(encoders: Mapping[str, nn.Module], layers: int) -> dict[str, nn.M
     copies = copy.deepcopy(dict(module_dict("encoders", "modality", encoders)))
     for name, encoder in copies.items():
         check_layers(encoder, f"the encoder of modality {name!r}")
-        if not 0 < layers < len(encoder.layers):
+        if not 0 < layers < len(layers_of(encoder)):
             raise ValueError(
-                f"layers of the stem must be from 1 to {len(encoder.layers) - 1}, so that the "
+                f"layers of the stem must be from 1 to {len(layers_of(encoder)) - 1}, so that the "
                 f"encoder of modality {name!r} keeps one of its own, got {layers}"
             )
     first, *others = copies
-    stem = copies[first].layers[:layers]
+    stem = layers_of(copies[first])[:layers]
     for name in others:
-        own = copies[name].layers[:layers]
+        own = layers_of(copies[name])[:layers]
         if repr(own) != repr(stem):
             raise ValueError(
                 f"a stem that two encoders share must be the same in both, but the first {layers} "
@@ -424,7 +428,7 @@ def share_stem(encoders: Mapping[str, nn.Module], layers: int) -> dict[str, nn.M
                 f"{' '.join(repr(own).split())}"
             )
         for i, layer in enumerate(stem):
-            copies[name].layers[i] = layer
+            layers_of(copies[name])[i] = layer
     return copies
 
 

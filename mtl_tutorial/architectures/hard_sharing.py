@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from mtl_tutorial.architectures.encoders import feature_count, place_like
+from mtl_tutorial.architectures.encoders import feature_count, features_of, place_like
 from mtl_tutorial.architectures.layered import last_layer
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -36,7 +36,7 @@ class HardSharing(nn.Module):
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """Give the prediction of each task, shape ``(B, task.out_features)``, by its name."""
-        features = self.encoder(inputs)
+        features = features_of(self.encoder, inputs)
         return {name: head(features) for name, head in self.heads.items()}
 
     def last_shared_layer(self) -> nn.Module:

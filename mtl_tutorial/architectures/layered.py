@@ -7,8 +7,16 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 SIDES = (28, 32, 64, 224)  # of the images that an encoder is tried with, where it does not say
+
+
+def layers_of(encoder: nn.Module) -> nn.Sequential:
+    """Give the layers of an encoder that is checked to have them."""
+    layers = encoder.layers
+    assert isinstance(layers, nn.Sequential)
+    return layers
 
 
 def last_layer(network: nn.Module, where: str) -> nn.Module:
@@ -24,6 +32,7 @@ def last_layer(network: nn.Module, where: str) -> nn.Module:
     Raises:
         ValueError: where there is no weight matrix, or the last one is not certain.
     """
+    _check_known(network, type(network).__name__)
     layer, path = network, where
     while (chain := _chain(layer)) is not None:
         weighted = [(i, child) for i, child in enumerate(chain) if list(_matrices(child))]
@@ -51,12 +60,20 @@ def last_layer(network: nn.Module, where: str) -> nn.Module:
     )
 
 
+def _check_known(network: nn.Module, what: str) -> None:
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise ValueError(
+            f"{what} has lazy layers, whose sizes are known after they have run; "
+            f"run it once on some inputs first"
+        )
+
+
 def _chain(network: nn.Module) -> nn.Sequential | None:
     """The layers that a network runs one after the other, where that is certain."""
-    if type(network).forward is nn.Sequential.forward:
-        return network
-    layers = getattr(network, "layers", None)
-    if getattr(type(layers), "forward", None) is not nn.Sequential.forward:
+    for layers in (network, getattr(network, "layers", None)):
+        if isinstance(layers, nn.Sequential) and type(layers).forward is nn.Sequential.forward:
+            break
+    else:
         return None
     inside = {id(p) for p in layers.parameters()}
     outside = [p for p in network.parameters() if p.ndim > 1 and id(p) not in inside]
@@ -94,6 +111,7 @@ def check_layers(encoder: nn.Module, what: str, example: Tensor | None = None) -
             f"{what} ({kind}) must have its layers in a nn.Sequential named layers, so that "
             f"features can be taken after each, got {type(layers).__name__}"
         )
+    _check_known(encoder, f"{what} ({kind})")
     inside = {id(p) for p in layers.parameters()}
     if beside := [name for name, p in encoder.named_parameters() if id(p) not in inside]:
         raise ValueError(
@@ -123,7 +141,7 @@ def example_inputs(encoder: nn.Module) -> Tensor | None:
         values = values.to(like.device, like.dtype)
         try:
             with torch.no_grad():
-                nn.Sequential(*trial.layers)(values)
+                nn.Sequential(*layers_of(trial))(values)
                 trial(values)
         except Exception:  # whatever a layer says to inputs that it was not made for
             continue
@@ -134,7 +152,7 @@ def example_inputs(encoder: nn.Module) -> Tensor | None:
 def _shapes(encoder: nn.Module) -> Iterator[tuple[int, ...]]:
     size = getattr(encoder, "size", None)
     sides = (size, *SIDES) if isinstance(size, int) else SIDES
-    for layer in encoder.layers.modules():
+    for layer in layers_of(encoder).modules():
         if isinstance(layer, nn.Linear):
             yield from ((1, side, side) for side in sides if side * side == layer.in_features)
             yield (layer.in_features,)

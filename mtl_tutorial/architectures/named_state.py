@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +12,20 @@ from torch import Tensor
 EXTRA_STATE = "_extra_state"  # torch's name for what `get_extra_state` gives
 
 
-def names_state(names: Iterable[str]) -> Tensor:
-    """Give names as a tensor of bytes, so that a state holds nothing but tensors."""
-    return torch.tensor(list("\n".join(names).encode()), dtype=torch.uint8)
+def told(**facts: Iterable[str] | Sequence[int]) -> Tensor:
+    """Give facts about a network as a tensor of bytes, so that a state holds tensors alone."""
+    text = json.dumps({what: list(values) for what, values in facts.items()})
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def facts_in_state(state: Mapping[str, Any], prefix: str) -> dict[str, list]:
+    """Give the facts that a state tells of the network it was saved from.
+
+    Args:
+        prefix: of the network's keys.
+    """
+    stored = state.get(prefix + EXTRA_STATE)
+    return {} if stored is None else json.loads(bytes(stored.tolist()))
 
 
 def names_in_state(
@@ -26,18 +38,16 @@ def names_in_state(
 
     Args:
         prefix: of the network's keys.
-        what: the names name, in the plural.
+        what: the names name, in the plural; the fact that holds them.
         part: of the network that has an entry by each name, and a dot.
         names: of the network that is to have the state.
 
     Raises:
         ValueError: where the names are others, or their order is not certain.
     """
-    own, stored = list(names), state.get(prefix + EXTRA_STATE)
+    own, stored = list(names), facts_in_state(state, prefix).get(what)
     keys = [key.removeprefix(prefix + part) for key in state if key.startswith(prefix + part)]
-    saved = list(dict.fromkeys(key.partition(".")[0] for key in keys))
-    if stored is not None:
-        saved = bytes(stored.tolist()).decode().split("\n")
+    saved = stored or list(dict.fromkeys(key.partition(".")[0] for key in keys))
     if sorted(saved) != sorted(own):
         raise ValueError(
             f"the state is of a network with the {what} {saved}, this network has {own}; "

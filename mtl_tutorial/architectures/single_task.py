@@ -30,6 +30,11 @@ class SingleTaskNetworks(nn.Module):
 
 
 def _answer(outputs: Mapping[str, Tensor], name: str) -> Tensor:
+    if not isinstance(outputs, Mapping):
+        raise ValueError(
+            f"the network for task {name!r} must give predictions by task name, got a "
+            f"{type(outputs).__name__}; wrap its encoder in HardSharing(encoder, [task])"
+        )
     if name not in outputs:
         raise ValueError(
             f"the network for task {name!r} has predictions for {sorted(outputs)} only; "
