@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -12,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mtl_tutorial.balancing import PCGrad
-from mtl_tutorial.balancing.registry import BALANCERS
+from mtl_tutorial.balancing import BALANCERS, Balancer, FixedWeights
 from mtl_tutorial.experiments import execute as module
 from mtl_tutorial.experiments.catalogue import DATA_SETS, load_scenes, make_network, make_optimizer
 from mtl_tutorial.experiments.execute import execute, parts_of, score
@@ -165,6 +165,32 @@ def test_a_result_says_where_it_comes_from() -> None:
     assert {"python", "torchvision", "torchjd", "commit", "threads", "date"} <= made.keys()
 
 
+def test_a_run_that_goes_on_in_another_version_names_both(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "run.pt"
+    monkeypatch.setattr(module, "_commit", lambda: "first")
+    with pytest.raises(Stopped):
+        execute(RUN, PROTOCOL, checkpoint=path, on_epoch=stopped_after(1))
+    monkeypatch.setattr(module, "_commit", lambda: "second")
+    made = execute(RUN, PROTOCOL, checkpoint=path)["provenance"]
+    assert made["commit"] == "second"
+    assert [earlier["commit"] for earlier in made["earlier"]] == ["first"]
+    again = execute(RUN, PROTOCOL, checkpoint=path)["provenance"]
+    assert [earlier["commit"] for earlier in again["earlier"]] == ["first"]
+    assert "earlier" not in execute(RUN, PROTOCOL)["provenance"]
+
+
+def test_a_checkpoint_that_does_not_say_what_made_it_is_unknown(tmp_path) -> None:
+    path = tmp_path / "run.pt"
+    with pytest.raises(Stopped):
+        execute(RUN, PROTOCOL, checkpoint=path, on_epoch=stopped_after(1))
+    states = torch.load(path, weights_only=True)
+    del states["progress"]["made_by"]
+    torch.save(states, path)
+    result = execute(RUN, PROTOCOL, checkpoint=path)
+    assert [earlier["commit"] for earlier in result["provenance"]["earlier"]] == ["unknown"]
+    assert numbers(result) == numbers(execute(RUN, PROTOCOL))
+
+
 def tasks_of_two_digits():
     return load_scenes("two_digits", "embedded", "tones", "cpu")["train"].tasks
 
@@ -231,18 +257,31 @@ def test_single_task_networks_do_not_feel_each_other() -> None:
     assert all(p.grad is not None for p in own["left"])
 
 
-class Overflowing:
-    """PCGrad on losses so large that the squared norm of their gradients is infinite."""
+class Overflowing(Balancer):
+    """Fills gradients that are not finite."""
 
-    def backward(self, losses, model):
-        return PCGrad().backward({name: 1e30 * loss for name, loss in losses.items()}, model)
+    def backward(self, losses, model, *, scale=None):
+        weights = FixedWeights().backward(losses, model, scale=scale)
+        for parameter in model.parameters():
+            parameter.grad.mul_(float("inf"))
+        return weights
 
 
 def test_a_run_whose_gradients_diverge_says_so_too(monkeypatch) -> None:
     monkeypatch.setitem(BALANCERS, "pcgrad", lambda making: Overflowing())
     result = execute(replace(RUN, balancer="pcgrad"), PROTOCOL)
-    assert result["diverged"].startswith("epoch 1: squared norm of the shared gradient of task")
+    assert re.match("epoch 1: .*gradient.* became .* at step 1", result["diverged"])
     assert result["test"] is None
+
+
+def test_what_is_no_balancer_is_refused_before_anything_is_trained(monkeypatch) -> None:
+    class Nobody:
+        def backward(self, losses, model):
+            raise AssertionError("it was trained")
+
+    monkeypatch.setitem(BALANCERS, "pcgrad", lambda making: Nobody())
+    with pytest.raises(ValueError, match="'pcgrad' must be a Balancer, got .*Nobody"):
+        execute(replace(RUN, balancer="pcgrad"), PROTOCOL)
 
 
 def test_a_run_whose_last_step_diverges_says_so_too() -> None:
@@ -254,6 +293,8 @@ def test_a_run_whose_last_step_diverges_says_so_too() -> None:
 
 def test_a_run_that_diverges_says_when_and_has_no_test() -> None:
     result = execute(replace(RUN, learning_rate=1e6), PROTOCOL)
+    assert result["tasks"] == ["left", "right"]
+    assert all(0.05 < value < 0.2 for value in result["chance"].values())
     assert result["diverged"].startswith("epoch 1: loss of task 'left' became nan at step")
     assert result["test"] is None
     assert json.dumps(result, allow_nan=False)

@@ -121,7 +121,8 @@ def test_an_origin_names_every_device_seed_and_commit_once() -> None:
     other["provenance"] |= {"device": "cuda (y)", "commit": "def"}
     text = origin([result(), other, result(seed=1)])
     assert text == (
-        "3 runs on cpu (x), cuda (y); 3 epochs, quick profile; seeds 0, 1;\n"
+        "3 runs on cpu (x), cuda (y); 3 epochs, quick profile; recipe 1 of two digits; "
+        "seeds 0, 1;\n"
         "mtl_tutorial 1, torch 2, python 3.12; commit abc, def; 2030-01-01"
     )
     with pytest.raises(ValueError, match="no results"):

@@ -104,6 +104,7 @@ def test_settings_that_differ_have_names_that_differ() -> None:
         ({"balancer": "left=one,right=1"}, "weight of task 'left' must be finite and ≥ 0"),
         ({"learning_rate": 0.0}, "learning rate must be finite and > 0, got 0.0"),
         ({"learning_rate": float("inf")}, "learning rate must be finite and > 0, got inf"),
+        ({"learning_rate": 1e308}, "learning rate must be at most 1e+30, got 1e+308"),
         ({"seed": -1}, "seed must be a whole number from 0"),
         (
             {"data": "seen_and_heard", "architecture": "mtan"},

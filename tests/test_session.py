@@ -63,14 +63,6 @@ def test_sessions_with_dropout_that_take_turns_end_alike_whatever_else_is_random
     assert torch.equal(parameters(one), parameters(other))
 
 
-def test_one_task_pulls_with_nobody():
-    alone = Session(
-        lambda: HardSharing(ConvEncoder(2), TASKS[:1]), TASKS[:1], TRAIN, HELD_OUT, steps=2
-    )
-    make(2, alone)
-    assert (alone.run.latest.norms, alone.run.latest.cosine) == ({}, 1.0)
-
-
 def test_measuring_does_not_change_the_run():
     quiet, watched = session(), session()
     make(4, quiet)

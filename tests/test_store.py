@@ -14,13 +14,24 @@ from pathlib import Path
 
 import pytest
 
+from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import PROTOCOLS, Protocol, Setting
-from mtl_tutorial.experiments.store import ResultsFolder, read_results, rounded, set_aside
+from mtl_tutorial.experiments.store import (
+    OtherVersionError,
+    ResultsFolder,
+    read_results,
+    recipe_in,
+    rounded,
+    set_aside,
+)
 
 PROTOCOL = PROTOCOLS["quick"]
+PROTOCOL_OF_1 = replace(PROTOCOL, recipe=1)
 RUN = Setting("two_digits", "hard_sharing", "pcgrad", 0.05, 3)
 RESULT = {
-    "format": 1,
+    "format": 2,
+    "tasks": ["left", "right"],
+    "chance": None,
     "setting": {
         "data": "two_digits",
         "architecture": "hard_sharing",
@@ -45,7 +56,12 @@ RESULT = {
     "diverged": None,
 }
 OTHER = asdict(PROTOCOL) | {"epochs": 7}
-DIVERGED = RESULT | {"curves": {}, "test": None, "diverged": "epoch 1"}
+CHANCE = {"left": 0.1, "right": 0.1}
+DIVERGED = RESULT | {"curves": {}, "test": None, "diverged": "epoch 1", "chance": CHANCE}
+OF_1 = {name: value for name, value in RESULT.items() if name not in ("tasks", "chance")} | {
+    "format": 1,
+    "protocol": {name: value for name, value in asdict(PROTOCOL).items() if name != "recipe"},
+}
 
 
 def changed(path: str, value=None) -> bytes:
@@ -132,9 +148,14 @@ def test_a_folder_that_another_process_holds_is_refused_until_that_ends(tmp_path
         (b'{"format": 1', "can't be read"),
         (b"\xff\xfe", "can't be read"),
         (b"[1]", "has no 'format'"),
-        (b'{"format": 1}', "has no 'setting'"),
-        (changed("setting.seed"), "it is of no run"),
-        (changed("setting.data", "two_digit"), "did you mean 'two_digits'"),
+        (b'{"format": 1}', "has no 'setting.data'"),
+        (b'{"format": "2"}', "its 'format' is of the kind str"),
+        (changed("setting.seed"), "has no 'setting.seed'"),
+        (changed("setting.data", "two_digit"), "it is of another run"),
+        (json.dumps(OF_1).replace("two_digits", "six_digits").encode(), "names no tasks of 'six_"),
+        (changed("tasks"), "has no 'tasks'"),
+        (changed("tasks", [1, 2]), "names no tasks"),
+        (changed("tasks", ["left"]), "'training loss' is also of 'right'"),
         (changed("provenance", {}), "has no 'provenance.device'"),
         (changed("provenance.cpu_seconds", "2"), "its 'provenance.cpu_seconds' is of the kind str"),
         (changed("curves", {}), "has no 'curves.training loss.left'"),
@@ -146,7 +167,7 @@ def test_a_folder_that_another_process_holds_is_refused_until_that_ends(tmp_path
         (changed("test.left.metric", "good"), "its 'test.left.metric' is of the kind str"),
         (json.dumps(RESULT | {"test": None}).encode(), "has no 'test.left.loss'"),
         (json.dumps(RESULT | {"diverged": "epoch 1"}).encode(), "its 'test' is of the kind dict"),
-        (json.dumps(RESULT | {"format": 9}).encode(), "its format is 9, and not 1"),
+        (json.dumps(DIVERGED | {"chance": {}}).encode(), "has no 'chance.left'"),
         (json.dumps(RESULT).replace("null", "NaN").encode(), "NaN is no number"),
         (json.dumps(RESULT).replace('"seed": 3', '"seed": 4').encode(), "it is of another run"),
         (json.dumps(RESULT | {"protocol": {"epochs": 1}}).encode(), "it is of no run"),
@@ -236,19 +257,101 @@ with ResultsFolder(sys.argv[1], PROTOCOLS["quick"]).opened() as store:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of file size are POSIX's")
-def test_a_full_disk_leaves_no_half_of_a_result_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_a_full_disk_leaves_no_half_of_a_result_and_keeps_a_checkpoint(there, tmp_path) -> None:
     checkpoint = ResultsFolder(tmp_path, PROTOCOL).checkpoint_path(RUN)
     checkpoint.parent.mkdir()
-    checkpoint.write_text("half-way")
+    if there:
+        checkpoint.write_text("half-way")
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(tmp_path), json.dumps(RESULT)],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "can't be written (File too large); its checkpoint is kept: make room" in done.stdout
+    assert done.stdout.endswith("can't be written (File too large)\n")
     assert {path.name for path in tmp_path.iterdir()} == {"grid.json", ".lock", "checkpoints"}
-    assert checkpoint.read_text() == "half-way"
+    assert checkpoint.exists() == there
+
+
+def test_a_result_of_a_later_version_is_named_and_stays(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        path = store.result_path(RUN)
+        path.write_text(json.dumps({"format": 9, "all": "else is other"}))
+        with pytest.raises(OtherVersionError, match="has the format 9, and this version .* 2 at"):
+            store.finished(RUN)
+        with pytest.raises(ValueError, match="update the course"):
+            read_results(tmp_path)
+        assert path.exists()
+
+
+def test_a_folder_of_a_later_version_is_named_and_stays(tmp_path: Path) -> None:
+    grid = tmp_path / "grid.json"
+    grid.write_text('{"format": 9}')
+    with pytest.raises(ValueError, match="has the format 9"):
+        with ResultsFolder(tmp_path, PROTOCOL).opened():
+            pass
+    assert grid.read_text() == '{"format": 9}'
+
+
+def test_a_result_of_tasks_that_the_data_had_before_is_no_damage(tmp_path, monkeypatch) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, RESULT)
+    grown = replace(DATA_SETS["two_digits"], tasks=("left", "right", "middle"))
+    monkeypatch.setitem(DATA_SETS, "two_digits", grown)
+    assert read_results(tmp_path) == [RESULT]
+    said = "has the tasks left, right, and two_digits has left, right, middle by now"
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        with pytest.raises(OtherVersionError, match=said):
+            store.finished(RUN)
+        with pytest.raises(OtherVersionError, match=said):
+            store.all_finished([RUN])
+        assert store.result_path(RUN).exists()
+
+
+def test_fixed_weights_of_tasks_that_the_data_had_before_can_be_read(tmp_path, monkeypatch) -> None:
+    weights = RESULT | {"setting": RESULT["setting"] | {"balancer": "left=1,right=2"}}
+    (tmp_path / "a.json").write_text(json.dumps(weights))
+    grown = replace(DATA_SETS["two_digits"], tasks=("left", "right", "middle"))
+    monkeypatch.setitem(DATA_SETS, "two_digits", grown)
+    assert read_results(tmp_path) == [weights]
+
+
+def test_results_of_the_first_format_are_those_of_the_first_recipe(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL_OF_1).opened() as store:
+        store.result_path(RUN).write_text(json.dumps(OF_1))
+        assert store.finished(RUN) == OF_1
+    assert recipe_in(tmp_path) == 1
+    second = ResultsFolder(tmp_path, replace(PROTOCOL, recipe=2))
+    with pytest.raises(ValueError, match="its recipe is 1, and this one's is 2"), second.opened():
+        pass
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"format": 1}'])
+def test_the_recipe_of_a_folder_is_that_of_its_results(content, tmp_path: Path) -> None:
+    assert recipe_in(tmp_path) is None
+    (tmp_path / "a.json").write_text(json.dumps(OF_1))
+    if content is not None:
+        (tmp_path / "grid.json").write_text(content)
+    assert recipe_in(tmp_path) == 1
+
+
+def test_all_results_are_given_only_where_none_is_missing_or_damaged(tmp_path: Path) -> None:
+    store = ResultsFolder(tmp_path / "new", PROTOCOL)
+    assert store.all_finished([RUN]) is None
+    with store.opened():
+        store.write(RUN, RESULT)
+    assert store.all_finished([RUN]) == [RESULT]
+    assert store.all_finished([RUN, replace(RUN, seed=4)]) is None
+    store.result_path(RUN).write_text("{")
+    assert store.all_finished([RUN]) is None
+    assert store.result_path(RUN).read_text() == "{"
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused() -> None:
+    store, long = ResultsFolder("never", PROTOCOL), f"left=0.{'1' * 99},right=0.{'2' * 99}"
+    with pytest.raises(ValueError, match="makes a file name of 2.* bytes.* fewer digits"):
+        store.check_names([RUN, replace(RUN, balancer=long)])
 
 
 def test_no_results_is_a_sentence(tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ def result(
     architecture="hard_sharing",
     curves=FLAT,
     test=None,
+    commit="abc",
+    **more,
 ):
-    """A result as `execute` gives it."""
+    """A result of format 1, or what ``more`` makes of it."""
     return {
         "setting": {
             "data": data,
@@ -52,8 +54,10 @@ def result(
             "training_seconds": 9.0,
             "cpu_seconds": 2.0,
             "peak_memory_mb": 5.0,
+            "commit": commit,
+            "torch": "2",
         },
-    }
+    } | more
 
 
 def test_the_validation_score_is_that_of_the_best_common_epoch() -> None:
@@ -149,6 +153,8 @@ def test_a_comparison_is_paired_by_seed() -> None:
     assert found.loc["left", "difference"] == pytest.approx(np.mean([0.02, 0.03, 0.02]))
     assert found.loc["left", "p"] == pytest.approx(stats.ttest_rel(pcgrad, equal).pvalue)
     assert np.isnan(found.loc["right", "p"])  # no difference at all
+    low, high = interval(np.subtract(pcgrad, equal))[1:]
+    assert found.loc["left", ["low", "high"]].tolist() == pytest.approx([low, high])
     assert found.loc["left", "p_corrected"] == pytest.approx(found.loc["left", "p"])
 
 
@@ -183,16 +189,82 @@ def test_without_the_reference_there_is_nothing_to_compare() -> None:
     assert "p_corrected" in found
 
 
-def test_a_run_that_diverged_is_left_out_of_means_and_counted() -> None:
+def dead(name: str, seed: int, chance: float) -> dict:
+    """A run that diverged."""
+    return result(name, seed, tasks=["left", "right"], chance={"left": chance, "right": chance})
+
+
+def test_a_run_that_diverged_counts_as_chance_and_its_seconds_do_not() -> None:
     runs = [
-        result("equal", 0, curves=FLAT, test={"left": 0.4, "right": 0.5}),
-        result("equal", 1, curves=FLAT, test={"left": 0.6, "right": 0.5}),
-        result("equal", 2, curves=FLAT),
+        result("equal", 0, test={"left": 0.4, "right": 0.5}),
+        result("equal", 1, test={"left": 0.6, "right": 0.5}),
+        dead("equal", 2, 0.11),
     ]
-    found = means(to_frame(runs)).set_index("task")
-    assert found.loc["left", "mean"] == pytest.approx(0.5)
-    assert found.loc["left", "runs"] == 2
-    assert found.loc["left", "seconds"] == 2.0
+    runs[-1]["provenance"]["cpu_seconds"] = 0.1
+    frame = to_frame(runs)
+    assert frame.query("diverged")["metric"].tolist() == [0.11, 0.11]
+    assert frame.query("diverged")["loss"].isna().all()
+    found = means(frame).set_index("task")
+    assert found.loc["left", "mean"] == pytest.approx((0.4 + 0.6 + 0.11) / 3)
+    assert found.loc["left", ["runs", "diverged", "seconds"]].tolist() == [3, 1, 2.0]
+
+
+def test_a_result_that_does_not_say_its_chance_has_that_of_its_data() -> None:
+    assert to_frame([result("equal", 0)])["metric"].tolist() == [0.1, 0.1]
+
+
+@pytest.mark.parametrize("who", ["pcgrad", "equal"])
+def test_a_method_with_diverged_runs_or_an_opponent_earns_no_sign(who) -> None:
+    good = {"equal": 0.5, "pcgrad": 0.9, "dwa": 0.9}
+    runs = [
+        dead(name, seed, 0.1)
+        if name == who and seed > 2
+        else result(name, seed, test={"left": value + seed / 1e4, "right": value - seed / 1e4})
+        for name, value in good.items()
+        for seed in range(5)
+    ]
+    tests = comparisons(to_frame(runs)).set_index("method")
+    assert tests.loc["pcgrad", "p"].isna().all()
+    text = as_text(to_frame(runs))
+    rows = {line.split(" | ")[1]: line for line in text.splitlines()[2:]}
+    assert "+" not in rows["pcgrad"] and "- |" not in rows["pcgrad"]
+    assert rows[who].endswith("| 5, 2 of them diverged |")
+    assert ("+" in rows["dwa"]) == (who == "pcgrad")
+
+
+def test_a_result_names_its_own_tasks() -> None:
+    scores = {task: {"loss": 1.0, "metric": 0.5} for task in ("left", "right", "middle")}
+    new = result(seed=1, diverged=None, test=None) | {"tasks": list(scores), "test": scores}
+    frame = to_frame([new])
+    assert frame["task"].tolist() == ["left", "right", "middle"]
+    old = result("pcgrad", test={"left": 0.5, "right": 0.5})
+    rows = as_text(to_frame([new, old])).splitlines()
+    assert rows[0] == "| two_digits | method | left | right | middle | seconds a run | runs |"
+    assert "| – | 2 | 1 |" in rows[3]
+
+
+def test_a_result_of_data_that_the_catalogue_does_not_have_is_tabulated_too() -> None:
+    scores = {"up": {"loss": 1.0, "metric": 0.5}}
+    runs = [
+        result(balancer, data="three_digits", tasks=["up"]) | {"test": scores, "diverged": None}
+        for balancer in ("equal", "up=1")
+    ]
+    assert as_text(to_frame(runs)).startswith("| three_digits | method | up |")
+
+
+def test_a_table_of_several_versions_says_so() -> None:
+    scores = {"left": 0.5, "right": 0.5}
+    runs = [result(seed=seed, test=scores, commit=commit) for seed, commit in enumerate("aab")]
+    assert "not made alike" not in as_text(to_frame(runs[:2]))
+    last = as_text(to_frame(runs)).splitlines()[-1]
+    assert last == "These 3 runs were not made alike: 2 by commit a, 1 by commit b."
+    resumed = result(seed=3, test=scores, commit="b")
+    resumed["provenance"]["earlier"] = [{"commit": "a", "torch": "2", "device": "cpu (x)"}]
+    last = as_text(to_frame([*runs[:2], resumed])).splitlines()[-1]
+    assert last == "These 3 runs were not made alike: 2 by commit a, 1 by commit a, then b."
+    newer = result(seed=4, test=scores, commit="a", protocol={"recipe": 2})
+    last = as_text(to_frame([*runs[:2], newer])).splitlines()[-1]
+    assert last == "These 3 runs were not made alike: 2 by recipe 1, 1 by recipe 2."
 
 
 def test_the_text_has_a_row_a_method_and_marks_what_differs() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
+from mtl_tutorial.experiments.store import recipe_in
 from mtl_tutorial.experiments.summary import as_text, best_settings, final_settings, to_frame
+from mtl_tutorial.profiles import check_choice
 
 
 def train(
@@ -50,14 +53,14 @@ def train(
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends workers as Ctrl-C does
     torch.set_num_threads(1)  # the same numbers on any machine; see load_profile
-    names = [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.showwarning = _say
             protocol = make_protocol(profile, epochs=epochs)
             folder = Path(results) if results else Path("runs") / protocol.profile
-            axes = data, architectures, names, learning_rates
+            protocol = replace(protocol, recipe=_recipe(folder, protocol.recipe))
+            axes = data, architectures, _names(balancers), learning_rates
             runs = settings(*axes, seeds)
             if search_seeds:
                 _check_apart(seeds, search_seeds)
@@ -75,6 +78,25 @@ def train(
         print(f"mtl_tutorial: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _names(balancers: Sequence[str]) -> list[str]:
+    for given in balancers:
+        if "=" not in given:
+            check_choice("balancer", given, (*BALANCERS, "all"))
+    return [name for given in balancers for name in (BALANCERS if given == "all" else [given])]
+
+
+def _recipe(folder: Path, newest: int) -> int:
+    """The recipe of a folder that was begun before: its grid goes on as it began."""
+    found = next(filter(None, map(recipe_in, (folder, folder / "search"))), newest)
+    if found != newest:
+        warnings.warn(
+            f"{folder} was begun with recipe {found} of two digits, and goes on with it; a new "
+            f"folder has recipe {newest}",
+            stacklevel=2,
+        )
+    return found
 
 
 def _check_apart(seeds: Sequence[int], search_seeds: Sequence[int]) -> None:

@@ -20,7 +20,14 @@ from mtl_tutorial.architectures import (
     SingleTaskNetworks,
     VGGEncoder,
 )
-from mtl_tutorial.data import Scenes, located_digits, seen_and_heard, two_digits
+from mtl_tutorial.data import (
+    TASKS,
+    TWO_DIGITS_RECIPE,
+    Scenes,
+    located_digits,
+    seen_and_heard,
+    two_digits,
+)
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Task
 
@@ -36,7 +43,7 @@ class DataSet:
     """Where scenes come from, and how networks are trained on them.
 
     Args:
-        scenes: ``scenes(split, digits=..., sound=..., device=...)``.
+        scenes: ``scenes(split, digits=..., sound=..., recipe=..., device=...)``.
         tasks: their names.
         digits: the source of digits in the full profile; the quick one takes the embedded ones.
         networks: by the name of an architecture, from the tasks to a network.
@@ -69,29 +76,35 @@ def _fusion(tasks: Tasks) -> FusionNetwork:
     return FusionNetwork(encoders, Concatenation(2, 32), tasks)
 
 
-def _without_sound(make: Callable[..., Scenes]) -> Callable[..., Scenes]:
-    return lambda split, *, digits, sound, device: make(split, digits=digits, device=device)
+def _two_digits(split: str, *, digits: str, sound: str, recipe: int, device: str) -> Scenes:
+    return two_digits(split, digits=digits, recipe=recipe, device=device)
 
 
-BY_SIDE = ("left", "right")
+def _located_digits(split: str, *, digits: str, sound: str, recipe: int, device: str) -> Scenes:
+    return located_digits(split, digits=digits, device=device)
+
+
+def _seen_and_heard(split: str, *, digits: str, sound: str, recipe: int, device: str) -> Scenes:
+    return seen_and_heard(split, digits=digits, sound=sound, device=device)
+
+
+def _names(questions: str) -> tuple[str, ...]:
+    return tuple(task.name for task in TASKS[questions])
+
+
 DATA_SETS = {
     "two_digits": DataSet(
-        _without_sound(two_digits), BY_SIDE, "mnist", _networks(LeNet), "sgd", 0.05
+        _two_digits, _names("two_digits"), "mnist", _networks(LeNet), "sgd", 0.05
     ),
     "two_fashion": DataSet(
-        _without_sound(two_digits), BY_SIDE, "fashion", _networks(LeNet), "sgd", 0.05
+        _two_digits, _names("two_digits"), "fashion", _networks(LeNet), "sgd", 0.05
     ),
     "located_digits": DataSet(
-        _without_sound(located_digits),
-        ("digit", "box", "mask"),
-        "mnist",
-        _networks(ConvEncoder),
-        "adam",
-        2e-3,
+        _located_digits, _names("located_digits"), "mnist", _networks(ConvEncoder), "adam", 2e-3
     ),
     "seen_and_heard": DataSet(
-        seen_and_heard,
-        ("digit", "speaker", "match", "sum"),
+        _seen_and_heard,
+        _names("seen_and_heard"),
         "mnist",
         {
             "hard_sharing": _fusion,
@@ -138,7 +151,9 @@ def make_optimizer(data: str, model: nn.Module, learning_rate: float) -> torch.o
 
 
 @functools.lru_cache(maxsize=2)  # the runs of a process are mostly on one data set
-def load_scenes(data: str, digits: str, sound: str, device: str) -> dict[str, Scenes]:
+def load_scenes(
+    data: str, digits: str, sound: str, device: str, recipe: int = TWO_DIGITS_RECIPE
+) -> dict[str, Scenes]:
     """Give the scenes of a data set by split; loaded once in a process.
 
     Raises:
@@ -147,6 +162,6 @@ def load_scenes(data: str, digits: str, sound: str, device: str) -> dict[str, Sc
     """
     scenes = DATA_SETS[check_choice("data set", data, DATA_SETS)].scenes
     return {
-        split: scenes(split, digits=digits, sound=sound, device=device)
+        split: scenes(split, digits=digits, sound=sound, recipe=recipe, device=device)
         for split in ("train", "validation", "test")
     }

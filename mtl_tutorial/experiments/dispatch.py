@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -19,7 +22,7 @@ from mtl_tutorial.balancing.registry import Making, make_balancer
 from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.execute import execute
 from mtl_tutorial.experiments.protocol import Protocol, Setting
-from mtl_tutorial.experiments.store import ResultsFolder
+from mtl_tutorial.experiments.store import ResultsFolder, as_json
 from mtl_tutorial.profiles import check_choice, resolve_device
 
 BACKENDS = ("local", "dask")
@@ -70,8 +73,8 @@ def run_grid(
             reached.
         DataUnavailableError: where the digits can't be had.
         RunFailedError: naming the first run that failed, after all the others have ended; or
-            where a worker was killed.
-        OSError: where results can't be written.
+            where a worker was killed, or results can't be written.
+        OSError: where the folder can't be written, and results are missing in it.
     """
     check_choice("backend", backend, BACKENDS)
     if backend == "local":
@@ -80,7 +83,11 @@ def run_grid(
         raise ValueError(f"workers must be a whole number from 1 on, got {workers}")
     if (backend == "dask") != (scheduler is not None):
         raise ValueError("the backend 'dask' and the address of a scheduler go together")
-    with ResultsFolder(folder, protocol).opened() as store:
+    folder = ResultsFolder(folder, protocol)
+    folder.check_names(settings)
+    if (found := folder.all_finished(settings)) is not None:
+        return found  # also from where nothing can be written
+    with folder.opened() as store, _Keeper(store) as keeper:
         results = {setting: store.finished(setting) for setting in settings}
         left = [setting for setting, result in results.items() if result is None]
         if backend == "local":
@@ -90,13 +97,14 @@ def run_grid(
             _parallel(min(workers, len(left)), backend, scheduler if left else None) as parallel,
             tqdm(total=len(results) * protocol.epochs, unit="epoch") as bar,
         ):
+            parent = os.getpid() if backend == "local" else None
             bar.update((len(results) - len(left)) * protocol.epochs)
-            for setting, result, failure in _outcomes(left, store, device, parallel, bar):
+            for setting, result, failure in _outcomes(left, store, device, parallel, bar, parent):
                 if failure:
                     failures[setting] = failure
                 else:
                     results[setting] = result
-                    store.write(setting, result)
+                    keeper.keep(setting, result)
     if failures:
         setting, text = next(iter(failures.items()))
         raise RunFailedError(
@@ -104,6 +112,54 @@ def run_grid(
             f"all others are kept. Its error:\n{text}"
         )
     return [results[setting] for setting in settings]
+
+
+class _Keeper:
+    """Writes results as they come; what can't be written is held until it can be, or is said.
+
+    Left, it tries once more, and prints what is still not written, so that no run is lost.
+
+    Raises:
+        RunFailedError: when it is left, where something could not be written.
+    """
+
+    def __init__(self, store: ResultsFolder) -> None:
+        self.store = store
+        self.held: dict[Setting, dict[str, Any]] = {}
+
+    def __enter__(self) -> _Keeper:
+        return self
+
+    def keep(self, setting: Setting, result: dict[str, Any]) -> None:
+        self.held[setting] = result
+        if error := self._write():
+            held = f"{len(self.held)} of the results"
+            warnings.warn(f"{error}; {held} wait in memory until there is room", stacklevel=2)
+
+    def _write(self) -> OSError | None:
+        """Write what is held, and forget it; give the first error."""
+        for setting, result in list(self.held.items()):
+            try:
+                self.store.write(setting, result)
+            except OSError as error:
+                return error
+            del self.held[setting]
+        return None
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        reason = self._write()
+        if reason is None:
+            return
+        for setting, result in self.held.items():
+            print(f"{self.store.result_path(setting).name}:", file=sys.stderr)
+            print(as_json(result).decode(), end="", file=sys.stderr, flush=True)
+        kept = sum(self.store.checkpoint_path(setting).exists() for setting in self.held)
+        if kind is None:
+            raise RunFailedError(
+                f"{reason}; {len(self.held)} of the results are printed above, and {kept} of their "
+                f"checkpoints are kept: make room, and put each line into the file that is named "
+                f"over it, or run the same command again"
+            )
 
 
 Outcome = tuple[Setting, dict[str, Any] | None, str]
@@ -115,6 +171,7 @@ def _outcomes(
     device: str,
     parallel: joblib.Parallel | None,
     bar: tqdm,
+    parent: int | None,
 ) -> Iterator[Outcome]:
     """Run what is left, and give each outcome as soon as it is there."""
     jobs = [
@@ -125,7 +182,8 @@ def _outcomes(
         for job in jobs:
             yield attempt(*job, on_epoch=_counter(bar))
         return
-    for outcome in parallel(joblib.delayed(attempt)(*job, threads=1) for job in jobs):
+    run = functools.partial(attempt, threads=1, parent=parent)
+    for outcome in parallel(joblib.delayed(run)(*job) for job in jobs):
         bar.update(store.protocol.epochs)
         yield outcome
 
@@ -184,12 +242,13 @@ def _client(scheduler: str):
 def _check_makeable(left: Sequence[Setting], protocol: Protocol, device: str) -> None:
     """Check that data, networks and balancers can be had, before anything runs for hours."""
     for data, balancer in dict.fromkeys((s.data, s.balancer) for s in left):
-        scenes = load_scenes(data, *protocol.sources(data), str(resolve_device(device)))
+        place = str(resolve_device(device))
+        scenes = load_scenes(data, *protocol.sources(data), place, protocol.recipe)
         make_balancer(balancer, Making(scenes["train"].tasks, 1, torch.Generator()))
 
 
 def _end_without(parent: int) -> Callable[[int], None]:
-    """Make what ends this process after an epoch, where the one that started it is gone."""
+    """Make what ends this process where the one that started it is gone; for after every epoch."""
 
     def check(epoch: int) -> None:
         if os.getppid() != parent:
@@ -205,16 +264,22 @@ def attempt(
     checkpoint: Path,
     *,
     threads: int | None = None,
+    parent: int | None = None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Execute a run; give its setting, and its result or the text of its error.
+
+    Args:
+        threads: of a worker; it ends where its parent is gone.
+        parent: the process that a worker was started by; the present one if left out.
 
     A process does one run at a time, however many threads ask: torch's default generator, from
     which initial weights come, is the whole process's.
     """
     if threads:
         torch.set_num_threads(threads)
-        on_epoch = _end_without(os.getppid())
+        on_epoch = _end_without(parent or os.getppid())
+        on_epoch(0)
     try:
         with ONE_AT_A_TIME:
             result = execute(

@@ -20,24 +20,26 @@ import torch
 from torch import nn
 
 from mtl_tutorial import __version__
-from mtl_tutorial.balancing import NonFiniteError, check_finite
+from mtl_tutorial.architectures import SingleTaskNetworks
+from mtl_tutorial.balancing import NonFiniteError
 from mtl_tutorial.balancing.registry import Making, make_balancer
 from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.catalogue import (
-    SingleTaskNetworks,
     load_scenes,
     make_network,
     make_optimizer,
 )
+from mtl_tutorial.experiments.chance import chance
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.experiments.runs import Randomness, Run
 from mtl_tutorial.experiments.store import FORMAT, rounded, set_aside
 from mtl_tutorial.measuring import Score, evaluate, layer_geometry
 from mtl_tutorial.profiles import resolve_device
-from mtl_tutorial.tasks import Batch, Task, map_batches
+from mtl_tutorial.tasks import Batch, Task, has_label, map_batches
 from mtl_tutorial.training import NonFiniteLossError
 
+UNKNOWN = {"commit": "unknown", "device": "unknown"}  # what made a checkpoint that does not say
 LIBRARIES = ("torch", "torchvision", "torchjd")
 LOOK_AT = 256  # validation scenes on which gradients are measured after an epoch
 PART = 1000  # scenes that are scored at once
@@ -62,17 +64,18 @@ def execute(
         on_epoch: is told the number of every epoch that is done, from 1.
 
     Returns:
-        ``setting`` and ``protocol``; ``provenance``; ``curves``, a list over epochs by quantity
-        and task; ``best_epoch`` and ``test``, by task, the scores of the best validation epoch's
-        network; ``diverged``, None or why the run ended early (then ``test`` is None). Numbers
-        have five digits.
+        ``setting``, ``protocol`` and the names of the ``tasks``; ``provenance``, with all versions
+        that had a part in it under ``earlier``; ``curves``, a list over epochs by quantity and
+        task; ``best_epoch`` and ``test``, by task, the scores of the best validation epoch's
+        network; ``diverged``, None or why the run ended early: then ``test`` is None, and
+        ``chance`` what the metrics would be by chance. Numbers have five digits.
 
     Raises:
         ValueError: for a setting that can't be run.
         DataUnavailableError: where the digits can't be had.
     """
     place = resolve_device(device)
-    scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place))
+    scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place), protocol.recipe)
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
     trial = _Trial(setting, protocol, scenes, place)
@@ -103,6 +106,7 @@ class _State:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     diverged: str | None = None
+    made_by: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[str, Any] = field(default_factory=dict)
     best: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -115,6 +119,7 @@ class _State:
             "run": self.name,
             "epoch": self.epoch,
             "seconds": [self.seconds, self.cpu_seconds],
+            "made_by": json.dumps(self.made_by),
             "curves": json.dumps(self.curves),
             "best": self.best,
             "randomness": randomness,
@@ -125,12 +130,22 @@ class _State:
             raise ValueError(f"it is of another run: {state['run']}")
         self.epoch, (self.seconds, self.cpu_seconds) = state["epoch"], state["seconds"]
         self.curves, self.best = json.loads(state["curves"]), state["best"]
+        before = json.loads(state["made_by"]) if "made_by" in state else [UNKNOWN]
+        self.made_by = before + [made for made in self.made_by if made != before[-1]]
         randomness = state["randomness"]
         self.randomness.states[0] = randomness["torch"]
         if self.place.type == "cuda":
             self.randomness.states[1 + (self.place.index or 0)] = randomness["cuda"]
         for name, generator in self.generators.items():
             generator.set_state(randomness[name])
+
+
+def _name(setting: Setting, protocol: Protocol) -> str:
+    """A name for checkpoints; of the first recipe, that of the time before there were several."""
+    parts = asdict(protocol)
+    if parts["recipe"] == 1:
+        del parts["recipe"]
+    return f"{setting} {parts}"
 
 
 class _Trial:
@@ -162,8 +177,8 @@ class _Trial:
         self.shares = not isinstance(self.model, SingleTaskNetworks)
         self.rates = [group["lr"] for group in self.run.optimizer.param_groups]
         generators = {"scenes": self.run.generator, "balancer": luck}
-        name = f"{setting} {asdict(protocol)}"
-        self.state = _State(name, generators, self.run.randomness, place)
+        self.state = _State(_name(setting, protocol), generators, self.run.randomness, place)
+        self.state.made_by = [versions(place)]
         fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
         self.validation = scenes["validation"].draw(protocol.held_out, fresh)
         self.few = map_batches(lambda tensor: tensor[:LOOK_AT], self.validation)
@@ -217,16 +232,18 @@ class _Trial:
 
     def _measure(self, means: dict[str, dict[str, float]]) -> None:
         scores = score(self.model, self.tasks, self.validation)
-        check_finite([s.loss for s in scores.values()], scores, "validation loss")
-        found: dict[str, Any] = {
+        for task, found in scores.items():
+            if not math.isfinite(found.loss):
+                raise NonFiniteError("validation loss", task, found.loss)
+        values: dict[str, Any] = {
             **means,
             "validation loss": {task: s.loss for task, s in scores.items()},
             "validation metric": {task: s.metric for task, s in scores.items()},
         }
         if self.shares:
             geometry = layer_geometry(self.model, self.tasks, self.few)
-            found |= {"gradient norm": geometry.norms, "cosine": geometry.cosines}
-        _append(self.state.curves, found)
+            values |= {"gradient norm": geometry.norms, "cosine": geometry.cosines}
+        _append(self.state.curves, values)
         self._keep_best({task: s.metric for task, s in scores.items()})
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
@@ -242,6 +259,11 @@ class _Trial:
                     "epoch": self.state.epoch + 1,
                     "network": network,
                 }
+
+    def _chance(self) -> dict[str, float]:
+        fresh = torch.Generator(self.place).manual_seed(2)
+        seen = self.scenes["train"].draw(self.protocol.held_out, fresh)
+        return chance(self.tasks, seen, self.validation)
 
     def result(self) -> dict[str, Any]:
         state = self.state
@@ -267,8 +289,12 @@ class _Trial:
                 "format": FORMAT,
                 "setting": asdict(self.setting),
                 "protocol": asdict(self.protocol),
-                "provenance": provenance(self.place)
-                | {
+                "tasks": [task.name for task in self.tasks],
+                "chance": self._chance() if state.diverged else None,
+                "provenance": {
+                    **state.made_by[-1],
+                    **({"earlier": state.made_by[:-1]} if state.made_by[1:] else {}),
+                    "date": time.strftime("%Y-%m-%d", time.gmtime()),
                     "training_seconds": state.seconds,
                     "cpu_seconds": state.cpu_seconds,
                     "peak_memory_mb": peak_memory(self.place),
@@ -301,20 +327,24 @@ def parts_of(batch: Batch, size: int) -> list[Batch]:
 
 def score(model: nn.Module, tasks: tuple[Task, ...] | list[Task], batch: Batch) -> dict[str, Score]:
     """Score a model as `evaluate`, on parts of a batch, so that little memory is needed."""
-    found = [(len(part), evaluate(model, tasks, part)) for part in parts_of(batch, PART)]
+    found: dict[str, list[tuple[int, Score]]] = {}
+    for part in parts_of(batch, PART):
+        for name, of_part in evaluate(model, tasks, part).items():
+            labelled = int(has_label(part.targets[name]).sum())
+            found.setdefault(name, []).append((labelled, of_part))
     return {
-        task.name: Score(
+        name: Score(
             *(
-                sum(count * scores[task.name][i] for count, scores in found) / len(batch)
+                sum(count * of_part[i] for count, of_part in parts) / sum(n for n, _ in parts)
                 for i in range(2)
             )
         )
-        for task in tasks
+        for name, parts in found.items()
     }
 
 
-def provenance(place: torch.device) -> dict[str, Any]:
-    """Say what made a result: versions, the commit where there is one, the device, the day."""
+def versions(place: torch.device) -> dict[str, Any]:
+    """Say what makes a result: versions, the commit where there is one, the device."""
     name = platform.machine()
     if place.type == "cuda":
         name = torch.cuda.get_device_name(place)
@@ -325,7 +355,6 @@ def provenance(place: torch.device) -> dict[str, Any]:
         "commit": _commit(),
         "device": f"{place.type} ({name})",
         "threads": torch.get_num_threads(),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from mtl_tutorial.balancing.registry import BALANCERS, fixed_weights, method_of
+from mtl_tutorial.data import TWO_DIGITS_RECIPE
 from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS, make_network
 from mtl_tutorial.profiles import check_choice
+
+HIGHEST_RATE = 1e30  # times the rates of all optimizers, and a number of 32 bits can still hold it
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class Protocol:
         epochs: in each, every digit is used once.
         batch_size: scenes a step.
         held_out: validation scenes, drawn once; and as many as that, at least, for the test.
+        recipe: by which two digits are composed; see `two_digits`.
     """
 
     profile: str
     epochs: int
     batch_size: int
     held_out: int = 2000
+    recipe: int = TWO_DIGITS_RECIPE
 
     def sources(self, data: str) -> tuple[str, str]:
         """The sources of digits and of sound for a data set."""
@@ -46,8 +52,10 @@ class Protocol:
 PROTOCOLS = {"quick": Protocol("quick", 20, 64), "full": Protocol("full", 100, 256)}
 
 
-def make_protocol(profile: str, *, epochs: int | None = None) -> Protocol:
-    """Give a profile's protocol, with another number of epochs where one is given.
+def make_protocol(
+    profile: str, *, epochs: int | None = None, recipe: int | None = None
+) -> Protocol:
+    """Give a profile's protocol, with another number of epochs or recipe where one is given.
 
     Raises:
         ValueError: for an unknown profile, or epochs below 1.
@@ -55,7 +63,7 @@ def make_protocol(profile: str, *, epochs: int | None = None) -> Protocol:
     base = PROTOCOLS[check_choice("profile", profile, PROTOCOLS)]
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be a whole number from 1 on, got {epochs}")
-    return Protocol(base.profile, epochs or base.epochs, base.batch_size)
+    return replace(base, epochs=epochs or base.epochs, recipe=recipe or base.recipe)
 
 
 @dataclass(frozen=True, order=True)
@@ -88,8 +96,20 @@ class Setting:
             make_network(self.data, self.architecture, ())  # says why not
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning rate must be finite and > 0, got {self.learning_rate}")
+        if self.learning_rate > HIGHEST_RATE:
+            raise ValueError(
+                f"learning rate must be at most {HIGHEST_RATE:g}, got {self.learning_rate}"
+            )
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be a whole number from 0 to 2^31 - 1, got {self.seed}")
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Setting:
+        """Give that of a result, whatever the catalogue holds by now."""
+        setting = object.__new__(cls)
+        for field in fields(cls):
+            object.__setattr__(setting, field.name, result["setting"][field.name])
+        return setting
 
     @property
     def method(self) -> str:

@@ -110,7 +110,8 @@ class Run:
     ) -> None:
         device = scenes.digits.labels.device
         optimizer = optimizer or functools.partial(_adam, learning_rate=learning_rate)
-        self.tasks, self.balancer = tuple(tasks), balancer or FixedWeights()
+        self.tasks = tuple(tasks)
+        self.balancer = FixedWeights() if balancer is None else balancer
         self.generator = torch.Generator(device).manual_seed(seed)
         self.randomness = Randomness(seed)
         with self.randomness.in_force():

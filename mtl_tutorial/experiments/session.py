@@ -12,7 +12,7 @@ from torch import nn
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import Run
-from mtl_tutorial.measuring import Score, evaluate, gradient_geometry
+from mtl_tutorial.measuring import Score, evaluate, gradient_geometry, gradient_shares
 from mtl_tutorial.tasks import Task
 
 MEASURE_EVERY = 25  # steps between two measurements
@@ -29,7 +29,7 @@ class Measurement:
         weights: λ_i in force.
         losses: training loss by task, mean over the steps since the last measurement.
         scores: validation loss and metric by task.
-        norms: ‖g_i‖ by task, with g_i the gradient of the shared parameters; of one task, none.
+        norms: ‖g_i‖ by task, with g_i the gradient of the shared parameters; of one task, of all.
         cosine: the smallest cosine between the g of two tasks; 1 where there is one task.
     """
 
@@ -43,9 +43,7 @@ class Measurement:
     @property
     def shares(self) -> dict[str, float]:
         """‖λ_i g_i‖ / Σ_j ‖λ_j g_j‖ by task."""
-        weighted = {name: self.weights[name] * norm for name, norm in self.norms.items()}
-        total = sum(weighted.values()) or 1.0
-        return {name: norm / total for name, norm in weighted.items()}
+        return gradient_shares({name: self.weights[name] * n for name, n in self.norms.items()})
 
 
 @dataclass
@@ -157,17 +155,16 @@ class Session:
                 measurements.append(same)
             return
         scores = evaluate(self.model, self.tasks, self._validation)
-        norms, cosine = {}, 1.0
-        if len(self.tasks) > 1:
-            norms, cosines = gradient_geometry(self.model, self.tasks, self._probe)
-            cosine = cosines.min().item()
+        norms, cosines = gradient_geometry(self.model, self.tasks, self._probe)
         losses = {
             task.name: torch.stack(found).mean().item()
             for task in self.tasks
             if (found := [losses[task.name] for losses in self._since if task.name in losses])
         }
         self._since.clear()
-        measurements.append(Measurement(self._step, weights, losses, scores, norms, cosine))
+        measurements.append(
+            Measurement(self._step, weights, losses, scores, norms, cosines.min().item())
+        )
 
     def reset(self) -> None:
         """Start over from the seed, with the present weights; a run with no step is dropped."""

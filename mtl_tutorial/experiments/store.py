@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +18,17 @@ from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.measuring import Score
 
-FORMAT = 1
+FORMAT = 2
 GRID = "grid.json"
+LONGEST_NAME = 200  # bytes; a file's name may have 255, and drafts and damaged files add to it
 NUMBER, NOTHING = (int, float), type(None)
 NEEDED = {  # what is read from every result, and the kinds that it may have
     "format": int,
-    "setting": dict,
+    "setting.data": str,
+    "setting.architecture": str,
+    "setting.balancer": str,
+    "setting.learning_rate": NUMBER,
+    "setting.seed": int,
     "protocol": dict,
     "provenance.device": str,
     "provenance.commit": (str, NOTHING),
@@ -35,7 +40,18 @@ NEEDED = {  # what is read from every result, and the kinds that it may have
     "test": (dict, NOTHING),
     "diverged": (str, NOTHING),
 }
+NEEDED_IN_2 = {"tasks": list, "chance": (dict, NOTHING)}
 CURVES = ("training loss", "weight", "validation loss", "validation metric")
+TASKS_IN_1 = {  # results of format 1 do not say them
+    "two_digits": ("left", "right"),
+    "two_fashion": ("left", "right"),
+    "located_digits": ("digit", "box", "mask"),
+    "seen_and_heard": ("digit", "speaker", "match", "sum"),
+}
+CHANCE_IN_1 = {  # nor this; see `chance`
+    **dict.fromkeys(("left", "right", "digit", "sum"), 0.1),
+    **{"speaker": 0.17, "match": 0.5, "box": 0.43, "mask": 0.0},
+}
 RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
@@ -83,32 +99,38 @@ class ResultsFolder:
             lock.release()
 
     def _claim(self) -> None:
-        own = {"format": FORMAT, **asdict(self.protocol)}
         path = self.folder / GRID
-        try:
-            there = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            there = {}
-        whole = own.keys() <= there.keys()
+        if self._check_own():
+            return
+        if path.exists():
+            set_aside(path)
+        write_whole(path, as_json({"format": FORMAT, **asdict(self.protocol)}))
+
+    def _check_own(self) -> bool:
+        """Check that the folder is that of the protocol; tell whether it says so by itself.
+
+        Raises:
+            ValueError: where it is another's, or a later version has written it.
+        """
+        own = asdict(self.protocol)
+        there = _description(self.folder)
+        if isinstance(there.get("format"), int) and there["format"] > FORMAT:
+            raise ValueError(
+                f"results folder {self.folder} has the format {there['format']}, and this version "
+                f"of the course knows {FORMAT} at most; update the course, or name another folder"
+            )
+        whole = {"format", *own} - {"recipe"} <= there.keys()
         if not whole:
-            there = self._grid_of_results() | there
+            there = _protocol_of_results(self.folder) | there
+        if "epochs" in there:  # one that names no recipe was made by the first
+            there.setdefault("recipe", 1)
         if different := [name for name in own if there.get(name, own[name]) != own[name]]:
             name = different[0]
             raise ValueError(
                 f"results folder {self.folder} belongs to another grid: its {name} is "
                 f"{there[name]!r}, and this one's is {own[name]!r}; name another folder"
             )
-        if not whole:
-            if path.exists():
-                set_aside(path)
-            write_whole(path, _as_json(own))
-
-    def _grid_of_results(self) -> dict[str, Any]:
-        """What ``grid.json`` should say: the protocol of the first result that can be read."""
-        for path in _result_paths(self.folder):
-            with suppress(ValueError):
-                return read_result(path)["protocol"]
-        return {}
+        return whole
 
     def result_path(self, setting: Setting) -> Path:
         """The file of a run's result."""
@@ -119,64 +141,174 @@ class ResultsFolder:
         return self.folder / "checkpoints" / f"{setting}.pt"
 
     def finished(self, setting: Setting) -> dict[str, Any] | None:
-        """Give a run's result, where it has one; a damaged one is set aside."""
+        """Give a run's result, where it has one; a damaged one is set aside.
+
+        Raises:
+            OtherVersionError: where it is whole, and of other tasks or a later format.
+        """
         path = self.result_path(setting)
         if not path.exists():
             return None
         try:
-            result = read_result(path)
-            if (result["setting"], result["protocol"]) != (asdict(setting), asdict(self.protocol)):
-                raise ValueError("it is of another run")
+            return self._own_result(setting)
+        except OtherVersionError:
+            raise
         except ValueError as error:
             set_aside(path, str(error))
             return None
+
+    def all_finished(self, settings: Iterable[Setting]) -> list[dict[str, Any]] | None:
+        """Give all results where none is missing or damaged, else None; nothing is written.
+
+        Raises:
+            OtherVersionError: as `finished`.
+            ValueError: where the folder is another grid's.
+        """
+        results = []
+        for setting in settings:
+            try:
+                results.append(self._own_result(setting))
+            except OtherVersionError:
+                raise
+            except (OSError, ValueError):
+                return None
+        if results:
+            self._check_own()
+        return results
+
+    def _own_result(self, setting: Setting) -> dict[str, Any]:
+        result = read_result(self.result_path(setting))
+        if Setting.of(result) != setting or protocol_of(result) != self.protocol:
+            raise ValueError("it is of another run")
+        tasks, now = tasks_of(result), DATA_SETS[setting.data].tasks
+        if tasks != now:
+            raise OtherVersionError(
+                f"result {self.result_path(setting)} has the tasks {', '.join(tasks)}, and "
+                f"{setting.data} has {', '.join(now)} by now; name another folder"
+            )
         return result
+
+    def check_names(self, settings: Iterable[Setting]) -> None:
+        """Check that every run can have files.
+
+        Raises:
+            ValueError: naming a setting whose name is too long.
+        """
+        for setting in settings:
+            if (length := len(str(setting).encode())) > LONGEST_NAME:
+                raise ValueError(
+                    f"balancer {setting.balancer[:40]!r}… makes a file name of {length} bytes, and "
+                    f"{LONGEST_NAME} are the most; write its weights with fewer digits"
+                )
 
     def write(self, setting: Setting, result: dict[str, Any]) -> None:
         """Keep a run's result, and drop its checkpoint.
 
         Raises:
-            OSError: where it can't be written; the checkpoint is kept.
+            OSError: where it can't be written; a checkpoint is kept.
         """
-        path = self.result_path(setting)
+        path, checkpoint = self.result_path(setting), self.checkpoint_path(setting)
         try:
-            write_whole(path, _as_json(result))
+            write_whole(path, as_json(result))
         except OSError as error:
-            raise OSError(
-                f"result {path} can't be written ({error.strerror}); its checkpoint is kept: make "
-                f"room and run the same command again"
-            ) from error
-        self.checkpoint_path(setting).unlink(missing_ok=True)
+            raise OSError(f"result {path} can't be written ({error.strerror})") from error
+        with suppress(OSError):  # it costs room, and does no harm
+            checkpoint.unlink(missing_ok=True)
+
+
+def recipe_in(folder: Path) -> int | None:
+    """Give the recipe of the grid in a folder; None where there is no grid."""
+    there = _description(folder)
+    if "epochs" not in there:
+        there = _protocol_of_results(folder)
+    return there.get("recipe", 1) if there else None
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    """What ``grid.json`` holds; nothing where it is missing or damaged."""
+    try:
+        return dict(json.loads((folder / GRID).read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return {}
+
+
+def _protocol_of_results(folder: Path) -> dict[str, Any]:
+    """What the first result that can be read says; nothing where there is none."""
+    for path in _result_paths(folder):
+        with suppress(ValueError):
+            return read_result(path)["protocol"]
+    return {}
+
+
+class OtherVersionError(ValueError):
+    """A result is whole, and this version of the course can't use it."""
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Read the result of a run.
+    """Read the result of a run, and check it against the tasks that it names itself.
 
     Raises:
+        OtherVersionError: where a later version of the course has written it.
         ValueError: where the file is damaged, or lacks what is read from it later.
     """
     try:
         result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except ValueError as error:  # also for bytes that are no text
         raise ValueError(f"it can't be read: {error}") from error
-    _check_holds(result, NEEDED)
-    if result["format"] != FORMAT:
-        raise ValueError(f"its format is {result['format']!r}, and not {FORMAT}")
+    _check_holds(result, {"format": int})
+    if result["format"] > FORMAT:
+        raise OtherVersionError(
+            f"result {path} has the format {result['format']}, and this version of the course "
+            f"knows {FORMAT} at most; update the course"
+        )
+    _check_holds(result, NEEDED | (NEEDED_IN_2 if result["format"] > 1 else {}))
     try:
-        setting, protocol = Setting(**result["setting"]), Protocol(**result["protocol"])
+        protocol, tasks = protocol_of(result), tasks_of(result)
     except (TypeError, ValueError) as error:
         raise ValueError(f"it is of no run: {error}") from error
     if result["diverged"]:
         _check_holds(result, {"test": NOTHING})
+        if result["format"] > 1:
+            _check_holds(result, {f"chance.{task}": (*NUMBER, NOTHING) for task in tasks})
         return result
-    tasks = DATA_SETS[setting.data].tasks
     curves = [f"curves.{name}.{task}" for name in CURVES for task in tasks]
     scores = [f"test.{task}.{name}" for task in tasks for name in Score._fields]
     _check_holds(result, dict.fromkeys(curves, list) | dict.fromkeys(scores, NUMBER))
-    for path in curves:
-        if (length := len(_part(result, path))) != protocol.epochs:
-            raise ValueError(f"its {path!r} has {length} values for {protocol.epochs} epochs")
+    for part in curves:
+        if (length := len(_part(result, part))) != protocol.epochs:
+            raise ValueError(f"its {part!r} has {length} values for {protocol.epochs} epochs")
+    for name in CURVES:
+        if others := result["curves"][name].keys() - set(tasks):
+            raise ValueError(f"its {name!r} is also of {min(others)!r}, and its tasks are {tasks}")
     return result
+
+
+def protocol_of(result: Mapping[str, Any]) -> Protocol:
+    """Give a result's protocol; one that names no recipe was made by the first.
+
+    Raises:
+        TypeError: where it is none.
+    """
+    return Protocol(**{"recipe": 1, **result["protocol"]})
+
+
+def tasks_of(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the names of a result's tasks, in their order.
+
+    Raises:
+        ValueError: where it does not say.
+    """
+    names = result.get("tasks") or TASKS_IN_1.get(result["setting"]["data"]) or ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"it names no tasks of {result['setting']['data']!r}")
+    return tuple(names)
+
+
+def chance_of(result: Mapping[str, Any]) -> dict[str, float]:
+    """Give the score of chance, by task, of a run that diverged; NaN where it is not known."""
+    known = result.get("chance") or CHANCE_IN_1
+    found = {task: known.get(task) for task in tasks_of(result)}
+    return {task: math.nan if value is None else value for task, value in found.items()}
 
 
 def _part(result: Any, path: str) -> Any:
@@ -208,6 +340,8 @@ def read_results(folder: str | Path) -> list[dict[str, Any]]:
     for path in paths:
         try:
             results.append(read_result(path))
+        except OtherVersionError:
+            raise
         except ValueError as error:
             raise ValueError(f"result {path} is damaged ({error}); delete it") from error
     return results
@@ -235,28 +369,42 @@ def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[s
     return read_results(Path(folder) / name)
 
 
-def origin(results: Iterable[dict[str, Any]]) -> str:
+def recipe_of(result: Mapping[str, Any]) -> int | None:
+    """Give the recipe of two digits by which a result was made; None for other data."""
+    made_of_two = result["setting"]["data"].startswith("two_")
+    return result.get("protocol", {}).get("recipe", 1) if made_of_two else None
+
+
+def makers(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give what made a result, one after the other: a run may go on in another version."""
+    made = result["provenance"]
+    return [*made.get("earlier", ()), made]
+
+
+def origin(results: Iterable[Mapping[str, Any]]) -> str:
     """Say in two lines what made results: device, epochs, seeds, runs, versions, commits, days."""
     found: dict[str, set[Any]] = {}
     results = list(results)
-    for result in results:
-        setting, protocol, made = (result[n] for n in ("setting", "protocol", "provenance"))
-        libraries = [n for n in ("mtl_tutorial", "torch", "torchjd", "python") if made.get(n)]
-        for name, value in {
-            "device": made["device"],
-            "epochs": f"{protocol['epochs']} epoch{'s' * (protocol['epochs'] > 1)}, "
-            f"{protocol['profile']} profile",
-            "seed": setting["seed"],
-            "versions": ", ".join(f"{library} {made[library]}" for library in libraries),
-            "commit": made["commit"],
-            "date": made["date"],
-        }.items():
-            found.setdefault(name, set()).add(value)
     if not results:
         raise ValueError("there are no results, so they have no origin")
+    for result in results:
+        setting, protocol = result["setting"], result["protocol"]
+        found.setdefault("seed", set()).add(setting["seed"])
+        found.setdefault("date", set()).add(result["provenance"]["date"])
+        length = f"{protocol['epochs']} epoch{'s' * (protocol['epochs'] > 1)}"
+        found.setdefault("epochs", set()).add(f"{length}, {protocol['profile']} profile")
+        if recipe := recipe_of(result):
+            found.setdefault("recipe", set()).add(recipe)
+        for made in makers(result):
+            names = [n for n in ("mtl_tutorial", "torch", "torchjd", "python") if made.get(n)]
+            found.setdefault("versions", set()).add(", ".join(f"{n} {made[n]}" for n in names))
+            found.setdefault("commit", set()).add(made["commit"])
+            found.setdefault("device", set()).add(made["device"])
     parts = {n: ", ".join(str(v) for v in sorted(values, key=str)) for n, values in found.items()}
+    recipe = f"; recipe {parts['recipe']} of two digits" if "recipe" in parts else ""
     return (
-        f"{len(results)} runs on {parts['device']}; {parts['epochs']}; seeds {parts['seed']};\n"
+        f"{len(results)} runs on {parts['device']}; {parts['epochs']}{recipe}; "
+        f"seeds {parts['seed']};\n"
         f"{parts['versions']}; commit {parts['commit']}; {parts['date']}"
     )
 
@@ -270,7 +418,13 @@ def set_aside(path: Path, reason: str = "it can't be read") -> Path:
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.damaged.{number}")
-    path.replace(aside)
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise OSError(
+            f"{path} is damaged ({reason}) and can't be renamed ({error.strerror}); name another "
+            f"folder"
+        ) from error
     warnings.warn(f"{path} is damaged ({reason}); set aside as {aside.name}", stacklevel=2)
     return aside
 
@@ -286,7 +440,8 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def _as_json(value: dict) -> bytes:
+def as_json(value: dict[str, Any]) -> bytes:
+    """Give what a file holds: one line."""
     return (json.dumps(value, indent=None, sort_keys=True, allow_nan=False) + "\n").encode()
 
 

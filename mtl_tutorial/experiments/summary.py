@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,13 @@ import pandas as pd
 from scipy import stats
 
 from mtl_tutorial.balancing.registry import BALANCERS
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS
+from mtl_tutorial.experiments.catalogue import ARCHITECTURES
 from mtl_tutorial.experiments.protocol import Setting
+from mtl_tutorial.experiments.store import chance_of, makers, recipe_of, tasks_of
 
 GROUP = ["data", "architecture", "method"]
+NOTHING = "–"  # in a cell of a table
+MADE_BY = ("commit", "torch", "device")
 
 
 def validation_score(result: dict[str, Any]) -> float:
@@ -36,37 +39,56 @@ def best_settings(results: Iterable[dict[str, Any]]) -> list[Setting]:
     Scores are averaged over seeds; of settings that score alike the first is given, with its
     first seed.
     """
-    scores: dict[Setting, list[float]] = {}
+    scores: dict[tuple, list[float]] = {}
+    first: dict[tuple, Setting] = {}
     for result in results:
-        setting = Setting(**result["setting"] | {"seed": 0})
-        scores.setdefault(setting, []).append(validation_score(result))
-    best: dict[tuple[str, ...], Setting] = {}
-    for setting, values in scores.items():
-        key = (setting.data, setting.architecture, setting.method)
-        if key not in best or np.mean(values) > np.mean(scores[best[key]]):
-            best[key] = setting
-    return list(best.values())
+        setting = Setting.of(result)
+        key = (setting.data, setting.architecture, setting.balancer, setting.learning_rate)
+        first.setdefault(key, setting)
+        scores.setdefault(key, []).append(validation_score(result))
+    best: dict[tuple[str, ...], tuple] = {}
+    for key, values in scores.items():
+        row = (*key[:2], first[key].method)
+        if row not in best or np.mean(values) > np.mean(scores[best[row]]):
+            best[row] = key
+    return [first[key] for key in best.values()]
 
 
-def to_frame(results: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def to_frame(results: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Give the test scores as a tidy table, one row a run and task.
 
-    Columns: those of `Setting`, ``method``, ``task``, ``metric``, ``loss`` (missing for a run that
-    diverged), ``seconds`` of training (on the CPU those of its cores, which do not depend on what
-    else it does) and ``peak_memory_mb`` (on the CPU the most that its process has used so far).
+    Columns: those of `Setting`, ``method``, ``task``, ``metric`` and ``loss``, ``diverged``,
+    ``seconds`` of training (on the CPU those of its cores, which do not depend on what else it
+    does), ``peak_memory_mb`` (on the CPU the most that its process has used so far), and
+    what made it: ``commit``, ``torch``, ``device`` and, for two digits, ``recipe``. A run that
+    diverged has the metric of chance, and no loss.
     """
     rows = []
     for result in results:
-        setting = Setting(**result["setting"])
-        made = result["provenance"]
-        on_cpu = made["device"].startswith("cpu")
-        seconds = made["cpu_seconds"] if on_cpu else made["training_seconds"]
-        cost = {"seconds": seconds, "peak_memory_mb": made["peak_memory_mb"]}
-        for task in DATA_SETS[setting.data].tasks:
-            scores = (result["test"] or {}).get(task, {"loss": np.nan, "metric": np.nan})
-            row = {**result["setting"], "method": setting.method, "task": task, **scores, **cost}
-            rows.append(row)
+        setting, made = Setting.of(result), result["provenance"]
+        seconds = "cpu_seconds" if made["device"].startswith("cpu") else "training_seconds"
+        same = {
+            **result["setting"],
+            "method": setting.method,
+            "diverged": bool(result["diverged"]),
+            "seconds": made[seconds],
+            "peak_memory_mb": made["peak_memory_mb"],
+            **_made_by(result),
+        }
+        by_chance = chance_of(result) if result["diverged"] else {}
+        for task in tasks_of(result):
+            scores = result["test"][task] if result["test"] else {"metric": by_chance[task]}
+            rows.append({**same, "task": task, "loss": np.nan, **scores})
     return pd.DataFrame(rows)
+
+
+def _made_by(result: Mapping[str, Any]) -> dict[str, str]:
+    """Say what made a result, as far as its numbers may depend on it."""
+    found = {
+        name: ", then ".join(dict.fromkeys(str(made.get(name)) for made in makers(result)))
+        for name in MADE_BY
+    }
+    return found | {"recipe": str(recipe_of(result))}
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
@@ -78,23 +100,22 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     mean = float(values.mean())
     if len(values) < 2:
         return mean, np.nan, np.nan
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
     return mean, mean - half, mean + half
 
 
 def means(frame: pd.DataFrame) -> pd.DataFrame:
     """Give ``mean``, ``low`` and ``high`` (95 %) of the metric by data set, architecture, method
-    and task, with ``runs`` and the mean ``seconds``.
+    and task, with the numbers of ``runs`` and of those that ``diverged``, and the mean ``seconds``.
 
-    Runs that diverged are left out; ``runs`` counts the others.
+    Runs that diverged count as chance; their seconds are left out.
     """
     rows = []
     for key, part in frame.groupby([*GROUP, "task"], sort=False):
-        values = part["metric"].dropna()
-        found = interval(values) if len(values) else (np.nan,) * 3
-        seconds = part.loc[values.index, "seconds"].mean()
-        rows.append((*key, *found, len(values), seconds))
-    columns = [*GROUP, "task", "mean", "low", "high", "runs", "seconds"]
+        counts = len(part), part["diverged"].sum()
+        seconds = part.loc[~part["diverged"], "seconds"].mean()
+        rows.append((*key, *interval(part["metric"]), *counts, seconds))
+    columns = [*GROUP, "task", "mean", "low", "high", "runs", "diverged", "seconds"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -119,7 +140,8 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
     """Compare each method with a reference, seed by seed, on the same architecture.
 
     A two-sided paired t-test of the metric for each task, with Holm's correction over all
-    comparisons of a data set.
+    comparisons of a data set. Where runs of one of the two diverged there is no test, so that
+    chance earns no sign.
 
     Returns:
         ``difference`` (method minus reference) with ``low`` and ``high`` (95 %, not corrected),
@@ -129,16 +151,17 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
     for key, part in frame.groupby(["data", "architecture", "task"], sort=False):
         data, architecture, task = key
         table = part.pivot_table(index="seed", columns="method", values="metric", sort=False)
-        for method in table.columns.drop(reference, errors="ignore"):
-            if reference not in table:
-                continue
+        diverged = part.groupby("method")["diverged"].any()
+        if reference not in table:
+            continue
+        for method in table.columns.drop(reference):
             pairs = table[[method, reference]].dropna()
             difference = pairs[method] - pairs[reference]
-            p = np.nan
-            if len(pairs) > 1 and difference.std() > 0:
-                p = stats.ttest_rel(pairs[method], pairs[reference]).pvalue
-            found = interval(difference) if len(pairs) else (np.nan,) * 3
-            rows.append((data, architecture, method, task, *found, p))
+            found = (*interval(difference), np.nan) if len(pairs) else (np.nan,) * 4
+            if difference.std() > 0 and not diverged[[method, reference]].any():
+                test = stats.ttest_rel(pairs[method], pairs[reference])
+                found = (difference.mean(), *test.confidence_interval(), test.pvalue)
+            rows.append((data, architecture, method, task, *found))
     columns = [*GROUP, "task", "difference", "low", "high", "p"]
     table = pd.DataFrame(rows, columns=columns)
     table["p_corrected"] = table.groupby("data")["p"].transform(holm)
@@ -150,7 +173,8 @@ def as_text(frame: pd.DataFrame) -> str:
 
     Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in
     percent; ``+`` or ``-`` behind it where the paired test against equal weights has a corrected
-    p below 0.05.
+    p below 0.05. Where runs diverged, which count as chance and earn no sign, the number of runs
+    says how many. Where more than one version made the runs, a line below says so.
     """
     first, *others = BALANCERS
     names = (*ARCHITECTURES, first, "fixed", *others)
@@ -169,21 +193,40 @@ def as_text(frame: pd.DataFrame) -> str:
         lines += ["", f"| {data} | method | " + " | ".join(tasks) + " | seconds a run | runs |"]
         lines.append("|---" * (len(tasks) + 4) + "|")
         for (architecture, method), own in part.groupby(["architecture", "method"], sort=False):
-            by_task = own.set_index("task")
+            rows = {row["task"]: row for _, row in own.iterrows()}
+            key = (data, architecture, method)
             cells = [
-                _cell(by_task.loc[task], signs.get((data, architecture, method, task), ""))
+                _cell(rows[task], signs.get((*key, task), "")) if task in rows else NOTHING
                 for task in tasks
             ]
-            cost = [f"{own['seconds'].mean():.0f}", str(own["runs"].min())]
-            lines.append("| " + " | ".join([architecture, method, *cells, *cost]) + " |")
+            lines.append("| " + " | ".join([architecture, method, *cells, *_cost(own)]) + " |")
+        lines += _mixture(frame[frame["data"] == data])
     return "\n".join(lines).strip()
 
 
 def _cell(row: pd.Series, sign: str) -> str:
-    if np.isnan(row["mean"]):
+    if row["diverged"] == row["runs"]:
         return "diverged"
     half = "" if np.isnan(row["low"]) else f" ± {100 * (row['high'] - row['mean']):.1f}"
     return f"{100 * row['mean']:.1f}{half}{sign}"
+
+
+def _cost(own: pd.DataFrame) -> list[str]:
+    """The seconds of a run, and the number of runs."""
+    seconds, runs, diverged = own["seconds"].mean(), own["runs"].min(), own["diverged"].max()
+    note = f", {diverged} of them diverged" if diverged else ""
+    return [NOTHING if np.isnan(seconds) else f"{seconds:.0f}", f"{runs}{note}"]
+
+
+def _mixture(frame: pd.DataFrame) -> list[str]:
+    """Lines that say what made the runs of a table, where they differ in that."""
+    runs, lines = frame.drop_duplicates(["architecture", "balancer", "learning_rate", "seed"]), []
+    for name in (*MADE_BY, "recipe"):
+        counts = sorted(runs[name].value_counts().items())
+        if len(counts) > 1:
+            parts = [f"{count} by {name} {value}" for value, count in counts]
+            lines += ["", f"These {len(runs)} runs were not made alike: {', '.join(parts)}."]
+    return lines
 
 
 def final_settings(best: Iterable[Setting], seeds: Iterable[int]) -> list[Setting]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from mtl_tutorial.balancing import dwa_weights
-from mtl_tutorial.measuring import evaluate, gradient_geometry
+from mtl_tutorial.measuring import evaluate, gradient_geometry, gradient_shares
 from mtl_tutorial.tasks import Batch, Task
 
 METHODS = ("equal weights", "dynamic weight average", "uncertainty, at its optimum")
@@ -62,9 +62,8 @@ def compute_shares(snapshot: Snapshot, factors: Mapping[str, float]) -> dict[str
     )
     shares = {}
     for method, values in weights.items():
-        pulls = [
-            weight * factors[name] * snapshot.norms[name]
-            for name, weight in zip(names, values, strict=True)
-        ]
-        shares[method] = {n: pull / sum(pulls) for n, pull in zip(names, pulls, strict=True)}
+        pulls = zip(names, values, strict=True)
+        shares[method] = gradient_shares(
+            {name: float(weight) * factors[name] * snapshot.norms[name] for name, weight in pulls}
+        )
     return shares
