@@ -42,8 +42,15 @@ GOOD["ipykernel"] = "6.29.5"
 NMS = "operator torchvision::nms does not exist"
 
 
-def test_the_environment_that_runs_the_tests_is_healthy():
-    checks = examine(network=False)
+@pytest.fixture(scope="module")
+def checks() -> list[Check]:
+    """What is found on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MTL_DATA_ROOT", raising=False)
+        return examine(network=False)
+
+
+def test_the_environment_that_runs_the_tests_is_healthy(checks):
     assert is_healthy(checks), format_checks(checks)
     assert "network" not in [check.name for check in checks]
 
@@ -206,8 +213,7 @@ def test_every_library_that_the_course_depends_on_is_imported():
 
     lines = [Requirement(line) for line in metadata.requires("mtl_tutorial")]
     needed = {line.name for line in lines if not line.marker}
-    assert set(MODULES) == needed - {"torch", "torchvision"}
-    assert broken_imports(MODULES) == {}
+    assert set(MODULES) == needed - {"torch", "torchvision", "torchjd"}
 
 
 def test_a_library_whose_import_fails_or_ends_python_is_named(tmp_path, monkeypatch):
@@ -223,6 +229,15 @@ def test_a_library_whose_import_fails_or_ends_python_is_named(tmp_path, monkeypa
     assert check.ok is False
     assert "pandas>=2.1; tqdm can't be imported: numpy.core; joblib can't" in check.message
     assert check.advice.endswith("'python -m pip install --force-reinstall tqdm joblib'")
+
+
+def test_a_torchjd_that_can_not_be_imported_is_a_library_and_not_torch(tmp_path, monkeypatch):
+    (tmp_path / "torchjd.py").write_text("raise ImportError('no quadprog')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("mtl_tutorial.commands.doctor.broken_imports", lambda modules: {})
+    by_name = {check.name: check for check in examine(network=False)}
+    assert by_name["PyTorch"].ok is True
+    assert by_name["libraries"].message == "torchjd can't be imported: no quadprog"
 
 
 def test_what_an_extra_needs_is_needed_too(tmp_path, monkeypatch):
@@ -346,11 +361,18 @@ def test_the_report_fits_its_width_and_says_first_what_is_wrong():
     assert text.isascii()
 
 
-def test_the_report_of_this_machine_fits_its_width_and_shows_no_home_folder(monkeypatch):
-    monkeypatch.delenv("MTL_DATA_ROOT", raising=False)
-    text = report(network=False)
+def test_the_report_of_this_machine_fits_its_width_and_shows_no_home_folder(checks):
+    text = format_checks(checks)
     assert max(map(len, text.splitlines())) <= 100
     assert str(Path.home() / ".cache") not in text
+
+
+def test_a_report_is_what_was_examined_in_words(monkeypatch):
+    found = [Check("Python", True, "3.12.1")]
+    monkeypatch.setattr(
+        "mtl_tutorial.commands.doctor.examine", lambda network: found if network else []
+    )
+    assert report(network=True) == format_checks(found)
 
 
 def doctor(**environment: str) -> subprocess.CompletedProcess:

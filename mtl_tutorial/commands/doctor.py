@@ -60,6 +60,10 @@ try:
             torch.ones(2, device="cuda").sum().item()
         except Exception as error:
             found["gpu_error"] = str(error).strip().splitlines()[0]
+    try:
+        import torchjd.aggregation
+    except Exception as error:
+        found["torchjd_error"] = (str(error).strip().splitlines() or [type(error).__name__])[0]
     from mtl_tutorial.data import data_root
     found["data_root"] = str(data_root())
 except BaseException as error:
@@ -67,7 +71,7 @@ except BaseException as error:
 print("\\n" + json.dumps(found))
 """
 
-# What the course imports, by the name to install it by; torch and torchvision have a probe.
+# What the course imports, by the name to install it by; what needs torch is tried in PROBE.
 MODULES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -83,7 +87,6 @@ MODULES = {
     "ipywidgets": "ipywidgets",
     "nbclient": "nbclient",
     "nbformat": "nbformat",
-    "torchjd": "torchjd.aggregation",
 }
 
 # Says what it is about to import, for one that ends the process.
@@ -135,8 +138,8 @@ def examine(*, network: bool = True) -> list[Check]:
     with ThreadPoolExecutor() as both:
         probing, importing = both.submit(probe_torch), both.submit(broken_imports, MODULES)
     found, broken = probing.result(), importing.result()
-    if not found.get("fit"):
-        broken.pop("torchjd", None)  # it needs torch
+    if "torchjd_error" in found:
+        broken["torchjd"] = found["torchjd_error"]
     checks = [
         check_python(sys.version_info[:3]),
         check_torch(found),
