@@ -1,7 +1,8 @@
 """What a training step costs with each balancer, as a multiple of the plain sum of the losses.
 
 Ours, TorchJD's and LibMTL's stand side by side on the same model and batch, in one process, one
-round after the other. Before anything is timed, all that compute the same thing must agree on a
+round after the other; on a CPU in its own seconds, so that other work on the machine counts less.
+Before anything is timed, all that compute the same thing must agree on a
 batch with conflicts. LibMTL takes part where it is found (``pip install --no-deps LibMTL``): its
 weighting modules are loaded on their own, since the package itself needs an old torchvision.
 """
@@ -126,7 +127,7 @@ def contestants(tasks, model, peers: bool) -> dict[str, tuple[str, Backward]]:
 def losses_of(model, tasks, batch: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Tensor]:
     features = model.encoder(batch["images"])
     outputs = {name: head(features) for name, head in model.heads.items()}
-    return task_losses(outputs, batch, tasks), features
+    return task_losses(outputs, batch, tasks, complete=True), features
 
 
 def set_up(count: int, device: str, seed: int):
@@ -166,14 +167,15 @@ def loss_model_features(model, tasks, batch):
 def seconds_of_steps(model, tasks, batch, backward: Backward, steps: int) -> float:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     synchronise(batch["images"])
-    start = time.perf_counter()
+    clock = time.perf_counter if batch["images"].is_cuda else time.process_time
+    start = clock()
     for _ in range(steps):
         losses, features = losses_of(model, tasks, batch)
         optimizer.zero_grad()
         backward(losses, model, features)
         optimizer.step()
     synchronise(batch["images"])
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def synchronise(tensor: Tensor) -> None:

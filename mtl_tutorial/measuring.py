@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtl_tutorial.balancing import task_gradients
-from mtl_tutorial.balancing.gramian import range_factor
+from mtl_tutorial.balancing.gramian import row_norms
 from mtl_tutorial.balancing.graph import reached, split_gradients
 from mtl_tutorial.tasks import (
     Batch,
@@ -114,8 +114,7 @@ def gradient_geometry(
             parameter.
     """
     losses, _theta, jacobian = _evaluation_gradients(model, tasks, batch)
-    factor = range_factor(jacobian)
-    norms = (jacobian * factor).norm(dim=1) / factor
+    norms = row_norms(jacobian)
     units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
     weighted = {
         name: (weights or {}).get(name, 1.0) * norm

@@ -197,8 +197,9 @@ def _check_gradients(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     gradients = [p.grad.detach() for p in parameters if p.grad is not None]
     dense = [g.coalesce().values() if g.is_sparse else g for g in gradients]
-    largest = [torch.linalg.vector_norm(g, torch.inf) for g in dense if g.numel()]
-    if not largest or torch.stack([norm.float() for norm in largest]).isfinite().all():
+    if not dense or torch.stack([g.norm().float() for g in dense]).isfinite().all():
+        return
+    if all(g.isfinite().all() for g in dense):  # large, but numbers: their squares overflowed
         return
     optimizer.zero_grad()
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]

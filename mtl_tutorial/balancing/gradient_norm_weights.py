@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite
-from mtl_tutorial.balancing.gramian import full_precision, range_factor
+from mtl_tutorial.balancing.gramian import full_precision, row_norms
 from mtl_tutorial.balancing.graph import Scale, split_gradients
 from mtl_tutorial.balancing.layers import Layer, layer_gradient_norms
 
@@ -48,8 +48,7 @@ class GradientNormWeights(Balancer):
         gradients = split_gradients(losses, model, scale)
         jacobian = gradients.jacobian
         with full_precision(jacobian):
-            norms = (jacobian * range_factor(jacobian)).norm(dim=1)
-            weights = self._shares(norms, losses, scale)
+            weights = self._shares(row_norms(jacobian), losses, scale)
             gradients.fill(weights @ jacobian, weights)
         return dict(zip(losses, weights.unbind(), strict=True))
 

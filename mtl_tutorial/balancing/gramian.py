@@ -68,6 +68,12 @@ def gramian(jacobian: Tensor) -> Tensor:
         return rows @ rows.T
 
 
+def row_norms(rows: Tensor) -> Tensor:
+    """The length of each row, ``(T,)``, whatever the range of its numbers; see `gramian`."""
+    factor = range_factor(rows)
+    return (rows * factor).norm(dim=1) / factor
+
+
 def range_factor(rows: Tensor) -> Tensor:
     """Give 1, or the power of two that brings the largest entry near 1 where squares need that."""
     largest = rows.detach().abs().amax() if rows.numel() else rows.new_ones(())

@@ -241,20 +241,19 @@ def wide(dtype: torch.dtype) -> torch.dtype:
 
 
 def _jacobian(rows: Sequence[Sequence[Tensor | None]], parameters: Sequence[Tensor]) -> Tensor:
-    first = parameters[0]
-    dtype = wide(first.dtype)
+    return torch.stack([flattened(row, parameters) for row in rows])
+
+
+def flattened(row: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    """One task's gradients as one vector, in float32 at least, 0 for what it does not reach."""
+    dtype = wide(parameters[0].dtype)
     for parameter in parameters[1:]:
         dtype = torch.promote_types(dtype, parameter.dtype)
-    flat = [
-        torch.cat(
-            [
-                (torch.zeros_like(p) if g is None else g).flatten().to(first.device, dtype)
-                for g, p in zip(row, parameters, strict=True)
-            ]
-        )
-        for row in rows
+    parts = [
+        (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
+        for gradient, parameter in zip(row, parameters, strict=True)
     ]
-    return torch.stack(flat)
+    return torch.cat([part.to(parameters[0].device, dtype) for part in parts])
 
 
 def add_gradient(parameter: Tensor, gradient: Tensor) -> None:

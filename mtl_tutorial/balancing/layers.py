@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from mtl_tutorial.balancing.gramian import row_norms
 from mtl_tutorial.balancing.graph import (
     Scale,
     check_losses,
     factor_of,
+    flattened,
     mean_over_replicas,
     pass_back,
-    wide,
 )
 
 Layer = nn.Module | nn.Parameter | None
@@ -40,21 +41,18 @@ def layer_gradient_norms(
     """
     check_losses(losses)
     weights = _weights(model, layer)
-    norms = []
+    rows = []
     for name, loss in losses.items():
         row = pass_back(loss, weights, scale, keep=True)
-        gradients = [gradient for gradient in row if gradient is not None]
-        if not gradients:
+        if all(gradient is None for gradient in row):
             raise ValueError(
                 f"loss of task {name!r} does not reach the last shared layer; name one that all "
                 f"tasks use by layer=, or leave the task out"
             )
-        gradients = [mean_over_replicas(gradient, model) for gradient in gradients]
-        parts = torch.nn.utils.get_total_norm([g.to(wide(g.dtype)) for g in gradients])
-        norms.append(parts.to(loss.device))
-    found = torch.stack(norms)
-    factor = factor_of(scale, found)
-    return found if factor is None else found / factor
+        rows.append(flattened(row, weights).to(loss.device))
+    norms = row_norms(mean_over_replicas(torch.stack(rows), model))
+    factor = factor_of(scale, norms)
+    return norms if factor is None else norms / factor
 
 
 def _weights(model: nn.Module, layer: Layer) -> list[nn.Parameter]:
