@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from exercise_answers import told, wrong_answer_tests
 
 from mtl_tutorial.balancing import gradnorm_step, training_rates

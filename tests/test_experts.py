@@ -167,9 +167,7 @@ def test_inputs_and_gates_that_do_not_fit_are_refused():
         on_images()({"image": random(2, 1, 28, 28)})
     with pytest.raises(ValueError, match="task must be one of 'digit', 'box', got 'boks'"):
         on_images()(random(2, 1, 28, 28), {"boks": torch.ones(3) / 3})
-    with pytest.raises(
-        ValueError, match=r"'box' must be a tensor with one number for each of 3"
-    ):
+    with pytest.raises(ValueError, match=r"'box' must be a tensor with one number for each of 3"):
         on_images()(random(2, 1, 28, 28), {"box": torch.ones(1)})
 
 

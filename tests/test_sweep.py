@@ -8,7 +8,7 @@ from torch import nn
 
 from mtl_tutorial.architectures import ConvEncoder, CrossStitch, HardSharing, VGGEncoder
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.data import located_digits, two_digits
+from mtl_tutorial.data import Scenes, located_digits, two_digits
 from mtl_tutorial.experiments import seeded, sweep, train
 from mtl_tutorial.tasks import Batch
 
@@ -165,6 +165,33 @@ def test_what_can_not_be_swept_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         small(scenes, held_out, **settings)
+
+
+@pytest.mark.parametrize("lost", ["one", "all"])
+def test_a_label_that_is_missing_is_named(scenes, held_out, lost) -> None:
+    def compose(index, generator):
+        batch = scenes.compose(index, generator)
+        right = torch.where(torch.arange(len(index)) == 2, -100, batch.targets["right"])
+        given = {"left": batch.targets["left"], "right": right}
+        return Batch(batch.inputs, given if lost == "one" else {"left": given["left"]})
+
+    with pytest.raises(ValueError, match="task 'right' lacks labels in a batch"):
+        small(Scenes(scenes.tasks, scenes.digits, compose), held_out)
+
+
+def test_networks_that_depend_on_the_seed_in_more_than_numbers_are_refused(
+    scenes, held_out
+) -> None:
+    class Chance(DenseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.sign = float(torch.randn(()))
+
+        def forward(self, images):
+            return self.sign * super().forward(images)
+
+    with pytest.raises(ValueError, match="'encoder' of network 1 has sign"):
+        small(scenes, held_out, Chance)
 
 
 def test_a_loss_that_turns_nan_is_named_with_its_weights_and_seed(scenes, held_out) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from mtl_tutorial.data import Digits, Scenes
-from mtl_tutorial.experiments.meta import Loss, Parameters
+from mtl_tutorial.experiments.meta import Loss, Parameters, check_episode
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.tasks import Batch, Task, accuracy
@@ -46,14 +46,23 @@ class Episode(NamedTuple):
 
 
 def of_classes(digits: Digits, classes: Tensor) -> Digits:
-    """Give the digits of some classes alone."""
+    """Give the digits of some classes alone.
+
+    Raises:
+        ValueError: where there is none.
+    """
     chosen = torch.isin(digits.labels, classes.to(digits.labels.device))
+    if not chosen.any():
+        raise ValueError(
+            f"no digit is of the classes {classes.tolist()}; there are "
+            f"{digits.labels.unique().tolist()}"
+        )
     return Digits(digits.images[chosen], digits.labels[chosen], digits.split)
 
 
 def draw_episode(
     scenes: Scenes,
-    classes: Tensor,
+    classes: Tensor | Sequence[int],
     *,
     count: int,
     shots: int,
@@ -64,17 +73,24 @@ def draw_episode(
 
     Args:
         scenes: what to compose images with.
-        classes: the labels to choose from, shape ``(C,)``, at least three.
+        classes: the labels to choose from, shape ``(C,)``, at least three, all different.
         count: T, tasks.
         shots, queries: examples a class to learn from and to be judged on, all different digits.
         generator: source of everything random.
 
     Raises:
-        ValueError: where there are fewer than three classes, or a class has too few digits.
+        ValueError: where there are fewer than three classes or two are the same, a class has too
+            few digits, or a number is below 1.
     """
-    labels = scenes.digits.labels
+    labels, classes = scenes.digits.labels, torch.as_tensor(classes)
+    whole = classes.ndim == 1 and not classes.is_floating_point()
+    if not whole or len(classes.unique()) < len(classes):
+        raise ValueError(f"classes must be different whole numbers, got {classes.tolist()}")
     if len(classes) < WAYS:
         raise ValueError(f"a task needs {WAYS} classes, got {classes.tolist()} to choose from")
+    for what, number in (("count", count), ("shots", shots), ("queries", queries)):
+        if number < 1:
+            raise ValueError(f"{what} must be at least 1, got {number}")
     fewest = min((int((labels == label).sum()), int(label)) for label in classes)
     if fewest[0] < shots + queries:
         raise ValueError(
@@ -96,9 +112,18 @@ def draw_episode(
 
 
 def new_task_loss(model: nn.Module) -> Loss:
-    """Give the loss of the task ``new`` as a function of the model's parameters by name."""
+    """Give the loss of the task ``new`` as a function of the model's parameters by name.
+
+    Raises, when it is called:
+        ValueError: where the targets are no class numbers.
+    """
 
     def loss(theta: Parameters, inputs: Tensor, targets: Tensor) -> Tensor:
+        if targets.dtype != torch.int64:
+            raise ValueError(
+                f"targets of the task {NEW.name!r} must be class numbers (torch.int64), got "
+                f"{targets.dtype}"
+            )
         return F.cross_entropy(functional_call(model, theta, (inputs,))[NEW.name], targets)
 
     return loss
@@ -126,7 +151,11 @@ def train_jointly(
         steps: training steps.
         batch_size: old scenes a step, the same for all networks.
         learning_rate: Adam's.
+
+    Raises:
+        ValueError: where the parts of the episode do not fit.
     """
+    check_episode(episode)
     support, targets = episode.support, episode.support_targets
     count = len(support)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
@@ -29,15 +31,19 @@ def adapt(
         inputs, targets: the examples, all of them in every step.
         rate: α.
         steps: how many; with 0 the result is θ.
-        only: parameters move whose names start with this; the others are frozen.
+        only: a parameter's name, or the start of it up to a dot, such as ``"heads.new"``: these
+            parameters move, and the others are frozen.
 
     Returns:
         θ′ by name.
 
     Raises:
-        ValueError: where no parameter's name starts with ``only``.
+        ValueError: where no parameter's name starts with ``only``, the rate is negative or not
+            finite, or the steps are fewer than 0.
     """
-    moving = {name for name in theta if name.startswith(only)}
+    _check_inner_loop(rate, steps)
+    start = only.removesuffix(".")
+    moving = {name for name in theta if not start or f"{name}.".startswith(f"{start}.")}
     if not moving:
         raise ValueError(f"only must be the start of a parameter's name, got {only!r}")
     adapted = dict(theta)
@@ -66,6 +72,9 @@ def maml_gradient(
         rate: α of the inner loop.
         steps: of the inner loop.
 
+    Raises:
+        ValueError: as `adapt`, and where the parts of the episode do not fit.
+
     Source: Finn et al. 2017, Algorithm 2 (arXiv 1703.03400): the sum, not the mean, over tasks.
     """
 
@@ -73,6 +82,7 @@ def maml_gradient(
         adapted = adapt(loss, start, support, support_targets, rate=rate, steps=steps)
         return loss(adapted, query, query_targets)
 
+    _check_inner_loop(rate, steps)
     return _summed(grad(of_one_task), theta, episode)
 
 
@@ -90,9 +100,54 @@ def first_order_maml_gradient(
         adapted = adapt(loss, start, support, support_targets, rate=rate, steps=steps)
         return grad(loss)(adapted, query, query_targets)
 
+    _check_inner_loop(rate, steps)
     return _summed(of_one_task, theta, episode)
 
 
+def check_episode(episode: Sequence[Tensor]) -> None:
+    """Check that few-shot tasks have what the functions of this module take.
+
+    Raises:
+        ValueError: where there are not 4 tensors, a part has no task or another number of tasks or
+            examples than its targets, or targets are whole numbers of another kind than int64.
+    """
+    if len(episode) != 4:
+        raise ValueError(
+            f"an episode has 4 parts, support inputs and targets and query inputs and targets, got "
+            f"{len(episode)}"
+        )
+    parts = {"support": episode[:2], "query": episode[2:]}
+    for name, (inputs, targets) in parts.items():
+        for what, tensor in ((name, inputs), (f"{name} targets", targets)):
+            if not isinstance(tensor, Tensor):
+                raise ValueError(f"{what} must be a tensor, got {type(tensor).__name__}")
+        if inputs.shape[:2] != targets.shape[:2]:
+            raise ValueError(
+                f"{name} {tuple(inputs.shape)} and its targets {tuple(targets.shape)} must have "
+                f"the same numbers of tasks and examples, their first two dimensions"
+            )
+        if not len(inputs):
+            raise ValueError(f"{name} must have one task or more, got none")
+        if not targets.is_floating_point() and targets.dtype != torch.int64:
+            raise ValueError(
+                f"{name} targets that are class numbers must be torch.int64, got {targets.dtype}; "
+                f"use .long()"
+            )
+    if len(episode[0]) != len(episode[2]):
+        raise ValueError(
+            f"support has {len(episode[0])} tasks, and query {len(episode[2])}; each task needs "
+            f"both"
+        )
+
+
+def _check_inner_loop(rate: float | Tensor, steps: int) -> None:
+    if not isinstance(rate, Tensor) and not 0 <= rate < math.inf:  # vmap hands in tensors
+        raise ValueError(f"rate must be finite and ≥ 0, got {rate}")
+    if steps < 0:
+        raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
+
+
 def _summed(of_one_task: Callable, theta: Parameters, episode: tuple) -> dict[str, Tensor]:
+    check_episode(episode)
     gradients = vmap(of_one_task, in_dims=(None, 0, 0, 0, 0))(dict(theta), *episode)
     return {name: gradient.sum(0) for name, gradient in gradients.items()}

@@ -41,6 +41,7 @@ NEEDED = {  # what is read from every result, and the kinds that it may have
     "diverged": (str, NOTHING),
 }
 NEEDED_IN_2 = {"tasks": list, "chance": (dict, NOTHING)}
+OF_TWO_DIGITS = ("two_digits", "two_fashion")
 CURVES = ("training loss", "weight", "validation loss", "validation metric")
 TASKS_IN_1 = {  # results of format 1 do not say them
     "two_digits": ("left", "right"),
@@ -371,8 +372,9 @@ def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[s
 
 def recipe_of(result: Mapping[str, Any]) -> int | None:
     """Give the recipe of two digits by which a result was made; None for other data."""
-    made_of_two = result["setting"]["data"].startswith("two_")
-    return result.get("protocol", {}).get("recipe", 1) if made_of_two else None
+    if result["setting"]["data"] not in OF_TWO_DIGITS:
+        return None
+    return result.get("protocol", {}).get("recipe", 1)
 
 
 def makers(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:

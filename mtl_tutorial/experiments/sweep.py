@@ -15,7 +15,7 @@ from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.measuring import evaluate
-from mtl_tutorial.tasks import Batch, Task, map_batches, task_losses
+from mtl_tutorial.tasks import Batch, Task, has_label, map_batches, task_losses
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def sweep(
 
     Raises:
         ValueError: where there are no weights, seeds or steps, a weight is missing, unknown,
-            negative or not finite, or the model holds state or dropout and can't be stacked.
+            negative or not finite, an example has no label, or the models can't be stacked: see
+            `SideBySide`.
         ArithmeticError: after the last step, where a loss became NaN or infinite.
     """
     tasks, weights, seeds = tuple(tasks), list(weights), list(seeds)
@@ -93,6 +94,7 @@ def sweep(
     rows = []
     for _ in range(steps):
         batch = map_batches(for_all, *map(next, streams))
+        _check_labelled(batch, tasks)
         losses = vmap(losses_of)(networks(batch.inputs), batch.targets)
         rows.append(losses.detach())
         stepper.zero_grad()
@@ -117,25 +119,19 @@ def _weight_table(weights: Sequence[Mapping[str, float]], tasks: Sequence[Task])
 
 
 def _built(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """Build a model from a seed, and check that it can be stacked.
-
-    Raises:
-        ValueError: where it draws random numbers or changes a state while it runs.
-    """
     with seeded(seed):
-        model = build().train()
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0:
+        return build().train()
+
+
+def _check_labelled(batch: Batch, tasks: Sequence[Task]) -> None:
+    """Check that every task has a label for every example; the networks learn in one step."""
+    for task in tasks:
+        target = batch.targets.get(task.name)
+        if target is None or not (batch.complete or has_label(target.flatten(0, 1)).all()):
             raise ValueError(
-                f"layer {name!r} of {type(model).__name__} is dropout, whose random numbers can't "
-                f"be those of separate runs; leave it out, or train one by one with train()"
+                f"task {task.name!r} lacks labels in a batch, and networks that train side by side "
+                f"need them all; leave the task out, or train one by one with train()"
             )
-    for name, _ in model.named_buffers():
-        raise ValueError(
-            f"{type(model).__name__} keeps a state in {name!r}, as batch norm does, and can't be "
-            f"stacked; build it without, or train one by one with train()"
-        )
-    return model
 
 
 def _check_finite(losses: Tensor, weights: Sequence, seeds: Sequence[int], tasks: tuple) -> None:
