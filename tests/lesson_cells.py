@@ -1,12 +1,15 @@
-"""Runs cells of a lesson by their tag, so that tests can hold them against the package."""
+"""Cells of a lesson: those with a tag, run; those with a widget, and what a cell needs to run."""
 
 from __future__ import annotations
 
 import ast
+import importlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from ipywidgets import DOMWidget
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
@@ -36,3 +39,62 @@ def run_tagged(notebook: str, tag: str) -> dict[str, Any]:
         exec(compile(tree, f"{notebook}, cell {cell.id}", "exec"), namespace)
     assert tagged, f"{notebook} has no cell tagged {tag!r}"
     return namespace
+
+
+def code_sources(notebook: Path) -> list[str]:
+    """The sources of a lesson's code cells, in their order."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+def widget_cells(sources: list[str]) -> list[int]:
+    """The numbers of the code cells that make a widget of the package."""
+    trees = list(map(ast.parse, sources))
+    widgets = {
+        alias.asname or alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and "widgets" in node.module.split(".")
+        for alias in node.names
+        if is_widget(getattr(importlib.import_module(node.module), alias.name))
+    }
+    return [
+        number
+        for number, tree in enumerate(trees)
+        if any(
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in widgets
+            for node in ast.walk(tree)
+        )
+    ]
+
+
+def is_widget(thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, DOMWidget)
+
+
+def needed_for(sources: list[str], last: Collection[int]) -> list[int]:
+    """The numbers of some code cells, and of those before them that define names they need."""
+    kept: list[int] = []
+    wanted: set[str] = set()
+    for number in range(max(last), -1, -1):
+        defined, used = names(ast.parse(sources[number]))
+        if number in last or defined & wanted:
+            kept.insert(0, number)
+            wanted = (wanted - defined) | used
+    return kept
+
+
+def names(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """The names that a cell defines, and those that it uses."""
+    defined: set[str] = set()
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, ast.alias):
+            defined.add((node.asname or node.name).partition(".")[0])
+    return defined, used

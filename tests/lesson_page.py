@@ -209,10 +209,10 @@ class LessonPage:
     def run_all(self) -> None:
         self._run(lambda: self.choose("Run", "Run All Cells"))
 
-    def run_cell(self, text: str) -> None:
-        """Run the one cell that contains a text."""
-        cell = self.page.locator(".jp-CodeCell", has=self.page.locator(f".cm-line:text('{text}')"))
-        cell.locator(".cm-content").click()
+    def run_cell(self, number: int) -> None:
+        """Run one code cell, by its number among them."""
+        cell = self.page.locator(".jp-CodeCell").nth(number)
+        cell.evaluate("cell => cell.focus()")  # its editor may be folded
         self._run(lambda: self.page.keyboard.press("Control+Enter"))
 
     def _run(self, act: Callable[[], None]) -> None:

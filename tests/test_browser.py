@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import shutil
 import signal
@@ -14,10 +13,9 @@ import matplotlib
 import nbformat
 import numpy as np
 import pytest
-from lesson_cells import NOTEBOOKS
+from lesson_cells import NOTEBOOKS, code_sources, needed_for, widget_cells
 from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium, pixels
 from matplotlib.colors import to_rgb
-from nbformat import NotebookNode
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_lab import Lab, processes_of, running_lab, wait_until
 
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server
 
 LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
 WITHOUT_WIDGET = ("Error displaying widget", "Error creating widget", "Loading widget")
-TUNER = "LossWeightTuner(build"
 EVERY_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
 
 
@@ -82,8 +79,9 @@ def new_page(browser: Browser) -> Page:
 
 
 class RunLesson(LessonPage):
-    """A lesson of which all cells ran, and how it looked before."""
+    """A lesson of which the cells with widgets ran, and those they need; how it looked before."""
 
+    ran: list[int]
     committed_pictures: int
     unrun_pictures: list[tuple[int, int]]
     unrun_text: str
@@ -105,7 +103,11 @@ def lesson(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[RunLes
             "the committed pictures",
         )
     page.unrun_pictures, page.unrun_text = page.pictures(), page.outputs_text()
-    page.run_all()
+    code = code_sources(page.notebook)
+    page.ran = needed_for(code, widget_cells(code))
+    page.choose("Edit", "Clear Outputs of All Cells")
+    for number in page.ran:
+        page.run_cell(number)
     yield page
     page.close()
 
@@ -114,9 +116,10 @@ def lesson(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[RunLes
 def tuner(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[LessonPage]:
     """A page with the tuner of lesson 02, without the cells that it can do without."""
     source = nbformat.read(NOTEBOOKS / "02_hard_sharing.ipynb", as_version=4)
-    *cells, tuner = needed_for(TUNER, source.cells)
+    code = code_sources(NOTEBOOKS / "02_hard_sharing.ipynb")
+    *needed, tuner = [code[number] for number in needed_for(code, widget_cells(code))]
     long = f"from functools import partial\n{LONG_RUN}"  # its run must not end within a test
-    cells = [*cells, nbformat.v4.new_code_cell(long), tuner]
+    cells = list(map(nbformat.v4.new_code_cell, [*needed, long, tuner]))
     notebook = folder / f"{request.node.name}.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=source.metadata), notebook)
     page = LessonPage(new_page(browser), lab, notebook)
@@ -130,34 +133,6 @@ STEPS_MADE = "[out for out in Out.values() if hasattr(out, 'session')][-1].sessi
 LONG_RUN = "LossWeightTuner = partial(LossWeightTuner, steps=100_000)"
 
 
-def needed_for(text: str, cells: list[NotebookNode]) -> list[NotebookNode]:
-    """The first code cell with a text, after those that define names it needs."""
-    code = [cell for cell in cells if cell.cell_type == "code"]
-    last = next(number for number, cell in enumerate(code) if text in cell.source)
-    kept: list[NotebookNode] = []
-    wanted: set[str] = set()
-    for cell in code[last::-1]:
-        defined, used = names(ast.parse(cell.source))
-        if not kept or defined & wanted:
-            kept.insert(0, nbformat.v4.new_code_cell(cell.source))
-            wanted = (wanted - defined) | used
-    return kept
-
-
-def names(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """The names that a cell defines, and those that it uses."""
-    defined: set[str] = set()
-    used: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else defined).add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            defined.add(node.name)
-        elif isinstance(node, ast.alias):
-            defined.add((node.asname or node.name).partition(".")[0])
-    return defined, used
-
-
 @EVERY_LESSON
 def test_a_lesson_shows_its_pictures_before_it_is_run(lesson: RunLesson) -> None:
     assert len(lesson.unrun_pictures) == lesson.committed_pictures >= 1
@@ -166,8 +141,11 @@ def test_a_lesson_shows_its_pictures_before_it_is_run(lesson: RunLesson) -> None
 
 
 @EVERY_LESSON
-def test_all_cells_of_a_lesson_run_without_a_complaint(lesson: RunLesson) -> None:
-    assert "[ ]:" not in lesson.prompts()
+def test_the_cells_of_a_widget_run_without_a_complaint(lesson: RunLesson) -> None:
+    prompts = lesson.prompts()
+    assert [prompts[number] for number in lesson.ran] == [
+        f"[{count}]:" for count in range(1, 1 + len(lesson.ran))
+    ]
     assert lesson.outputs("application/vnd.jupyter.error") == []
     assert lesson.outputs("application/vnd.jupyter.stderr") == []
     assert lesson.complaints == []
@@ -379,7 +357,7 @@ def test_running_the_cell_again_stops_the_tuner_that_trains(tuner: LessonPage) -
     tuner.view().press("Pause")
     wait_until(lambda: tuner.kernel.training() == [], "a pause")
     start(tuner)  # by now clicks come in another thread of the kernel
-    tuner.run_cell(TUNER)
+    tuner.run_cell(len(tuner.prompts()) - 1)
     wait_until(lambda: tuner.kernel.training() == [], "the end of the first tuner")
     assert tuner.kernel.load() < 0.2
     start(tuner)

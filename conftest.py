@@ -1,25 +1,36 @@
-"""What several tests need: the notebooks, and real digits where there are some."""
+"""What several tests need, and the lessons that nbval runs: notebooks, real digits."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from nbval.plugin import IPyNbCell
 
 pytest.register_assert_rewrite("exercise_answers")  # its failures show what a learner was told
 
 # One thread, here and in every kernel started from here, as in the quick profile.
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parent
 DATA_SETS = ("MNIST", "FashionMNIST")
 
 
 def notebooks() -> list[Path]:
     """Every notebook of the course, in its order."""
     return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A cell of a lesson also fails where it writes to stderr."""
+    yield
+    if isinstance(item, IPyNbCell):
+        written = [out.text for out in item.test_outputs if out.get("name") == "stderr"]
+        assert not written, f"{item.name} wrote to stderr: {''.join(written)}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
