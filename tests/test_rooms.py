@@ -66,10 +66,24 @@ def test_rooms_import_only_rooms_above_them(root: Path) -> None:
     assert violations(root / PACKAGE) == []
 
 
+def test_a_method_does_not_know_the_registry_that_names_them_all(root: Path) -> None:
+    registry = f"{PACKAGE}.balancing.registry"
+    for module in sorted((root / PACKAGE / "balancing").glob("*.py")):
+        if module.stem not in ("__init__", "registry"):
+            names = imported_names(module, root / PACKAGE)
+            assert not [name for name in names if name.startswith(registry)], module.name
+
+
 @pytest.mark.parametrize(
     ("module", "line"),
     [
         ("tasks.py", "from mtl_tutorial.training import fit"),
+        ("tasks.py", "from mtl_tutorial.balancing.registry import make_balancer"),
+        ("measuring.py", "from mtl_tutorial.checkpoints import write_whole"),
+        ("measuring.py", "from mtl_tutorial.training import fit"),
+        ("checkpoints.py", "from mtl_tutorial.experiments.store import read_results"),
+        ("balancing/registry.py", "from mtl_tutorial.architectures import HardSharing"),
+        ("balancing/registry.py", "from mtl_tutorial.experiments import seeded"),
         ("tasks.py", "import mtl_tutorial.training"),
         ("tasks.py", "def later():\n    from mtl_tutorial import plots"),
         ("data/scenes.py", "from mtl_tutorial.balancing.fixed import FixedWeights"),
@@ -90,6 +104,10 @@ def test_an_import_that_leads_down_is_caught(module: str, line: str, tmp_path: P
     ("module", "line"),
     [
         ("training.py", "from mtl_tutorial.balancing import Balancer"),
+        ("training.py", "from mtl_tutorial.measuring import Score"),
+        ("measuring.py", "from mtl_tutorial.balancing import task_gradients"),
+        ("balancing/registry.py", "from mtl_tutorial.balancing.pcgrad import PCGrad"),
+        ("experiments/runs.py", "from mtl_tutorial.checkpoints import write_whole"),
         ("data/scenes.py", "from mtl_tutorial.data.digits import Digits"),
         ("data/scenes.py", "from .digits import Digits"),
         ("data/scenes.py", "from ..tasks import Batch"),
