@@ -189,13 +189,6 @@ def test_lab_opens_the_first_lesson_and_refuses_those_without_the_token(checkout
         assert "Ctrl-C stops it" in lab.sentence
 
 
-@pytest.mark.parametrize("name", ["2", "02", "02_hard_sharing", "02_hard_sharing.ipynb"])
-def test_lab_finds_a_lesson_by_number_and_by_name(checkout, name):
-    from mtl_tutorial.commands.lessons import find_lesson
-
-    assert find_lesson(name, checkout / "notebooks").stem == "02_hard_sharing"
-
-
 def test_lab_opens_the_lesson_that_was_asked_for(checkout):
     with running_lab(checkout, "02") as lab:
         assert lab.path == "/lab/tree/02_hard_sharing.ipynb"

@@ -1,21 +1,17 @@
-"""Lesson 00's own loop is the package's, to the last bit; its pictures hold its numbers."""
+"""Lesson 00's own loop is the package's, to the last bit."""
 
 from __future__ import annotations
 
 from itertools import repeat
 
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lesson_cells import run_tagged
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.data.questions import DIGIT
-from mtl_tutorial.plots import draw_learning_curves, draw_paths
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.training import fit
 
@@ -75,26 +71,3 @@ def test_a_loss_times_100_acts_like_a_weight_times_100(descend) -> None:
     targets = {"a": 0.0, "b": 4.0}
     by_weight = descend(targets, {"a": 1.0, "b": 100.0}, steps=100, rate=0.01)[-1]
     assert by_weight == pytest.approx(400 / 101, abs=1e-5)
-
-
-def test_the_picture_of_paths_holds_every_path_its_end_and_what_the_tasks_want() -> None:
-    figure = Figure(figsize=(9, 4))
-    paths = {"even": [0.0, 1.0, 1.5], "high × 3": [0.0, 2.0, 3.0]}
-    assert draw_paths(figure, paths, {"low": 0.0, "high": 4.0}, title="Pulled") == "Pulled"
-    (axes,) = figure.axes
-    drawn = [line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata()) == 3]
-    assert drawn == list(paths.values())
-    words = {text.get_text() for text in axes.texts}
-    assert words == {"low wants 0", "high wants 4", "even", "high × 3"}
-    low, high = axes.get_ylim()
-    assert low < 0 < 4 < high
-
-
-def test_baselines_are_drawn_at_their_scores() -> None:
-    rows = [(step, seed, 0.1 * step) for step in (1, 2) for seed in (0, 1)]
-    frame = pd.DataFrame(rows, columns=["step", "seed", "value"])
-    frame = frame.assign(task="digit", quantity="validation metric")
-    figure = Figure(figsize=(9, 4))
-    draw_learning_curves(figure, frame, [DIGIT], title="Learns", baselines={"digit": 0.11})
-    levels = [line.get_ydata() for line in figure.axes[0].lines]
-    assert any(list(level) == [0.11, 0.11] for level in levels)

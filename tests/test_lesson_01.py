@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lesson_cells import run_tagged
-from matplotlib.figure import Figure
 from torch import Tensor
 from torchvision.ops import box_iou
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.data import Scenes, located_digits
-from mtl_tutorial.data.questions import BOX, DIGIT
+from mtl_tutorial.data.questions import BOX
 from mtl_tutorial.experiments import train
-from mtl_tutorial.plots import draw_against, draw_comparison, draw_learning_curves
 from mtl_tutorial.tasks import mean_iou
 
 
@@ -79,47 +76,3 @@ def test_the_loop_from_scratch_trains_the_packages_network_to_the_last_bit(
 def test_other_seeds_train_other_networks(own, scenes) -> None:
     one, other = (own["train_alone"](BOX, scenes, steps=1, seed=seed) for seed in (0, 1))
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
-
-
-def test_one_quantity_against_another_is_drawn_with_its_mean_and_range() -> None:
-    frame = pd.DataFrame(
-        {"seed": [0, 0, 1, 1], "side": [10, 20, 10, 20], "iou": [0.5, 0.8, 0.7, 0.9]}
-    )
-    figure = Figure(figsize=(9, 4))
-    said = draw_against(
-        figure, frame, "side", {"iou": ("IoU", (0, 1))}, BOX, xlabel="side, px", title="Grows"
-    )
-    (axes,) = figure.axes
-    assert said == "Grows"
-    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.6, 0.85])
-    assert [text.get_text() for text in axes.texts] == ["0.60", "0.85"]
-    assert axes.get_xlabel() == "side, px"
-    low, high = axes.collections[0].get_paths()[0].get_extents().intervaly
-    assert (low, high) == pytest.approx((0.5, 0.9))
-
-
-def test_a_comparison_draws_every_seed_its_mean_and_the_baseline() -> None:
-    frame = pd.DataFrame({"seed": [0, 1], "task": "box", "value": [0.5, 0.7], "encoder": "nothing"})
-    figure = Figure(figsize=(9, 4))
-    draw_comparison(
-        figure, frame, [BOX], by="encoder", title="Alone", xlabel="for", baselines={"box": 0.4}
-    )
-    (axes,) = figure.axes
-    drawn = [list(line.get_ydata()) for line in axes.lines]
-    assert [0.5, 0.7] in drawn
-    assert [0.4, 0.4] in drawn
-    assert [text.get_text() for text in axes.texts] == ["0.60"]
-    assert axes.get_xlabel() == "for"
-
-
-def test_labels_of_lines_that_end_high_stay_below_the_title() -> None:
-    rows = [(1, "digit", 0.98), (1, "box", 0.99), (2, "digit", 0.98), (2, "box", 0.99)]
-    frame = pd.DataFrame(rows, columns=["step", "task", "value"])
-    figure = Figure(figsize=(9, 4))
-    draw_learning_curves(
-        figure, frame.assign(seed=0, quantity="validation metric"), [DIGIT, BOX], title="High"
-    )
-    heights = [text.xy[1] for text in figure.axes[0].texts]
-    assert len(heights) == 2
-    assert max(heights) < 1
-    assert abs(heights[0] - heights[1]) > 0.05

@@ -31,8 +31,27 @@ COMMANDS = (
     'python -m pip install -e ".[test]" && pytest',
 )
 PIP_ONLY = {"torchjd"}  # installed with the package itself
+RUN_THE_LESSONS = {"pytest", "pytest-xdist", "nbval"}  # of the extra "test"
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL"}
+THINGS = ("a task", "an architecture", "a balancer", "a lesson", "an exercise", "a widget")
+TESTED_ELSEWHERE = {
+    "balancing/adam.py",
+    "balancing/base.py",
+    "balancing/gradient_norm_weights.py",
+    "balancing/gramian.py",
+    "balancing/graph.py",
+    "balancing/layers.py",
+    "balancing/registry.py",
+    "balancing/torchjd.py",
+    "commands/train.py",
+    "experiments/catalogue.py",
+    "experiments/few_shot.py",
+    "experiments/meta.py",
+    "experiments/side_by_side.py",
+    "widgets/player.py",
+}
+NEW_MODULE = "from mtl_tutorial.balancing.random_weights import RandomWeights"
 JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
 
 
@@ -66,6 +85,8 @@ def test_conda_installs_what_pip_installs(project: dict) -> None:
         for r in requirements(project)
         if r.name not in PIP_ONLY
     }
+    pip |= {r.name: r.specifier for r in requirements(project, "test") if r.name in RUN_THE_LESSONS}
+    assert pip.keys() >= RUN_THE_LESSONS
     assert conda == {"python": SpecifierSet(project["requires-python"]), **pip}
 
 
@@ -109,13 +130,34 @@ def test_every_library_that_is_installed_is_used(project: dict) -> None:
 
 
 def imported_libraries(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree, names = ast.parse(path.read_text(encoding="utf-8")), set()
+    for_checkers = {  # what is under `if TYPE_CHECKING:` is never imported
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_checkers:
+            continue
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.partition(".")[0])
     return names
+
+
+def test_every_module_has_a_test_file_of_its_own_name() -> None:
+    """`test_NAME.py`, or `test_ROOM_NAME.py` where two rooms have a module of that name."""
+    tests = {path.stem for path in (ROOT / "tests").glob("test_*.py")}
+    package = ROOT / "mtl_tutorial"
+    modules = [path for path in package.rglob("*.py") if path.stem != "__init__"]
+    untested = {
+        path.relative_to(package).as_posix()
+        for path in modules
+        if not tests & {f"test_{path.stem.strip('_')}", f"test_{path.parent.name}_{path.stem}"}
+    }
+    assert untested <= TESTED_ELSEWHERE
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -165,15 +207,57 @@ def test_links_in_a_document_lead_somewhere(path: str) -> None:
     [
         pytest.param(code, id=f"line {line}")
         for line, code in python_blocks("CONTRIBUTING.md") + python_blocks("README.md")
+        if NEW_MODULE not in code  # that one runs below, where the module is
     ],
 )
 def test_the_code_in_the_documents_runs(code: str) -> None:
     exec(compile(code, "document", "exec"), {"__name__": "document"})
 
 
+def test_a_newcomers_balancer_takes_three_files_and_is_tested_and_trained(tmp_path: Path) -> None:
+    """Everything that CONTRIBUTING says, in a checkout of one's own."""
+    blocks = [code for _, code in python_blocks("CONTRIBUTING.md")]
+    (method,) = [code for code in blocks if "class RandomWeights(Balancer)" in code]
+    (test,) = [code for code in blocks if NEW_MODULE in code]
+    (line,) = re.findall(r'^    "random_weights": .*\n', read("CONTRIBUTING.md"), re.MULTILINE)
+    for name in ("mtl_tutorial", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    balancing = tmp_path / "mtl_tutorial" / "balancing"
+    (balancing / "random_weights.py").write_text(method, encoding="utf-8")
+    (tmp_path / "tests" / "test_random_weights.py").write_text(test, encoding="utf-8")
+    registry = (balancing / "registry.py").read_text(encoding="utf-8")
+    head, start, rest = registry.partition("BALANCERS: ")
+    name, brace, rest = rest.partition("{\n")
+    text = f"{head}{NEW_MODULE}\n\n{start}{name}{brace}{line}{rest}"
+    (balancing / "registry.py").write_text(text, encoding="utf-8")
+
+    every = ("tests/test_random_weights.py", "tests/test_balancing.py", "tests/test_execute.py")
+    python(tmp_path, "-m", "pytest", "-n0", "-pno:cacheprovider", *every, "-k", "random_weights")
+    options = ("--data", "located_digits", "--balancer", "equal", "random_weights", "--epochs", "1")
+    table = python(tmp_path, "-m", "mtl_tutorial", "train", *options, "--results", "runs")
+    assert "random_weights" in table
+    assert "random_weights" in python(tmp_path, "-m", "mtl_tutorial", "train", "--help")
+
+
+def python(folder: Path, *arguments: str) -> str:
+    """Run Python in a checkout; give what it printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_contributing_shows_how_to_add_each_kind_of_thing() -> None:
     sections = read("CONTRIBUTING.md").split("\n## ")
-    for thing in ("a task", "an architecture", "a balancer", "a lesson"):
+    for thing in THINGS:
         assert any(section.startswith(f"Add {thing}\n") for section in sections), thing
     assert len(python_blocks("CONTRIBUTING.md")) >= 3
 
@@ -214,7 +298,9 @@ def test_the_workflow_covers_three_systems_and_both_ends_of_torch(project: dict)
 
 def test_the_ci_script_runs_the_readme_command_and_is_executable() -> None:
     script = ROOT / ".ci" / "run"
-    assert COMMANDS[1] in script.read_text(encoding="utf-8").splitlines()
+    lines = script.read_text(encoding="utf-8").splitlines()
+    assert COMMANDS[1] in lines
+    assert '    export MTL_TEST_DATA="$PWD/../shared/data"' in lines
     if os.name == "posix":
         assert os.access(script, os.X_OK)
         subprocess.run(["bash", "-n", str(script)], check=True)

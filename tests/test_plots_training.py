@@ -1,0 +1,156 @@
+"""Pictures of trainings hold every seed, their mean and their baselines."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from mtl_tutorial.data.questions import BOX, DIGIT, MATCH
+from mtl_tutorial.plots import (
+    draw_against,
+    draw_by_noise,
+    draw_by_shots,
+    draw_comparison,
+    draw_learning_curves,
+    draw_paths,
+    draw_tradeoff,
+)
+
+
+def metrics(column: str, settings: list) -> pd.DataFrame:
+    rows = [
+        {column: setting, "seed": seed, "task": task, "value": 0.3 + 0.1 * i + 0.01 * seed}
+        for i, setting in enumerate(settings)
+        for seed in range(3)
+        for task in ("digit", "box")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_picture_of_paths_holds_every_path_its_end_and_what_the_tasks_want() -> None:
+    figure = Figure(figsize=(9, 4))
+    paths = {"even": [0.0, 1.0, 1.5], "high × 3": [0.0, 2.0, 3.0]}
+    assert draw_paths(figure, paths, {"low": 0.0, "high": 4.0}, title="Pulled") == "Pulled"
+    (axes,) = figure.axes
+    drawn = [line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata()) == 3]
+    assert drawn == list(paths.values())
+    words = {text.get_text() for text in axes.texts}
+    assert words == {"low wants 0", "high wants 4", "even", "high × 3"}
+    low, high = axes.get_ylim()
+    assert low < 0 < 4 < high
+
+
+def test_baselines_are_drawn_at_their_scores() -> None:
+    rows = [(step, seed, 0.1 * step) for step in (1, 2) for seed in (0, 1)]
+    frame = pd.DataFrame(rows, columns=["step", "seed", "value"])
+    frame = frame.assign(task="digit", quantity="validation metric")
+    figure = Figure(figsize=(9, 4))
+    draw_learning_curves(figure, frame, [DIGIT], title="Learns", baselines={"digit": 0.11})
+    levels = [line.get_ydata() for line in figure.axes[0].lines]
+    assert any(list(level) == [0.11, 0.11] for level in levels)
+
+
+def test_one_quantity_against_another_is_drawn_with_its_mean_and_range() -> None:
+    frame = pd.DataFrame(
+        {"seed": [0, 0, 1, 1], "side": [10, 20, 10, 20], "iou": [0.5, 0.8, 0.7, 0.9]}
+    )
+    figure = Figure(figsize=(9, 4))
+    said = draw_against(
+        figure, frame, "side", {"iou": ("IoU", (0, 1))}, BOX, xlabel="side, px", title="Grows"
+    )
+    (axes,) = figure.axes
+    assert said == "Grows"
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.6, 0.85])
+    assert [text.get_text() for text in axes.texts] == ["0.60", "0.85"]
+    assert axes.get_xlabel() == "side, px"
+    low, high = axes.collections[0].get_paths()[0].get_extents().intervaly
+    assert (low, high) == pytest.approx((0.5, 0.9))
+
+
+def test_a_comparison_draws_every_seed_its_mean_and_the_baseline() -> None:
+    frame = pd.DataFrame({"seed": [0, 1], "task": "box", "value": [0.5, 0.7], "encoder": "nothing"})
+    figure = Figure(figsize=(9, 4))
+    draw_comparison(
+        figure, frame, [BOX], by="encoder", title="Alone", xlabel="for", baselines={"box": 0.4}
+    )
+    (axes,) = figure.axes
+    drawn = [list(line.get_ydata()) for line in axes.lines]
+    assert [0.5, 0.7] in drawn
+    assert [0.4, 0.4] in drawn
+    assert [text.get_text() for text in axes.texts] == ["0.60"]
+    assert axes.get_xlabel() == "for"
+
+
+def test_labels_of_lines_that_end_high_stay_below_the_title() -> None:
+    rows = [(1, "digit", 0.98), (1, "box", 0.99), (2, "digit", 0.98), (2, "box", 0.99)]
+    frame = pd.DataFrame(rows, columns=["step", "task", "value"])
+    figure = Figure(figsize=(9, 4))
+    draw_learning_curves(
+        figure, frame.assign(seed=0, quantity="validation metric"), [DIGIT, BOX], title="High"
+    )
+    heights = [text.xy[1] for text in figure.axes[0].texts]
+    assert len(heights) == 2
+    assert max(heights) < 1
+    assert abs(heights[0] - heights[1]) > 0.05
+
+
+def test_the_tradeoff_shows_the_mean_at_every_weight_and_the_two_networks_as_a_star() -> None:
+    figure = Figure(figsize=(9, 4))
+    frame = metrics("weight", [1.0, 10.0, 100.0])
+    draw_tradeoff(
+        figure, frame, {"digit": 0.9, "box": 0.8}, (DIGIT, BOX), weight="weight", title="t"
+    )
+    by_weight, plane = figure.axes
+    assert by_weight.lines[0].get_ydata() == pytest.approx([0.31, 0.41, 0.51])
+    star = next(line for line in plane.lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (0.9, 0.8)
+    assert {text.get_text() for text in plane.texts} == {"1", "10", "100", "two networks"}
+
+
+def test_the_comparison_shows_every_seed_and_the_mean_of_each_setting_in_order() -> None:
+    figure = Figure(figsize=(9, 4))
+    draw_comparison(figure, metrics("setting", ["b", "a"]), (DIGIT, BOX), by="setting", title="t")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["b", "a"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [3, 3]
+    assert [text.get_text() for text in axes.texts] == ["0.31", "0.41"]
+
+
+def test_each_panel_by_noise_has_the_mean_of_every_network() -> None:
+    rows = [
+        {"noisy": s, "noise": n, "network": net, "seed": seed, "task": t, "value": v + 0.1 * seed}
+        for s in ("image", "sound")
+        for n in (0.0, 1.0)
+        for net, v in (("both", 0.5), ("one", 0.2))
+        for seed in range(3)
+        for t in ("digit", "match")
+    ]
+    figure = Figure(figsize=(9, 5))
+    for _ in range(2):  # drawing again leaves one legend
+        draw_by_noise(
+            figure, pd.DataFrame(rows), (DIGIT, MATCH), {"both": "-", "one": "--"}, title="t"
+        )
+    assert len(figure.axes) == 4 and len(figure.legends) == 1
+    for axes in figure.axes:
+        assert [line.get_ydata().tolist() for line in axes.lines] == [
+            pytest.approx([0.6, 0.6]),
+            pytest.approx([0.3, 0.3]),
+        ]
+        assert [line.get_linestyle() for line in axes.lines] == ["-", "--"]
+
+
+def test_each_seed_and_mean_of_the_methods_is_drawn() -> None:
+    rows = [
+        {"shots": shots, "method": method, "seed": seed, "value": 0.5 + 0.1 * seed}
+        for shots in (1, 5)
+        for method in ("a", "b")
+        for seed in range(3)
+    ]
+    figure = Figure(figsize=(9, 4))
+    colours = {"a": "#000000", "b": "#0072B2"}
+    assert draw_by_shots(figure, pd.DataFrame(rows), colours, title="t", chance=1 / 3) == "t"
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.texts] == ["0.60", "0.60"]
+        dots = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [list(line.get_xdata()) for line in dots] == [[0.5, 0.6, 0.7]] * 2

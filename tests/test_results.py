@@ -1,0 +1,105 @@
+"""Pictures of results: methods with their intervals, searches, fronts."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from mtl_tutorial.plots import draw_methods, draw_skill, draw_tuning, method_label
+from mtl_tutorial.tasks import Task
+
+PAIR = ("left", "right")
+
+
+def table(low_method: float = 0.9) -> pd.DataFrame:
+    rows = [("single_task", "equal", 0.96), ("hard_sharing", "equal", 0.94),
+            ("hard_sharing", "pcgrad", 0.95), ("hard_sharing", "mgda", low_method),
+            ("hard_sharing", "dwa", 0.93)]  # fmt: skip
+    return pd.DataFrame(
+        {"architecture": a, "method": m, "task": task, "mean": mean, "low": mean - 0.005,
+         "high": mean + 0.005}
+        for a, m, mean in rows
+        for task in PAIR
+    )  # fmt: skip
+
+
+def test_methods_are_drawn_with_their_intervals_the_baselines_first() -> None:
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, table(), title="t", notable={("hard_sharing", "pcgrad", "left")})
+    left, right = figure.axes
+    labels = [text.get_text() for text in left.get_yticklabels()]
+    assert labels == ["single-task networks", "equal weights", "PCGrad", "speed (DWA)", "MGDA"]
+    fills = {
+        axes: {line.get_ydata()[0]: line.get_markerfacecolor() for line in axes.lines}
+        for axes in (left, right)
+    }
+    assert fills[left][2] != "white" and fills[right][2] == "white"
+    bars = [c.get_segments()[0][:, 0].tolist() for c in left.collections]
+    assert any(bar == pytest.approx([0.945, 0.955]) for bar in bars)
+
+
+def test_the_picture_of_methods_says_once_what_its_signs_mean() -> None:
+    figure = Figure(figsize=(9, 4))
+    for _ in range(2):
+        draw_methods(figure, table(), title="t")
+    (legend,) = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[0] == "interval of equal weights" and words[2].endswith("from equal weights")
+
+
+def test_a_task_that_is_drawn_in_black_is_filled_only_where_it_differs() -> None:
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, table().replace({"task": {"left": "match"}}), title="t")
+    fills = {line.get_ydata()[0]: line.get_markerfacecolor() for line in figure.axes[0].lines}
+    assert fills[1] != "white" and fills[2] == fills[3] == "white"
+
+
+def test_a_method_far_below_the_others_is_named_at_the_edge() -> None:
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, table(low_method=0.3), title="t")
+    assert figure.axes[0].get_xlim()[0] > 0.8
+    assert "◂ 30.0" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_architectures_other_than_hard_sharing_are_named() -> None:
+    assert method_label("pcgrad", "hard_sharing") == "PCGrad"
+    assert method_label("equal", "mtan") == "MTAN, equal weights"
+    assert method_label("equal", "single_task") == "single-task networks"
+
+
+def test_the_band_of_a_search_holds_the_best_of_each_method() -> None:
+    frame = pd.DataFrame(
+        [("a", 0.1, 0.9), ("a", 0.01, 0.7), ("b", 0.1, 0.85), ("b", 0.01, 0.88)],
+        columns=["label", "learning_rate", "value"],
+    )
+    figure = Figure(figsize=(9, 4))
+    draw_tuning(figure, frame, title="t")
+    axes = figure.axes[0]
+    x = axes.patches[0].get_xy() if hasattr(axes.patches[0], "get_xy") else None
+    ends = sorted({x[0], x[0] + axes.patches[0].get_width()}) if len(x) == 2 else sorted(x[:, 0])
+    assert (ends[0], ends[-1]) == pytest.approx((0.88, 0.9))
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_a_rate_at_which_a_method_fails_is_named_at_the_edge() -> None:
+    frame = pd.DataFrame(
+        [("a", 0.2, 0.9), ("a", 0.1, 0.91), ("b", 0.1, 0.9), ("c", 0.2, 0.1), ("c", 0.1, 0.9)],
+        columns=["label", "learning_rate", "value"],
+    )
+    figure = Figure(figsize=(9, 4))
+    draw_tuning(figure, frame, title="t")
+    assert figure.axes[0].get_xlim()[0] > 0.8
+    assert "◂ 10.0" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_skill_is_drawn_for_every_method_task_and_seed() -> None:
+    frame = pd.DataFrame(
+        [(m, s, "waist", v) for m, v in (("guess", -0.1), ("x, y", 0.2)) for s in range(3)],
+        columns=["method", "seed", "task", "value"],
+    )
+    tasks = [Task("waist", abs, abs, 1, "regression")]
+    figure = Figure(figsize=(9, 4))
+    assert draw_skill(figure, frame, tasks, title="t") == "t"
+    dots = [line.get_ydata() for line in figure.axes[0].lines if len(line.get_ydata()) == 3]
+    assert [list(values) for values in dots] == [[-0.1] * 3, [0.2] * 3]
