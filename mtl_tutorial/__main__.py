@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mtl_tutorial import __version__
@@ -15,12 +17,20 @@ from mtl_tutorial.commands import UsageError
 # Said here, and not looked up, so that --help needs no torch.
 DATA = "two_digits (default), two_fashion, located_digits, seen_and_heard"
 ARCHITECTURE = "single_task, hard_sharing (default), cross_stitch, mtan"
-BALANCER = (
-    "equal (default), uncertainty, dwa, gradnorm, gradient_norm_weights, pcgrad, mgda, cagrad, "
-    "imtl_g, upgrad, nash_mtl; all of them: all; or fixed weights, such as left=0.5,right=1.5"
-)
 
 
+def _balancers() -> str:
+    """The names in the registry: read, and not imported."""
+    source = Path(__file__).with_name("balancing") / "registry.py"
+    (table,) = [
+        node.value
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "BALANCERS"
+    ]
+    return ", ".join(key.value for key in table.keys).replace("equal", "equal (default)")
+
+
+BALANCER = f"{_balancers()}; all of them: all; or fixed weights, such as left=0.5,right=1.5"
 DOCTOR = "'python -m mtl_tutorial doctor' says what to mend"
 STOPPED, NOBODY_READS = 130, 141  # as a shell gives for SIGINT and SIGPIPE
 

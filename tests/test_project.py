@@ -233,8 +233,11 @@ def test_a_newcomers_balancer_takes_three_files_and_is_tested_and_trained(tmp_pa
     text = f"{head}{NEW_MODULE}\n\n{start}{name}{brace}{line}{rest}"
     (balancing / "registry.py").write_text(text, encoding="utf-8")
 
-    every = ("tests/test_random_weights.py", "tests/test_balancing.py", "tests/test_execute.py")
-    python(tmp_path, "-m", "pytest", "-n0", "-pno:cacheprovider", *every, "-k", "random_weights")
+    every = [
+        f"tests/test_{name}.py" for name in ("random_weights", "balancing", "execute", "protocol")
+    ]
+    of_it = ("-k", "random_weights or the_help_names")
+    python(tmp_path, "-m", "pytest", "-n0", "-pno:cacheprovider", *every, *of_it)
     options = ("--data", "located_digits", "--balancer", "equal", "random_weights", "--epochs", "1")
     table = python(tmp_path, "-m", "mtl_tutorial", "train", *options, "--results", "runs")
     assert "random_weights" in table
