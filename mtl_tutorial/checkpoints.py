@@ -6,6 +6,7 @@ import copy
 import io
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
         states = torch.load(data, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
+    if not isinstance(states, dict):
+        raise ValueError(
+            f"checkpoint {path} holds a {type(states).__name__} in place of states by name; it is "
+            f"no file of save_checkpoint"
+        )
     for name in parts:
         if name not in states:
             raise ValueError(
@@ -79,9 +85,25 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
     before = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
     for name, part in parts.items():
         try:
+            if isinstance(part, torch.optim.Optimizer):
+                _check_kind(part, states[name])
             part.load_state_dict(states[name])
         except Exception as error:  # torch raises many kinds for a state that does not fit
             for loaded, state in before.items():
                 parts[loaded].load_state_dict(state)
             reason = " ".join(str(error).split())
             raise ValueError(f"checkpoint {path} does not fit {name!r}: {reason}") from error
+
+
+def _check_kind(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Check what torch finds out in the next step only: whose state it is.
+
+    Raises:
+        ValueError: where the state lacks a setting of this optimizer.
+    """
+    for group in state["param_groups"]:
+        if missing := optimizer.defaults.keys() - group.keys():
+            raise ValueError(
+                f"it is the state of another optimizer than {type(optimizer).__name__}, without "
+                f"{min(missing)!r}; make the optimizer that was saved"
+            )

@@ -152,3 +152,25 @@ def test_a_state_that_does_not_fit_leaves_every_part_as_it_was(tmp_path):
         load_checkpoint(path, first=first, second=second)
     assert torch.equal(first.weight, before)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("saved", "loaded"), [("Adam", "SGD"), ("SGD", "Adam"), ("Adam", "RMSprop")]
+)
+def test_the_state_of_another_optimizer_is_refused_before_a_step(tmp_path, saved, loaded):
+    model = torch.nn.Linear(2, 1)
+    before, after = (
+        getattr(torch.optim, name)(model.parameters(), lr=0.1) for name in (saved, loaded)
+    )
+    model(torch.ones(1, 2)).sum().backward()
+    before.step()
+    save_checkpoint(tmp_path / "run.pt", optimizer=before)
+    with pytest.raises(ValueError, match=f"another optimizer than {loaded}, without"):
+        load_checkpoint(tmp_path / "run.pt", optimizer=after)
+    after.step()
+
+
+def test_a_file_of_other_contents_is_refused(tmp_path):
+    torch.save(torch.ones(2), tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="holds a Tensor in place of states by name"):
+        load_checkpoint(tmp_path / "run.pt", model=torch.nn.Linear(2, 1))
