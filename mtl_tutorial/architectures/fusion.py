@@ -68,7 +68,7 @@ class CrossModalAttention(nn.Module):
     - scaled: α_mn = softmax_n(h_mᵀ W h_n / D).
 
     h_mᵀ W h_n is a sum over D numbers of each sense, and h_m of a `FusionNetwork` has the length
-    √D: the printed scores grow until α is 0 or 1 whatever is seen, and no gradient comes through.
+    √D: the printed scores grow until α is 0 or 1, mostly the same ones whatever is seen.
 
     There are no queries, keys or values: what is weighed are elementwise products, a sense's with
     itself among them. W starts at zero, so that every product starts with the weight 1 / M.
