@@ -98,7 +98,7 @@ class DynamicWeightAverage(Balancer):
         values = mean_over_replicas(stacked(losses), model)
         if scale is None:
             check_finite(values, losses, "loss")
-        start = values.new_tensor([1.0, 0, 0, 0, 0, 0]).expand(len(losses), 6)
+        start = torch.eye(1, 6, dtype=values.dtype, device=values.device).expand(len(losses), 6)
         rows = self.recall(losses, start)
         used = dict(zip(losses, rows[:, 0].unbind(), strict=True))
         backward_weighted_sum(losses, used, model, scale)

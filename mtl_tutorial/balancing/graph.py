@@ -21,7 +21,9 @@ def factor_of(scale: Scale, loss: Tensor) -> Tensor | None:
         return None
     if isinstance(scale, torch.amp.GradScaler):
         scale = scale.scale(torch.ones((), device=loss.device))
-    return torch.as_tensor(scale, dtype=loss.dtype, device=loss.device)
+    if isinstance(scale, Tensor):
+        return scale.to(loss.device, loss.dtype)
+    return torch.full((), scale, dtype=loss.dtype, device=loss.device)
 
 
 class Reached(NamedTuple):
@@ -169,6 +171,7 @@ def split_gradients(
 def _gradients(
     losses: Mapping[str, Tensor], model: nn.Module, scale: Scale, *, keep: bool
 ) -> TaskGradients:
+    _check_model(model)
     graph = reached(losses.values())
     inside = [parameter for parameter in model.parameters() if parameter.requires_grad]
     known = {id(parameter) for parameter in inside}
@@ -218,6 +221,23 @@ def _reached_by_two(jacobian: Tensor, shared: Sequence[Tensor]) -> Tensor:
     return torch.cat([one.expand(size) for one, size in zip(several, sizes, strict=True)])
 
 
+EXPLAINED = {  # what torch says, and what to do
+    "donated buffers": (
+        "the compiled model gives its buffers away in the first of several backward passes; set "
+        "torch._functorch.config.donated_buffer = False before the model's first call, or train it "
+        "with mtl_tutorial.training.fit, which does"
+    ),
+    "use_reentrant": (
+        "a part of the model is checkpointed with use_reentrant=True, which gives no gradients "
+        "task by task; call torch.utils.checkpoint.checkpoint with use_reentrant=False"
+    ),
+    "graph a second time": (
+        "the graph of the losses is gone after one backward pass; call the balancer in place of "
+        "loss.backward(), once for each forward pass"
+    ),
+}
+
+
 def pass_back(
     loss: Tensor, parameters: Sequence[Tensor], scale: Scale, *, keep: bool
 ) -> tuple[Tensor | None, ...]:
@@ -226,13 +246,10 @@ def pass_back(
     try:
         return torch.autograd.grad(loss, parameters, factor, retain_graph=keep, allow_unused=True)
     except RuntimeError as error:
-        if "donated" not in str(error):
-            raise
-        raise ValueError(
-            "the compiled model gives its buffers away in the first of several backward passes; "
-            "set torch._functorch.config.donated_buffer = False before the model's first call, or "
-            "train it with mtl_tutorial.training.fit, which does"
-        ) from error
+        for words, explanation in EXPLAINED.items():
+            if words in str(error):
+                raise ValueError(explanation) from error
+        raise
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
@@ -283,6 +300,19 @@ def check_losses(losses: Mapping[str, Tensor]) -> None:
                 f"loss of task {name!r} depends on no trained parameter; was it computed under "
                 f"no_grad, or is everything frozen that it uses?"
             )
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model must be the torch module that the losses were computed with, got {model!r}"
+        )
+    first = next(model.parameters(), None)
+    if type(model).__name__ == "FullyShardedDataParallel" or hasattr(first, "device_mesh"):
+        raise ValueError(
+            f"the parameters of this {type(model).__name__} are sharded over processes, and task "
+            f"gradients are compared whole; use DistributedDataParallel, or FixedWeights()"
+        )
 
 
 def _check_dense(

@@ -52,7 +52,8 @@ def pcgrad_weights(gramian: Tensor, *, generator: Generator | None = None) -> Te
     orders = [torch.randperm(len(gramian), generator=generator, device=device) for _ in tasks]
     square = gramian.diagonal()
     c = torch.eye(len(gramian), dtype=gramian.dtype, device=gramian.device)
-    for j in torch.stack(orders, dim=1).to(gramian.device):  # partner j_i of each row i
+    partners = torch.stack(orders, dim=1).to(gramian.device, non_blocking=True)
+    for j in partners:  # partner j_i of each row i
         dot = (c * gramian[j]).sum(1)  # v_i·g_j
         conflict = (dot < 0) & (square[j] > 0) & (j != torch.arange(len(j), device=j.device))
         step = torch.where(conflict, dot / square[j], 0.0)
