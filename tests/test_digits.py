@@ -150,6 +150,11 @@ def test_the_data_folder_is_the_one_that_the_environment_names(monkeypatch, tmp_
     assert data_root() == tmp_path
 
 
+def test_a_tilde_in_the_data_folder_is_the_users_home(monkeypatch):
+    monkeypatch.setenv("MTL_DATA_ROOT", "~/digits")
+    assert data_root() == Path.home() / "digits"
+
+
 @pytest.mark.parametrize("value", [None, ""])
 def test_the_data_folder_is_else_in_the_users_cache(monkeypatch, value):
     if value is None:

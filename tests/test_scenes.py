@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import math
@@ -16,11 +17,14 @@ from mtl_tutorial.data import (
     Scenes,
     load_digits,
     located_digits,
+    seen_and_heard,
     two_digits,
     untouched_digits,
+    with_few_labels,
 )
-from mtl_tutorial.data.scenes import is_ink, resample, tight_boxes
-from mtl_tutorial.tasks import Batch, has_label
+from mtl_tutorial.data.scenes import _grid, is_ink, resample, tight_boxes
+from mtl_tutorial.data.sound import mel_filters
+from mtl_tutorial.tasks import Batch, has_label, map_batches
 
 UNHURRIED = settings(deadline=None, max_examples=30)
 SOURCES = ("embedded", "mnist", "fashion")
@@ -220,6 +224,27 @@ def test_a_cpu_generator_gives_the_same_scenes_on_a_gpu(maker):
     for name, target in here.targets.items():
         same = (target == there.targets[name].cpu()).float().mean()
         assert same > 0.99, name  # an edge may fall on the other side of a rounding
+
+
+@contextlib.contextmanager
+def default_type(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("maker", [*MAKERS, seen_and_heard])
+@pytest.mark.parametrize("default", [torch.float64, torch.device("meta")])
+def test_scenes_do_not_depend_on_torchs_defaults(maker, default):
+    usual = maker("test").draw(8, seed(0))
+    for cache in (_grid, mel_filters):
+        cache.cache_clear()
+    with default if isinstance(default, torch.device) else default_type(default):
+        unusual = with_few_labels(maker("test"), {}, seed(1)).draw(8, seed(0))
+    near = map_batches(lambda one, other: (one - other).abs().max() < 1e-3, usual, unusual)
+    assert all(near.targets.values())
+    assert all(near.inputs.values()) if maker is seen_and_heard else near.inputs
 
 
 def numbered():

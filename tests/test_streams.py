@@ -259,6 +259,14 @@ def test_steps_and_scores_leave_out_a_task_without_labels() -> None:
     assert evaluate(model, TWO, own[expected.index(False)]).keys() == {"box"}
 
 
+def test_scenes_or_lists_in_place_of_streams_or_batches_are_refused() -> None:
+    for function in (in_turn, mixed):
+        with pytest.raises(ValueError, match="takes streams, such as scenes.stream.*, got Scenes"):
+            function(LOCATED)
+    with pytest.raises(ValueError, match="joined takes batches, got list"):
+        joined([LOCATED.draw(2, seed())])
+
+
 def test_streams_of_streams_can_be_nested() -> None:
     digits, boxes, masks = (only(LOCATED.stream(4, seed()), task.name) for task in TASKS)
     batches = list(itertools.islice(in_turn(mixed(digits, boxes), masks), 2))

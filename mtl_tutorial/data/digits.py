@@ -121,7 +121,7 @@ def _check_labels(labels: Tensor) -> None:
 
 def data_root() -> Path:
     """The folder that downloads go to: ``MTL_DATA_ROOT``, else one in the user's cache."""
-    return Path(os.environ.get("MTL_DATA_ROOT") or Path.home() / ".cache" / "mtl_tutorial")
+    return Path(os.environ.get("MTL_DATA_ROOT") or "~/.cache/mtl_tutorial").expanduser()
 
 
 def load_digits(split: str, *, digits: str = "embedded", device: str = "cpu") -> Digits:
@@ -150,7 +150,8 @@ def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_digits as load_sklearn_digits  # slow to import
 
     bundle = load_sklearn_digits()
-    order = torch.randperm(len(bundle.target), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator("cpu").manual_seed(0)
+    order = torch.randperm(len(bundle.target), generator=generator, device="cpu")
     first, second = int(0.6 * len(order)), int(0.8 * len(order))
     index = {
         "train": order[:first],

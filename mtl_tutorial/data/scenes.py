@@ -210,7 +210,8 @@ def tight_boxes(ink: Tensor) -> Tensor:
 
 
 def _boxes_of_all(source: Digits) -> Tensor:
-    boxes = tight_boxes(is_ink(source.images[:, 0]))
+    parts = source.images[:, 0].split(1024)  # as floats all at once would be large
+    boxes = torch.cat([tight_boxes(is_ink(part)) for part in parts])
     blank = boxes[:, 0].isnan().nonzero()[:, 0].tolist()
     if blank:
         raise ValueError(
@@ -248,22 +249,24 @@ def _grid(size: int, height: int, width: int, device: str) -> Tensor:
 
     One matrix product is the fastest way to write so many points.
     """
-    cells = torch.arange(size) + 0.5
-    matrix = torch.zeros(4, size, size, 2)
+    cells = torch.arange(size, dtype=torch.float32, device="cpu") + 0.5
+    matrix = torch.zeros(4, size, size, 2, dtype=torch.float32, device="cpu")
     matrix[0, ..., 0] = matrix[1, ..., 1] = 1
     matrix[2, ..., 0] = cells
     matrix[3, ..., 1] = cells[:, None]
-    return (matrix * 2 / torch.tensor([width, height])).view(4, -1).to(device)
+    return (matrix * 2 / torch.tensor([width, height], device="cpu")).view(4, -1).to(device)
 
 
 def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
     """Numbers from 0 to 1, drawn where the generator lives and brought to a device."""
-    return torch.rand(shape, generator=generator, device=generator.device).to(device)
+    where = generator.device
+    return torch.rand(shape, generator=generator, device=where, dtype=torch.float32).to(device)
 
 
 def with_noise(clean: Tensor, deviation: float | Tensor, generator: Generator) -> Tensor:
     """Add white noise; its standard deviation is one number, or a tensor ``(B, 1, ...)``."""
-    noise = torch.randn(clean.shape, generator=generator, device=generator.device)
+    where = generator.device
+    noise = torch.randn(clean.shape, generator=generator, device=where, dtype=clean.dtype)
     return noise.to(clean.device).mul_(deviation).add_(clean)
 
 

@@ -52,7 +52,9 @@ class Sounds:
                 f"(10, {len(self.speakers)}, takes, {SAMPLES}), got {shape}; fit_length gives a "
                 f"wave this length"
             )
-        loudest, power = waves.abs().amax(-1), waves.square().mean(-1)
+        low, high = waves.aminmax(dim=-1)
+        loudest = torch.maximum(high, -low)
+        power = torch.linalg.vector_norm(waves, dim=-1).square() / SAMPLES
         # where the mean square of what is heard is 1, something is as loud as 1
         wrong = ~((loudest == 0) | ((loudest > 0.99) & (power < 1.01)))  # so NaN is wrong too
         if wrong.any():
@@ -84,15 +86,15 @@ def fit_length(wave: Tensor, samples: int = SAMPLES) -> Tensor:
         )
     if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise ValueError(f"samples must be a whole number from 1 on, got {samples!r}")
-    if not wave.isfinite().all():
+    wave = wave.to(torch.promote_types(wave.dtype, torch.float32))
+    if not wave.abs().max().isfinite():
         raise ValueError("a recording must be finite, got NaN or infinite samples; leave it out")
     spare = samples - len(wave)
-    wave = F.pad(wave.double(), (spare // 2, spare - spare // 2))  # negative padding crops
+    wave = F.pad(wave, (spare // 2, spare - spare // 2))  # negative padding crops
     heard = min(samples, samples - spare)
-    if wave.any():
-        wave = wave / wave.abs().max()  # the squares of very soft and loud waves can't be held
-        wave = wave / wave.square().sum().div(heard).sqrt()
-    return wave.float()
+    # the squares of very soft and very loud waves can't be held
+    wave = wave / wave.abs().max().clamp(min=torch.finfo(wave.dtype).tiny)
+    return (wave / wave.square().sum().div(heard).sqrt().clamp(min=1e-6)).float()
 
 
 def mel(hertz: float) -> float:
@@ -112,10 +114,10 @@ def mel_filters(bands: int = BANDS, window: int = WINDOW, rate: int = RATE) -> T
     Returns:
         Shape ``(bands, window // 2 + 1)``; column j stands for j · rate / window hertz.
     """
-    edges = torch.linspace(0, mel(rate / 2), bands + 2, dtype=torch.float64)
+    edges = torch.linspace(0, mel(rate / 2), bands + 2, dtype=torch.float64, device="cpu")
     hertz = 700 * (10 ** (edges / 2595) - 1)
     below, centre, above = (hertz[i : bands + i, None] for i in range(3))
-    f = torch.arange(window // 2 + 1) * (rate / window)
+    f = torch.arange(window // 2 + 1, device="cpu") * (rate / window)
     rising, falling = (f - below) / (centre - below), (above - f) / (above - centre)
     return torch.minimum(rising, falling).clamp(min=0).float()
 
@@ -152,4 +154,4 @@ def log_mel(waves: Tensor) -> Tensor:
 
 @functools.cache
 def _hann(device: str) -> Tensor:
-    return torch.hann_window(WINDOW, device=device)
+    return torch.hann_window(WINDOW, dtype=torch.float32, device=device)

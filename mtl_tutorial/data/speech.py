@@ -61,7 +61,8 @@ def load_speech(split: str, *, device: str = "cpu") -> Sounds:
             f"is downloaded again, or {WAY_OUT}"
         )
     takes = TAKES[split]
-    waves = torch.empty(10, len(SPEAKERS), len(takes), SAMPLES)
+    shape = (10, len(SPEAKERS), len(takes), SAMPLES)
+    waves = torch.empty(shape, dtype=torch.float32, device="cpu")
     for d in range(10):
         for s, speaker in enumerate(SPEAKERS):
             for k, take in enumerate(takes):

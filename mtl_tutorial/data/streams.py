@@ -47,7 +47,7 @@ def with_few_labels(
     for name in names:  # all of them, so that each has an order of its own
         order = torch.randperm(len(scenes), generator=generator, device=generator.device)
         if name in counts:
-            has = torch.zeros(len(scenes), dtype=torch.bool)
+            has = torch.zeros(len(scenes), dtype=torch.bool, device="cpu")
             has[order[: counts[name]].cpu()] = True
             kept[name] = has.to(scenes.digits.labels.device)
     return Scenes(scenes.tasks, scenes.digits, _FewLabels(scenes.compose, kept))
@@ -141,7 +141,7 @@ def joined(*batches: Batch) -> Batch:
         ValueError: where there is no batch, what is to be joined differs, or a target's type
             (such as bool) has no mark for a missing label.
     """
-    _check_several("joined", batches)
+    _check_several("joined", batches, kind=Batch)
     names = dict.fromkeys(name for batch in batches for name in batch.targets)
     likes = {n: next(b.targets[n] for b in batches if n in b.targets) for n in names}
     _check_alike("inputs", [batch.inputs for batch in batches])
@@ -182,6 +182,10 @@ def _kind(part: Tensor | Mapping[str, Tensor]) -> str:
     return "; ".join(f"{name}: {_kind(part[name])}" for name in sorted(part))
 
 
-def _check_several(what: str, batches: Sequence) -> None:
-    if not batches:
+def _check_several(what: str, sources: Sequence, *, kind: type = Iterable) -> None:
+    if not sources:
         raise ValueError(f"{what} needs a stream or a batch to take from, got none")
+    for source in sources:
+        if not isinstance(source, kind):
+            wanted = "batches" if kind is Batch else "streams, such as scenes.stream(64, generator)"
+            raise ValueError(f"{what} takes {wanted}, got {type(source).__name__}")

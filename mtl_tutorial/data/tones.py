@@ -44,22 +44,28 @@ def dial_tones(split: str, *, device: str = "cpu") -> Sounds:
         ValueError: for an unknown split or device.
     """
     check_choice("split", split, SPLITS)
-    generator = torch.Generator().manual_seed(SPLITS.index(split))
-    shape = (10, len(HUMS), TAKES[split], 1)
-    pairs = torch.tensor([tone_pair(digit) for digit in range(10)])
-    row, column = (pair.view(10, 1, 1, 1) for pair in pairs.unbind(1))
-    length = 0.2 + 0.3 * torch.rand(shape, generator=generator)
-    start = (SAMPLES / RATE - length) * torch.rand(shape, generator=generator)
-    t = torch.arange(SAMPLES) / RATE
-    heard = (start <= t) & (t < start + length)
-    tones = _sine(row, shape, generator) + _sine(column, shape, generator)
-    hum = _sine(torch.tensor(HUMS).view(1, -1, 1, 1), shape, generator)
-    waves = tones * heard + HUM * hum
-    waves /= waves.square().mean(-1, keepdim=True).sqrt()
+    with torch.device("cpu"):  # whatever the default is
+        waves = _waves(TAKES[split], torch.Generator().manual_seed(SPLITS.index(split)))
     phones = tuple(f"phone at {hertz} Hz" for hertz in HUMS)
     return Sounds(waves.to(resolve_device(device)), phones, split)
 
 
+def _waves(takes: int, generator: Generator) -> Tensor:
+    shape = (10, len(HUMS), takes, 1)
+    pairs = torch.tensor([tone_pair(digit) for digit in range(10)], dtype=torch.float32)
+    row, column = (pair.view(10, 1, 1, 1) for pair in pairs.unbind(1))
+    length = 0.2 + 0.3 * torch.rand(shape, generator=generator, dtype=torch.float32)
+    start = (SAMPLES / RATE - length) * torch.rand(shape, generator=generator, dtype=torch.float32)
+    t = torch.arange(SAMPLES, dtype=torch.float32) / RATE
+    heard = (start <= t) & (t < start + length)
+    tones = _sine(row, shape, generator) + _sine(column, shape, generator)
+    hum = _sine(torch.tensor(HUMS, dtype=torch.float32).view(1, -1, 1, 1), shape, generator)
+    waves = tones * heard + HUM * hum
+    return waves / waves.square().mean(-1, keepdim=True).sqrt()
+
+
 def _sine(hertz: Tensor, shape: tuple[int, ...], generator: Generator) -> Tensor:
     turns = hertz / RATE * torch.arange(SAMPLES)
-    return torch.sin(2 * math.pi * (turns + torch.rand(shape, generator=generator)))
+    return torch.sin(
+        2 * math.pi * (turns + torch.rand(shape, generator=generator, dtype=torch.float32))
+    )

@@ -68,7 +68,7 @@ def two_digits(
                 "generator out"
             )
         return Scenes(TASKS["two_digits"], source, _NewPairs(source))
-    generator = generator if generator is not None else Generator().manual_seed(0)
+    generator = generator if generator is not None else Generator("cpu").manual_seed(0)
     check_generator(generator)
     count, where = len(source), source.labels.device
     partner = torch.randint(count, (count,), generator=generator, device=generator.device)
