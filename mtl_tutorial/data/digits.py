@@ -140,10 +140,10 @@ def load_digits(split: str, *, digits: str = "embedded", device: str = "cpu") ->
     """
     check_choice("split", split, SPLITS)
     check_choice("digit source", digits, SOURCES)
-    device = resolve_device(device)
+    where = resolve_device(device)
     load = _load_embedded if digits == "embedded" else _load_torchvision
     images, labels = load(split, digits)
-    return Digits(images.to(device), labels.to(device), split)
+    return Digits(images.to(where), labels.to(where), split)
 
 
 def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
@@ -222,7 +222,7 @@ def _check_contents(
     files = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
     found = (images, labels.to(torch.uint8))
     for name, loaded, published in zip(files, found, CONTENTS[digits, training], strict=True):
-        if hashlib.md5(loaded.numpy(), usedforsecurity=False).hexdigest() != published:
+        if hashlib.md5(loaded.numpy().data, usedforsecurity=False).hexdigest() != published:
             raise DataUnavailableError(
                 f"what is in {folder / name} is not what was published (its checksum is another); "
                 f"delete the files without '.gz' there so that they are unpacked again, or "

@@ -316,8 +316,8 @@ def least_and_greatest(what: str, pair: tuple[float, float]) -> tuple[float, flo
     """Give the two ends of a range; what is no pair of numbers is refused."""
     try:
         least, greatest = pair
+        if isinstance(least, Real) and isinstance(greatest, Real):
+            return least, greatest
     except (TypeError, ValueError):
-        least = greatest = None
-    if not (isinstance(least, Real) and isinstance(greatest, Real)):
-        raise ValueError(f"{what} must be two numbers, the least and the greatest, got {pair!r}")
-    return least, greatest
+        pass
+    raise ValueError(f"{what} must be two numbers, the least and the greatest, got {pair!r}")

@@ -43,7 +43,7 @@ def load_speech(split: str, *, device: str = "cpu") -> Sounds:
     Source: Jackson et al., Free Spoken Digit Dataset v1.0.10, CC BY-SA 4.0.
     """
     check_choice("split", split, SPLITS)
-    device = resolve_device(device)
+    where = resolve_device(device)
     path = data_root() / "FSDD" / ARCHIVE
     if not path.exists():
         _download(path)
@@ -68,7 +68,7 @@ def load_speech(split: str, *, device: str = "cpu") -> Sounds:
             for k, take in enumerate(takes):
                 name = f"{d}_{speaker}_{take}.wav"
                 waves[d, s, k] = fit_length(read_wav(files[name], name))
-    return Sounds(waves.to(device), SPEAKERS, split)
+    return Sounds(waves.to(where), SPEAKERS, split)
 
 
 def read_wav(content: bytes, name: str) -> Tensor:
@@ -116,8 +116,9 @@ def read_archive(path: Path) -> dict[str, bytes]:
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             where = PurePosixPath(member.name)
-            if member.isfile() and where.parent.name == "recordings" and NAME.fullmatch(where.name):
-                files[where.name] = archive.extractfile(member).read()
+            content = archive.extractfile(member) if member.isfile() else None
+            if content and where.parent.name == "recordings" and NAME.fullmatch(where.name):
+                files[where.name] = content.read()
     return files
 
 
