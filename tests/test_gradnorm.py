@@ -106,7 +106,8 @@ def test_the_network_gets_the_weighted_sum_and_nothing_of_the_gradnorm_loss():
 def test_the_heads_are_weighed_too():
     balancer = GradNorm()
     balancer.load_state_dict(
-        {
+        balancer.state_dict()
+        | {
             "memory": {
                 name: torch.tensor([weight, 1.0, 0.0, 0.0, 0.0])  # w, L(0), and Adam's moments
                 for name, weight in (("digit", 0.5), ("box", 2.0), ("mask", 0.5))

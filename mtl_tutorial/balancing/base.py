@@ -61,21 +61,32 @@ class Balancer:
             losses: a function without arguments that gives the losses of the same batch anew.
         """
 
+    @property
+    def method_name(self) -> str:
+        """Whose state it is that `state_dict` gives."""
+        return type(self).__name__
+
     def state_dict(self) -> dict[str, Any]:
-        """What is remembered of each task, to be saved; empty where nothing is."""
-        return {"memory": {name: row.clone() for name, row in self.memory.items()}}
+        """What is remembered, of each task and else, and whose it is; to be saved."""
+        memory = {name: row.clone() for name, row in self.memory.items()}
+        return {"of": self.method_name, "memory": memory}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave.
 
         Raises:
-            ValueError: where it is the state of something else.
+            ValueError: where it is the state of something else; nothing is changed then.
         """
+        if (of := state.get("of", "something else")) != self.method_name:
+            raise ValueError(
+                f"this is the state of {of}, and not of {self.method_name}; load what its own "
+                f"state_dict() gave"
+            )
         expected = self.state_dict().keys()
         if state.keys() != expected:
             raise ValueError(
-                f"the state of {type(self).__name__} has the parts {sorted(expected)}, got "
-                f"{sorted(state)}; load what its own state_dict() gave"
+                f"this state of {self.method_name} has the parts {sorted(state)} in place of "
+                f"{sorted(expected)}; make the balancer as the one that was saved"
             )
         self.memory = {name: row.clone() for name, row in state["memory"].items()}
 

@@ -84,13 +84,15 @@ class FixedWeights(Balancer):
 
     def state_dict(self) -> dict[str, Any]:
         """The weights, to be saved."""
-        return {"weights": self.weights, "default": self._default}
+        return {**super().state_dict(), "weights": self.weights, "default": self._default}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the weights that `state_dict` gave.
 
         Raises:
-            ValueError: where a weight is negative or not finite; the weights stay as they were.
+            ValueError: where it is the state of something else, or a weight is negative or not
+                finite; the weights stay as they were.
         """
+        super().load_state_dict(state)
         checked = FixedWeights(state["weights"])
         self._weights, self._default = checked._weights, state["default"]

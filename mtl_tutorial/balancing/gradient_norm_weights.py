@@ -57,4 +57,4 @@ class GradientNormWeights(Balancer):
         if scale is None:
             check_finite(norms, losses, "norm of the shared gradient")
         total = norms.sum()
-        return torch.where(total > 0, norms / total, 1 / len(norms))
+        return torch.where(total == 0, 1 / len(norms), norms / total)

@@ -68,7 +68,7 @@ def training_rates(losses: Numbers, initial_losses: Numbers) -> Tensor:
 
 def _rates(losses: Tensor, initial: Tensor) -> Tensor:
     left = losses / initial
-    return torch.where(left.sum() > 0, left / left.mean(), 1.0)
+    return torch.where(left.sum() == 0, 1.0, left / left.mean())
 
 
 def gradnorm_step(
@@ -120,7 +120,7 @@ def _step(
         move, new_moments = adam_step(gradients, moments, learning_rate=learning_rate)
     moved = (w - move).clamp(min=0)
     total = moved.sum()
-    new_weights = torch.where(total > 0, w.sum() * moved / total, w.sum() / len(w))
+    new_weights = torch.where(total == 0, w.sum() / len(w), w.sum() * moved / total)
     return GradNormStep(w, n, r, norms, targets, gradients, new_weights, moments, new_moments)
 
 
@@ -204,11 +204,12 @@ class GradNorm(Balancer):
         start = torch.stack([torch.ones_like(values), values, zeros, zeros, zeros], dim=1)
         rows = self.recall(losses, start)
         weights, initial, *remembered = rows.unbind(1)
-        check_finite(values, losses, "loss")
+        initial = torch.where(initial.isfinite(), initial, values)  # its first step was skipped
+        if scale is None:
+            check_finite(values, losses, "loss")
+            check_finite(norms, losses, "norm of the last shared layer's gradient")
         check_positive(initial, losses, "GradNorm divides by the first loss", strict=True)
         check_positive(values, losses, "GradNorm compares losses with their first", strict=False)
-        if scale is None:
-            check_finite(norms, losses, "norm of the last shared layer's gradient")
         used = dict(zip(losses, weights.unbind(), strict=True))
         backward_weighted_sum(losses, used, model, scale)
         moments = Moments(*remembered)

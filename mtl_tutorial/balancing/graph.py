@@ -113,6 +113,8 @@ class TaskGradients:
         jacobian: row i is ∇_θ L_i, shape ``(T, P)``, in float32 at least; mean over the replicas
             under DistributedDataParallel.
         own: the index of a task, a parameter that its loss alone reaches, and the gradient.
+        factor: what the passes were scaled by, and ``own`` is; the Jacobian is without it.
+        apart: the tasks whose losses reach nothing of θ.
     """
 
     def __init__(
@@ -121,9 +123,13 @@ class TaskGradients:
         shared: list[nn.Parameter],
         jacobian: Tensor,
         own: list[tuple[int, Tensor, Tensor]],
+        *,
+        factor: Tensor | None = None,
+        apart: Sequence[str] = (),
         rest: Tensor | None = None,
     ) -> None:
         self.names, self.shared, self.jacobian, self.own = list(names), shared, jacobian, own
+        self.factor, self.apart = factor, list(apart)
         self._rest = rest  # of an opaque graph: columns of θ that one task alone reaches after all
 
     def fill(self, direction: Tensor, weights: Tensor | None = None) -> None:
@@ -139,11 +145,14 @@ class TaskGradients:
         if self._rest is not None:
             ones = self._rest.new_ones(len(self._rest))
             direction = direction + (ones if weights is None else weights) @ self._rest
+        if self.factor is not None:
+            direction = direction * self.factor
         sizes = [parameter.numel() for parameter in self.shared]
         for parameter, part in zip(self.shared, direction.split(sizes), strict=True):
             add_gradient(parameter, part.view(parameter.shape))
         for task, parameter, gradient in self.own:
-            add_gradient(parameter, gradient if weights is None else weights[task] * gradient)
+            own = gradient.clone() if weights is None else weights[task] * gradient
+            add_gradient(parameter, own)
 
 
 def split_gradients(
@@ -155,16 +164,21 @@ def split_gradients(
     one that a single loss reaches is that task's own, and so is what lies outside of the model.
 
     Args:
-        scale: the gradients are those of ``scale * loss``.
+        scale: ``.grad`` gets the gradients of ``scale * loss``.
 
     Raises:
-        ValueError: where there is no loss or one has no graph; or where no parameter is reached by
-            two losses, though there are two.
+        ValueError: where there is no loss or one has no graph; or where one of several reaches no
+            parameter that another reaches.
     """
     check_losses(losses)
     gradients = _gradients(losses, model, scale, keep=False)
     if len(losses) > 1 and not gradients.shared:
         raise ValueError(_nothing_shared(losses, model))
+    if len(losses) > 1 and gradients.apart:
+        raise ValueError(
+            f"loss of task {gradients.apart[0]!r} shares no trained parameter with another, so "
+            f"there is nothing to balance it with; train this task by itself, or use FixedWeights()"
+        )
     return gradients
 
 
@@ -199,14 +213,21 @@ def _gradients(
         jacobian = torch.zeros(len(losses), 0, dtype=wide(like.dtype), device=like.device)
     else:
         jacobian = _jacobian([[row[k] for k in places] for row in rows], shared)
+    apart = [
+        name for name, row in zip(losses, rows, strict=True) if all(row[k] is None for k in places)
+    ]
+    factor = factor_of(scale, jacobian)
+    if factor is not None:
+        jacobian = jacobian / factor
     if isinstance(model, DistributedDataParallel):
         check_same_tasks(losses, model)
         jacobian = mean_over_replicas(jacobian, model)
         own = [(i, parameter, mean_over_replicas(g, model)) for i, parameter, g in own]
-    if not graph.opaque:
-        return TaskGradients(list(losses), shared, jacobian, own)
-    mask = _reached_by_two(jacobian, shared)
-    return TaskGradients(list(losses), shared, jacobian * mask, own, jacobian * ~mask)
+    rest = None
+    if graph.opaque:
+        mask = _reached_by_two(jacobian, shared)
+        jacobian, rest = jacobian * mask, jacobian * ~mask
+    return TaskGradients(list(losses), shared, jacobian, own, factor=factor, apart=apart, rest=rest)
 
 
 def _reached_by_two(jacobian: Tensor, shared: Sequence[Tensor]) -> Tensor:
@@ -274,11 +295,19 @@ def flattened(row: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Ten
 
 
 def add_gradient(parameter: Tensor, gradient: Tensor) -> None:
-    """Add to a leaf's ``.grad``, and run its post-accumulate hooks, as ``backward`` does."""
+    """Add to a leaf's ``.grad``, and run its post-accumulate hooks, as ``backward`` does.
+
+    Args:
+        gradient: nobody else's memory; where it is laid out as the leaf is, it becomes ``.grad``.
+    """
     with torch.no_grad():
         gradient = gradient.to(parameter.device, parameter.dtype)
         if parameter.grad is None:
+            if not gradient.is_sparse and gradient.stride() != parameter.stride():
+                gradient = torch.empty_like(parameter).copy_(gradient)
             parameter.grad = gradient
+        elif parameter.grad.is_sparse and not gradient.is_sparse:
+            parameter.grad = gradient + parameter.grad
         else:
             parameter.grad += gradient
     for hook in (parameter._post_accumulate_grad_hooks or {}).values():

@@ -81,9 +81,15 @@ class PCGrad(GramianBalancer):
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the random order, to be saved."""
-        return {} if self.generator is None else {"generator": self.generator.get_state()}
+        order = {} if self.generator is None else {"generator": self.generator.get_state()}
+        return super().state_dict() | order
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the random order where `state_dict` left it."""
-        if self.generator is not None and "generator" in state:
+        """Go on with the random order where `state_dict` left it.
+
+        Raises:
+            ValueError: where it is the state of something else, or one of them has no generator.
+        """
+        super().load_state_dict(state)
+        if self.generator is not None:
             self.generator.set_state(state["generator"])

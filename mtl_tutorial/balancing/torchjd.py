@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -167,6 +168,10 @@ class FromTorchJD(Balancer):
         values = mean_over_replicas(stacked(losses), model).requires_grad_()
         if scale is None:
             check_finite(values.detach(), losses, "loss")
+        elif not values.isfinite().all():  # for the scaler to skip; nothing shall be learned of it
+            return backward_weighted_sum(
+                losses, dict(zip(losses, values.detach() * torch.nan, strict=True)), model, scale
+            )
         self.method.to(values.device)
         self.method.zero_grad()
         with full_precision(values):
@@ -195,10 +200,16 @@ class FromTorchJD(Balancer):
     def state_dict(self) -> dict[str, Any]:
         """All that the method remembers, wherever it keeps it; to be saved."""
         return {
+            **super().state_dict(),
             "method": {path: _saved(value) for path, _, value in _attributes(self.method)},
             "names": list(self._names),
-            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "optimizer": None if self._optimizer is None else _saved(self._optimizer),
         }
+
+    @property
+    def method_name(self) -> str:
+        """Whose state it is that `state_dict` gives."""
+        return f"{type(self).__name__}({type(self.method).__name__})"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the state that `state_dict` gave.
@@ -206,6 +217,7 @@ class FromTorchJD(Balancer):
         Raises:
             ValueError: where it is the state of another method.
         """
+        super().load_state_dict(state)
         places = {
             path: (module, path.rpartition(".")[2]) for path, module, _ in _attributes(self.method)
         }
@@ -217,7 +229,7 @@ class FromTorchJD(Balancer):
             _restore(*places[path], value)
         self._names = list(state["names"])
         if self._optimizer is not None:
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]["optimizer"]))
 
 
 def _attributes(method: nn.Module) -> Iterator[tuple[str, nn.Module, Any]]:
@@ -236,7 +248,7 @@ def _saved(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return {"array": torch.from_numpy(value.copy())}
     if isinstance(value, torch.optim.Optimizer):
-        return {"optimizer": value.state_dict()}
+        return {"optimizer": copy.deepcopy(value.state_dict())}
     return type(value)(map(_saved, value)) if isinstance(value, tuple | list) else value
 
 
@@ -245,7 +257,7 @@ def _restore(module: nn.Module, name: str, value: Any) -> None:
         value = value["array"].numpy().copy()
     elif isinstance(value, dict) and "optimizer" in value:
         optimizer = torch.optim.Adam(module.parameters(recurse=False))
-        optimizer.load_state_dict(value["optimizer"])
+        optimizer.load_state_dict(copy.deepcopy(value["optimizer"]))
         value = optimizer
     elif isinstance(value, Tensor):
         value = value.clone()

@@ -80,7 +80,8 @@ class UncertaintyWeights(Balancer):
                 f"loss for {min(unknown)!r}; make them with this task too"
             )
         values = mean_over_replicas(stacked(losses), model)
-        check_finite(values, losses, "loss")
+        if scale is None:
+            check_finite(values, losses, "loss")
         rows = self.recall(losses, values.new_zeros(len(losses), 4))
         s, *moments = rows.unbind(1)
         c = torch.stack([values.new_full((), self._scale[name]) for name in losses])
@@ -97,10 +98,12 @@ class UncertaintyWeights(Balancer):
         """Take what `state_dict` gave.
 
         Raises:
-            ValueError: where it is for other tasks.
+            ValueError: where it is the state of something else, or for other tasks.
         """
-        if (given := state.get("memory", {}).keys()) != self._scale.keys():
+        before = self.memory
+        super().load_state_dict(state)
+        if (given := self.memory.keys()) != self._scale.keys():
+            self.memory = before
             raise ValueError(
                 f"the state is for the tasks {list(given)}, but these are {list(self._scale)}"
             )
-        super().load_state_dict(state)
