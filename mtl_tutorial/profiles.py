@@ -19,8 +19,9 @@ def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
     choices = tuple(choices)
     if value in choices:
         return value
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    plain = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(value).lower(), plain, n=1)
+    hint = f"; did you mean {plain[near[0]]!r}?" if near else ""
     raise ValueError(f"{what} must be one of {', '.join(map(repr, choices))}, got {value!r}{hint}")
 
 

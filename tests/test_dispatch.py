@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -19,7 +22,7 @@ from test_lab import wait_until
 
 from mtl_tutorial.__main__ import main
 from mtl_tutorial.data import DataUnavailableError, digits
-from mtl_tutorial.experiments import dispatch
+from mtl_tutorial.experiments import dispatch, store
 from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
@@ -87,6 +90,125 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(expected, tmp_path, m
     assert "a wheel came off" in str(caught.value)
     monkeypatch.setattr(dispatch, "execute", original)
     assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+
+
+def full(monkeypatch, folder: Path, times: int) -> None:
+    """Let a results folder have no room for results the first so many times."""
+    original, left = store.write_whole, [times]
+
+    def write(path, content):
+        if Path(path).parent == folder and Path(path).name != "grid.json" and left[0]:
+            left[0] -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(path, content)
+
+    monkeypatch.setattr(store, "write_whole", write)
+
+
+def test_a_result_that_can_not_be_written_at_once_is_written_later(
+    expected, tmp_path, monkeypatch
+) -> None:
+    full(monkeypatch, tmp_path, 2)
+    with pytest.warns(UserWarning, match="No space left on device.*2 of the results wait") as said:
+        assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+    assert len(said) == 2
+    assert list(map(numbers, store.read_results(tmp_path))) == sorted_by_name(expected)
+
+
+def sorted_by_name(results: list[dict]) -> list[dict]:
+    return sorted(results, key=lambda result: f"{Setting.of(result)}.json")
+
+
+@pytest.mark.filterwarnings("ignore:result")
+def test_a_result_that_can_never_be_written_is_printed(
+    expected, tmp_path, monkeypatch, capsys
+) -> None:
+    full(monkeypatch, tmp_path, 99)
+    with pytest.raises(RunFailedError) as caught:
+        run_grid(RUNS[:2], PROTOCOL, tmp_path)
+    assert "No space left on device" in str(caught.value)
+    assert "2 of the results are printed above, and 2 of their checkpoints are kept" in str(
+        caught.value
+    )
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith(("{", "two"))]
+    assert lines[::2] == [f"{run}.json:" for run in RUNS[:2]]
+    assert [numbers(json.loads(line)) for line in lines[1::2]] == expected[:2]
+
+
+@pytest.mark.filterwarnings("ignore:result", "ignore:checkpoint")
+def test_no_checkpoint_is_promised_where_there_is_none(tmp_path, monkeypatch) -> None:
+    full(monkeypatch, tmp_path, 99)
+    (tmp_path / "checkpoints").write_text("in the way")
+    with pytest.raises(RunFailedError, match="and 0 of their checkpoints are kept"):
+        run_grid(RUNS[:1], PROTOCOL, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:result")
+def test_a_result_that_waits_is_printed_where_the_grid_is_stopped(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    full(monkeypatch, tmp_path, 99)
+    original = dispatch.attempt
+
+    def stops_at_the_second(setting, *arguments, **options):
+        if setting == RUNS[1]:
+            raise KeyboardInterrupt
+        return original(setting, *arguments, **options)
+
+    monkeypatch.setattr(dispatch, "attempt", stops_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(RUNS, PROTOCOL, tmp_path)
+    assert f"{RUNS[0]}.json:\n{{" in capsys.readouterr().err
+
+
+def test_a_finished_grid_is_read_where_nothing_can_be_written(
+    expected, tmp_path, monkeypatch
+) -> None:
+    run_grid(RUNS, PROTOCOL, tmp_path)
+
+    def refused(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(store.filelock.FileLock, "acquire", refused)
+    monkeypatch.setattr(store, "write_whole", refused)
+    assert list(map(numbers, run_grid(RUNS, PROTOCOL, tmp_path))) == expected
+    more = settings(["two_digits"], ["hard_sharing"], ["equal"], [0.05], [2])
+    with pytest.raises(OSError, match="can't be written .Read-only file system.; name another"):
+        run_grid([*RUNS, *more], PROTOCOL, tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_anything_is_written(tmp_path) -> None:
+    long = f"left=0.{'1' * 99},right=0.{'2' * 99}"
+    with pytest.raises(ValueError, match="makes a file name of"):
+        run_grid([replace(RUNS[0], balancer=long)], PROTOCOL, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_worker_whose_parent_is_gone_ends_before_its_next_epoch(early, monkeypatch) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(code):
+        raise Ended
+
+    made = []
+    original = dispatch.execute
+
+    def execute(*arguments, on_epoch, **options):
+        def note(epoch):
+            made.append(epoch)
+            monkeypatch.setattr(os, "getppid", lambda: 1)
+            on_epoch(epoch)
+
+        return original(*arguments, on_epoch=note, **options)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(dispatch, "execute", execute)
+    parent = -1 if early else os.getppid()
+    with pytest.raises(Ended):
+        dispatch.attempt(RUNS[0], PROTOCOL, "cpu", None, threads=1, parent=parent)
+    assert made == ([] if early else [1])
 
 
 @pytest.mark.parametrize(
@@ -277,6 +399,16 @@ def test_a_search_runs_only_what_it_chose_over_the_seeds(tmp_path, capsys) -> No
         (["--architecture", "mtam"], "did you mean 'mtan'"),
         (["--balancer", "pcgard"], "did you mean 'pcgrad'"),
         (["--profile", "fulll"], "did you mean 'full'"),
+        (["--balancer", "PCGrad"], "did you mean 'pcgrad'"),
+        (["--balancer", "IMTL-G"], "did you mean 'imtl_g'"),
+        (["--balancer", "al"], "did you mean 'all'"),
+        (["--balancer", "nothing"], "'nash_mtl', 'all', got 'nothing'"),
+        (["--architecture", "MTAN"], "did you mean 'mtan'"),
+        (["--learning-rate", "1e308"], "learning rate must be at most 1e+30, got 1e+308"),
+        (["--learning-rate", "inf"], "learning rate must be finite and > 0, got inf"),
+        (["--epochs", "0"], "epochs must be a whole number from 1 on, got 0"),
+        (["--balancer", f"left=0.{'1' * 99},right=0.{'2' * 99}"], "write its weights with fewer"),
+        (["--seeds", "-1"], "seed must be a whole number from 0 to 2^31 - 1, got -1"),
         (["--seeds", "1", "2", "--search-seeds", "2"], "seed 2 can't be searched and tested with"),
         (["--workers", "0"], "workers must be"),
         (["--learning-rate", "0.1", "0.2"], "'equal' has 2 settings on two_digits, hard_sharing"),
@@ -295,6 +427,28 @@ def test_the_command_refuses_what_can_not_be_in_one_sentence(
     assert said.startswith("mtl_tutorial: ")
     assert sentence in said
     assert said.count("\n") == 1
+
+
+def test_a_folder_whose_name_is_too_long_is_named(tmp_path, capsys) -> None:
+    assert train("--results", str(tmp_path / ("x" * 300))) == 2
+    said = capsys.readouterr().err
+    assert "can't be written (File name too long); name another folder" in said
+
+
+def test_a_folder_of_the_first_recipe_goes_on_with_it_and_says_so(tmp_path, capsys) -> None:
+    folder = tmp_path / "results"
+    arguments = ("--epochs", "1", "--results", str(folder), "--seeds")
+    protocol = make_protocol("quick", epochs=1, recipe=1)
+    run_grid(settings(["two_digits"], ["hard_sharing"], ["equal"]), protocol, folder)
+    path = folder / "grid.json"
+    grid = json.loads(path.read_text())
+    del grid["recipe"]
+    path.write_text(json.dumps(grid | {"format": 1}))
+    assert train(*arguments, "0", "1") == 0
+    said = capsys.readouterr().err
+    assert "was begun with recipe 1 of two digits, and goes on with it" in said
+    results = store.read_results(folder)
+    assert [result["protocol"]["recipe"] for result in results] == [1, 1]
 
 
 def test_files_that_are_missing_are_named_once_and_nothing_runs(
