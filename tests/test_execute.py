@@ -98,6 +98,55 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_anew(keep, tmp_pat
     assert numbers(result) == numbers(execute(RUN, PROTOCOL))
 
 
+def changed(path: Path, change) -> None:
+    """Change the states in a checkpoint."""
+    states = torch.load(path, weights_only=True)
+    change(states)
+    torch.save(states, path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda states: states["progress"].update(epoch=77),
+        lambda states: states["progress"].update(epoch="many"),
+        lambda states: states["progress"].update(curves="{}"),
+        lambda states: states["progress"].update(best={}),
+        lambda states: states["progress"]["best"]["left,right"].update(network={}),
+        lambda states: states["progress"]["best"]["left,right"].pop("network"),
+        lambda states: states["progress"].update(best=5),
+        lambda states: states["progress"]["randomness"].pop("torch"),
+        lambda states: states["progress"].clear(),
+        lambda states: states.pop("balancer"),
+        lambda states: states.update(optimizer=5),
+    ],
+)
+def test_a_checkpoint_with_other_contents_is_set_aside(change, tmp_path) -> None:
+    path = tmp_path / "run.pt"
+    protocol = replace(PROTOCOL, batch_size=1000)
+    with pytest.raises(Stopped):
+        execute(RUN, protocol, checkpoint=path, on_epoch=stopped_after(1))
+    changed(path, change)
+    with pytest.warns(UserWarning, match=r"run\.pt is damaged .* set aside as run\.pt\.damaged"):
+        result = execute(RUN, protocol, checkpoint=path)
+    assert numbers(result) == numbers(execute(RUN, protocol))
+
+
+@pytest.mark.parametrize("contents", [[1, 2], {}, {"model": {}}, "words", torch.ones(2)])
+def test_a_file_that_is_no_checkpoint_is_set_aside(contents, tmp_path) -> None:
+    path = tmp_path / "run.pt"
+    torch.save(contents, path)
+    with pytest.warns(UserWarning, match=r"run\.pt is damaged"):
+        execute(RUN, replace(PROTOCOL, epochs=1, batch_size=1000), checkpoint=path)
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_set_aside(tmp_path) -> None:
+    (tmp_path / "run.pt").mkdir()
+    with pytest.warns(UserWarning, match=r"run\.pt is damaged .*[Dd]irectory"):
+        execute(RUN, replace(PROTOCOL, epochs=1, batch_size=1000), checkpoint=tmp_path / "run.pt")
+    assert (tmp_path / "run.pt").is_file()
+
+
 def test_a_checkpoint_of_another_network_is_set_aside(tmp_path) -> None:
     path = tmp_path / "run.pt"
     execute(replace(RUN, architecture="cross_stitch"), PROTOCOL, checkpoint=path)
@@ -183,9 +232,7 @@ def test_a_checkpoint_that_does_not_say_what_made_it_is_unknown(tmp_path) -> Non
     path = tmp_path / "run.pt"
     with pytest.raises(Stopped):
         execute(RUN, PROTOCOL, checkpoint=path, on_epoch=stopped_after(1))
-    states = torch.load(path, weights_only=True)
-    del states["progress"]["made_by"]
-    torch.save(states, path)
+    changed(path, lambda states: states["progress"].pop("made_by"))
     result = execute(RUN, PROTOCOL, checkpoint=path)
     assert [earlier["commit"] for earlier in result["provenance"]["earlier"]] == ["unknown"]
     assert numbers(result) == numbers(execute(RUN, PROTOCOL))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -130,6 +130,10 @@ class _State:
             raise ValueError(f"it is of another run: {state['run']}")
         self.epoch, (self.seconds, self.cpu_seconds) = state["epoch"], state["seconds"]
         self.curves, self.best = json.loads(state["curves"]), state["best"]
+        if {*_lengths(self.curves)} != ({self.epoch} if self.epoch else set()) or (
+            bool(self.best) != bool(self.epoch)
+        ):
+            raise ValueError(f"its curves and best networks are not those of {self.epoch} epochs")
         before = json.loads(state["made_by"]) if "made_by" in state else [UNKNOWN]
         self.made_by = before + [made for made in self.made_by if made != before[-1]]
         randomness = state["randomness"]
@@ -195,7 +199,10 @@ class _Trial:
         """This one as its checkpoint left it; a new one where the checkpoint is damaged."""
         try:
             load_checkpoint(checkpoint, **self.parts())
-        except ValueError as error:
+            shapes = _shapes(self.model.state_dict())
+            if any(_shapes(best["network"]) != shapes for best in self.state.best.values()):
+                raise ValueError("its best network is another one")
+        except (ValueError, OSError, LookupError, TypeError, AttributeError) as error:
             set_aside(checkpoint, str(error))
             return _Trial(self.setting, self.protocol, self.scenes, self.place)
         return self
@@ -315,6 +322,19 @@ def _append(curves: dict[str, Any], values: Mapping[str, Any]) -> None:
             _append(curves.setdefault(name, {}), value)
         else:
             curves.setdefault(name, []).append(value)
+
+
+def _lengths(curves: Mapping[str, Any]) -> Iterator[int]:
+    """The length of each curve; they are lists in dicts of dicts."""
+    for value in curves.values():
+        if isinstance(value, Mapping):
+            yield from _lengths(value)
+        else:
+            yield len(value)
+
+
+def _shapes(network: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.items()}
 
 
 def parts_of(batch: Batch, size: int) -> list[Batch]:

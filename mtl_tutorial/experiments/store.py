@@ -218,11 +218,13 @@ class ResultsFolder:
 
 
 def recipe_in(folder: Path) -> int | None:
-    """Give the recipe of the grid in a folder; None where there is no grid."""
-    there = _description(folder)
-    if "epochs" not in there:
-        there = _protocol_of_results(folder)
-    return there.get("recipe", 1) if there else None
+    """Give the recipe of the grid in a folder; None where there is no grid, or it can't be read."""
+    with suppress(OSError):
+        there = _description(folder)
+        if "epochs" not in there:
+            there = _protocol_of_results(folder)
+        return there.get("recipe", 1) if there else None
+    return None
 
 
 def _description(folder: Path) -> dict[str, Any]:
