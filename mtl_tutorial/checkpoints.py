@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import glob
 import io
 import os
+import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +39,8 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
 def write_whole(path: str | Path, content: bytes | memoryview) -> None:
     """Write a file whole or not at all: a reader, or a process that is killed, sees no half of it.
 
+    Drafts of the same file, left by processes of this machine that were killed, are removed.
+
     Args:
         path: the file; its folder is made where it is missing.
         content: all that it will hold.
@@ -45,18 +49,35 @@ def write_whole(path: str | Path, content: bytes | memoryview) -> None:
         OSError: where it can't be written; a file that was there is as it was.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    host = f".{path.name}.{platform.node()}"
+    draft = path.with_name(f"{host}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)
         if path.exists():
             shutil.copymode(path, draft)
         os.replace(draft, path)
+        _remove_drafts(path.parent, f"{host}.")
     finally:
         try:
             draft.unlink(missing_ok=True)
         except OSError:
             pass  # its folder is what could not be written
+
+
+def _remove_drafts(folder: Path, start: str) -> None:
+    """Remove files of this start that end in the number of a process that is gone."""
+    if os.name != "posix":
+        return  # where asking for a process would end it
+    for draft in folder.glob(f"{glob.escape(start)}*"):
+        number = draft.name.removeprefix(start)
+        try:
+            if number.isdecimal():
+                os.kill(int(number), 0)
+        except ProcessLookupError:
+            draft.unlink(missing_ok=True)
+        except (OSError, OverflowError):
+            pass  # it is somebody else's, or no number of a process
 
 
 def load_checkpoint(path: str | Path, **parts: Any) -> None:

@@ -20,7 +20,7 @@ from mtl_tutorial.measuring import Score
 
 FORMAT = 2
 GRID = "grid.json"
-LONGEST_NAME = 200  # bytes; a file's name may have 255, and drafts and damaged files add to it
+LONGEST_NAME = 160  # bytes; a file's name may have 255, and drafts add a host and a number
 NUMBER, NOTHING = (int, float), type(None)
 NEEDED = {  # what is read from every result, and the kinds that it may have
     "format": int,
