@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from mtl_tutorial.balancing.graph import Scale, check_losses, check_same_tasks, factor_of, wide
+from mtl_tutorial.balancing.graph import Scale, check_losses, factor_of, wide
+from mtl_tutorial.balancing.replicas import check_same_tasks
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -18,7 +18,8 @@ from mtl_tutorial.balancing.base import (
     check_positive,
     stacked,
 )
-from mtl_tutorial.balancing.graph import Scale, check_losses, mean_over_replicas
+from mtl_tutorial.balancing.graph import Scale, check_losses
+from mtl_tutorial.balancing.replicas import mean_over_replicas
 
 
 def dwa_weights(

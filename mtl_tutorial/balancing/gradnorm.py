@@ -18,8 +18,9 @@ from mtl_tutorial.balancing.base import (
     check_positive,
     stacked,
 )
-from mtl_tutorial.balancing.graph import Scale, mean_over_replicas
+from mtl_tutorial.balancing.graph import Scale
 from mtl_tutorial.balancing.layers import Layer, layer_gradient_norms
+from mtl_tutorial.balancing.replicas import mean_over_replicas
 
 OPTIMIZERS = ("adam", "sgd")
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import Balancer, check_finite
-from mtl_tutorial.balancing.graph import Scale, same_on_replicas, split_gradients, wide
+from mtl_tutorial.balancing.graph import Scale, split_gradients, wide
+from mtl_tutorial.balancing.replicas import same_on_replicas
 
 SAFE = 1e-12, 1e12  # largest entries whose squares float32 holds, with room for sums of them
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.nn.parallel import DistributedDataParallel
 
+from mtl_tutorial.balancing.replicas import agree_on_reach, check_same_tasks, mean_over_replicas
 from mtl_tutorial.tasks import check_scalar
 
 Scale = torch.amp.GradScaler | float | Tensor | None
@@ -195,6 +196,9 @@ def _gradients(
         pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
         for i, loss in enumerate(losses.values())
     ]
+    if isinstance(model, DistributedDataParallel):
+        check_same_tasks(losses, model)
+        rows = agree_on_reach(rows, [*inside, *outside], model)
     counts = [
         sum(gradient is not None for gradient in column) for column in zip(*rows, strict=True)
     ]
@@ -220,7 +224,6 @@ def _gradients(
     if factor is not None:
         jacobian = jacobian / factor
     if isinstance(model, DistributedDataParallel):
-        check_same_tasks(losses, model)
         jacobian = mean_over_replicas(jacobian, model)
         own = [(i, parameter, mean_over_replicas(g, model)) for i, parameter, g in own]
     rest = None
@@ -374,38 +377,3 @@ def _nothing_shared(losses: Mapping[str, Tensor], model: nn.Module) -> str:
         f"{list(losses)}, so there is nothing to balance; let tasks share layers, or use "
         f"FixedWeights()"
     )
-
-
-def mean_over_replicas(values: Tensor, model: nn.Module) -> Tensor:
-    """The mean over the replicas of a model under DistributedDataParallel; elsewhere ``values``."""
-    if not isinstance(model, DistributedDataParallel):
-        return values
-    values = values.detach().clone(memory_format=torch.contiguous_format)
-    torch.distributed.all_reduce(values, group=model.process_group)
-    return values / torch.distributed.get_world_size(model.process_group)
-
-
-def same_on_replicas(values: Tensor, model: nn.Module) -> Tensor:
-    """The first replica's under DistributedDataParallel, where chance has a part in them."""
-    if isinstance(model, DistributedDataParallel):
-        values = values.detach().contiguous()
-        source = torch.distributed.get_global_rank(model.process_group, 0)
-        torch.distributed.broadcast(values, source, group=model.process_group)
-    return values
-
-
-def check_same_tasks(losses: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Check that all replicas have losses of the same tasks, which they would else wait for.
-
-    Raises:
-        ValueError: on every replica, where they differ.
-    """
-    if not isinstance(model, DistributedDataParallel):
-        return
-    of_replicas: list = [None] * torch.distributed.get_world_size(model.process_group)
-    torch.distributed.all_gather_object(of_replicas, list(losses), group=model.process_group)
-    if any(names != of_replicas[0] for names in of_replicas):
-        raise ValueError(
-            f"replicas must have losses of the same tasks in the same order, got {of_replicas}; "
-            f"give every replica a label of each task in every batch"
-        )

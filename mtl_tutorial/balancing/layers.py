@@ -9,14 +9,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from mtl_tutorial.balancing.gramian import row_norms
-from mtl_tutorial.balancing.graph import (
-    Scale,
-    check_losses,
-    factor_of,
-    flattened,
-    mean_over_replicas,
-    pass_back,
-)
+from mtl_tutorial.balancing.graph import Scale, check_losses, factor_of, flattened, pass_back
+from mtl_tutorial.balancing.replicas import mean_over_replicas
 
 Layer = nn.Module | nn.Parameter | None
 

@@ -17,14 +17,8 @@ from mtl_tutorial.balancing.base import (
     stacked,
 )
 from mtl_tutorial.balancing.gramian import full_precision, gramian, range_factor
-from mtl_tutorial.balancing.graph import (
-    Scale,
-    TaskGradients,
-    check_losses,
-    mean_over_replicas,
-    same_on_replicas,
-    split_gradients,
-)
+from mtl_tutorial.balancing.graph import Scale, TaskGradients, check_losses, split_gradients
+from mtl_tutorial.balancing.replicas import mean_over_replicas, same_on_replicas
 
 PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device)  # kept as they are
 

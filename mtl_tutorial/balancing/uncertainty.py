@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mtl_tutorial.balancing.adam import Moments, adam_step
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite, stacked
-from mtl_tutorial.balancing.graph import Scale, check_losses, mean_over_replicas
+from mtl_tutorial.balancing.graph import Scale, check_losses
+from mtl_tutorial.balancing.replicas import mean_over_replicas
 from mtl_tutorial.tasks import Task, unique_names
 
 SCALE = {"regression": 0.5, "classification": 1.0}  # of e^{−s} L
