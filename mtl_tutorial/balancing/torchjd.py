@@ -125,6 +125,7 @@ class FromTorchJD(Balancer):
                 weights, direction = squares.diagonal() * torch.nan, jacobian.sum(0) * torch.nan
             if scale is None:
                 check_finite(weights, losses, f"weight by {self.method}")
+            weights = same_on_replicas(weights, model)
             gradients.fill(same_on_replicas(direction, model))
         return dict(zip(losses, weights.unbind(), strict=True))
 
