@@ -12,9 +12,9 @@ from mtl_tutorial.experiments.store import committed_results
 from mtl_tutorial.plots import method_label
 from mtl_tutorial.widgets.flight_recorder import (
     FlightRecorder,
-    compute_recording,
-    describe_recording,
-    draw_recording,
+    compute_flight,
+    describe_flight,
+    draw_flight,
     layer_words,
 )
 
@@ -44,35 +44,39 @@ def result(balancer="pcgrad", seed=0, epochs=3, cosine=0.5, **setting) -> dict:
 
 
 def test_layers_are_called_by_their_kind() -> None:
-    assert list(layer_words("two_digits", "hard_sharing", PAIR).items()) == [
+    given = ("all", *reversed(LAYERS[:-1]))  # in a file they stand in any order
+    assert list(layer_words("two_digits", "hard_sharing", PAIR, given).items()) == [
         ("encoder.layers.0", "conv 1"),
         ("encoder.layers.3", "conv 2"),
         ("encoder.layers.7", "linear"),
         ("all", "all of them"),
     ]
-    crossed = layer_words("two_digits", "cross_stitch", PAIR)
-    assert crossed["encoders.right.layers.3"] == "right conv 2"
-    sensed = layer_words("seen_and_heard", "hard_sharing", ("digit", "speaker"))
+    both = ("encoders.right.layers.0", "encoders.right.layers.3", "all")
+    assert layer_words("two_digits", "cross_stitch", PAIR, both)[both[1]] == "right conv 2"
+    senses, tasks = ("encoders.sound.layers.5", "all"), ("digit", "speaker")
+    sensed = layer_words("seen_and_heard", "hard_sharing", tasks, senses)
     assert sensed["encoders.sound.layers.5"] == "sound linear"
+    gone = layer_words("two_digits", "hard_sharing", PAIR, ("encoder.old.2", *LAYERS))
+    assert list(gone.items())[-2:] == [("encoder.old.2", "encoder old 2"), ("all", "all of them")]
 
 
 def test_a_recording_holds_the_numbers_of_the_file() -> None:
     given = result(epochs=4)
-    recording = compute_recording(given)
-    assert recording.epochs == 4
-    assert list(recording.cosines) == [PAIR]
-    found = {layer: values.tolist() for layer, values in recording.cosines[PAIR].items()}
+    flight = compute_flight(given)
+    assert flight.epochs == 4
+    assert list(flight.cosines) == [PAIR]
+    found = {layer: values.tolist() for layer, values in flight.cosines[PAIR].items()}
     cosines = given["curves"]["cosine"]["left, right"]
     words = ("conv 1", "conv 2", "linear", "all of them")
     assert found == dict(zip(words, cosines.values(), strict=True))
-    assert recording.weights["left"].tolist() == given["curves"]["weight"]["left"]
+    assert flight.weights["left"].tolist() == given["curves"]["weight"]["left"]
 
 
 def test_a_run_that_shares_nothing_has_no_recording() -> None:
     alone = result(architecture="single_task", balancer="equal")
     del alone["curves"]["cosine"]
     with pytest.raises(ValueError, match="no cosines in the run of 'single_task'"):
-        compute_recording(alone)
+        compute_flight(alone)
     with pytest.raises(ValueError, match="no run with cosines"):
         FlightRecorder([alone])
 
@@ -86,20 +90,20 @@ def test_a_run_that_shares_nothing_has_no_recording() -> None:
     ],
 )
 def test_the_sentence_says_where_two_tasks_pull_apart(cosine, words) -> None:
-    text = describe_recording(compute_recording(result(cosine=cosine, seed=3)), PAIR, 2)
+    text = describe_flight(compute_flight(result(cosine=cosine, seed=3)), PAIR, 2)
     assert text.startswith(f"Epoch 2 of PCGrad, seed 3: {words}.")
     assert "Weights: left 0.77, right 0.77" in text
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 60, 100, 1000])
 def test_the_heat_map_shows_every_layer_and_epoch_and_fades_what_is_to_come(epochs) -> None:
-    figure, recording = Figure(figsize=(9, 4)), compute_recording(result(epochs=epochs))
-    draw_recording(figure, recording, PAIR, epochs)
+    figure, flight = Figure(figsize=(9, 4)), compute_flight(result(epochs=epochs))
+    draw_flight(figure, flight, PAIR, epochs)
     heat, _, weights, metrics = figure.axes
     assert heat.images[0].get_array().shape == (4, epochs)
     assert [label.get_text() for label in heat.get_yticklabels()][:2] == ["conv 1", "conv 2"]
     assert len(heat.patches) == 0
-    draw_recording(figure, recording, PAIR, 1)
+    draw_flight(figure, flight, PAIR, 1)
     assert len(heat.patches) == (epochs > 1)
     solid = [line for line in metrics.lines if line.get_alpha() is None]
     assert {len(line.get_xdata()) for line in solid} <= {1, 2}  # up to the epoch, and its mark
@@ -110,7 +114,7 @@ def test_a_diverging_weight_or_a_missing_cosine_can_be_drawn() -> None:
     broken = result()
     broken["curves"]["cosine"]["left, right"]["all"][1] = None
     broken["curves"]["weight"]["left"][1] = None
-    text = draw_recording(Figure(figsize=(9, 4)), compute_recording(broken), PAIR, 2)
+    text = draw_flight(Figure(figsize=(9, 4)), compute_flight(broken), PAIR, 2)
     assert "left nan" in text
 
 

@@ -24,8 +24,8 @@ from mtl_tutorial.experiments import seeded
 from mtl_tutorial.widgets.modality_fader import (
     LOST,
     WEIGHTS,
+    Fading,
     ModalityFader,
-    Setting,
     compute_reaction,
     compute_scene,
     describe_reaction,
@@ -49,8 +49,8 @@ def network(fusion=None) -> FusionNetwork:
 MODEL = network()
 
 
-def react(**setting):
-    return compute_reaction(MODEL, DIGITS, TONES, Setting(**setting))
+def react(**fading):
+    return compute_reaction(MODEL, DIGITS, TONES, Fading(**fading))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def fader() -> ModalityFader:
 
 @pytest.mark.parametrize("scene", range(12))
 def test_a_scene_has_the_right_answers(scene: int) -> None:
-    made = compute_scene(DIGITS, TONES, Setting(scene=scene))
+    made = compute_scene(DIGITS, TONES, Fading(scene=scene))
     heard = made.truth["sum"] - made.truth["digit"]
     assert made.truth["match"] == (heard == made.truth["digit"])
     takes = TONES.waves[heard, made.truth["speaker"]]
@@ -70,19 +70,19 @@ def test_a_scene_has_the_right_answers(scene: int) -> None:
 
 
 def test_scenes_differ_and_some_match() -> None:
-    truths = [compute_scene(DIGITS, TONES, Setting(scene=i)).truth for i in range(40)]
+    truths = [compute_scene(DIGITS, TONES, Fading(scene=i)).truth for i in range(40)]
     assert 10 < sum(truth["match"] for truth in truths) < 30
     assert len({tuple(truth.values()) for truth in truths}) > 30
 
 
 def test_more_noise_scales_the_same_draw_and_keeps_the_answers() -> None:
     clean, one, two = (
-        compute_scene(DIGITS, TONES, Setting(sound_noise=noise)) for noise in (0.0, 1.0, 2.0)
+        compute_scene(DIGITS, TONES, Fading(sound_noise=noise)) for noise in (0.0, 1.0, 2.0)
     )
     assert torch.allclose(two.wave - clean.wave, 2 * (one.wave - clean.wave), atol=1e-5)
     assert (one.wave - clean.wave).std().item() == pytest.approx(1, abs=0.05)
     assert clean.truth == two.truth
-    noisy = compute_scene(DIGITS, TONES, Setting(image_noise=1.0))
+    noisy = compute_scene(DIGITS, TONES, Fading(image_noise=1.0))
     assert torch.equal(noisy.wave, clean.wave) and not torch.equal(noisy.image, clean.image)
     assert 0 <= noisy.image.min() and noisy.image.max() <= 1
 
@@ -125,15 +125,15 @@ def test_the_movement_of_the_weights_is_that_of_the_networks_own() -> None:
 def test_the_network_stays_as_it_was() -> None:
     model = network().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    compute_reaction(model, DIGITS, TONES, Setting(0.5, 0.5, "image", "half"))
+    compute_reaction(model, DIGITS, TONES, Fading(0.5, 0.5, "image", "half"))
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("setting", [{"lost": "images"}, {"weights": "owns"}])
-def test_an_unknown_choice_is_refused_with_its_neighbour(setting) -> None:
+@pytest.mark.parametrize("fading", [{"lost": "images"}, {"weights": "owns"}])
+def test_an_unknown_choice_is_refused_with_its_neighbour(fading) -> None:
     with pytest.raises(ValueError, match="did you mean"):
-        Setting(**setting)
+        Fading(**fading)
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -209,7 +209,7 @@ def test_the_picture_is_that_of_the_controls_after_every_move(fader) -> None:
     fader.sound_noise.value = 1.0
     fader.button.click()
     fader.lost.value = "image"
-    fresh = ModalityFader(MODEL, DIGITS, TONES, fader.reaction.setting)
+    fresh = ModalityFader(MODEL, DIGITS, TONES, fader.reaction.fading)
     assert fader.image.value == fresh.image.value
     assert fader.audio.value == fresh.audio.value
 

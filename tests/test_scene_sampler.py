@@ -14,8 +14,8 @@ from mtl_tutorial.widgets.scene_sampler import (
     KINDS,
     SCENES,
     TITLES,
+    Knobs,
     SceneSampler,
-    Setting,
     compute_scenes,
     describe_change,
     describe_sample,
@@ -34,14 +34,14 @@ def ink_sides(sample) -> torch.Tensor:
 
 
 def test_the_same_setting_gives_the_same_scenes(source) -> None:
-    first, second = (compute_scenes(source, Setting()) for _ in range(2))
+    first, second = (compute_scenes(source, Knobs()) for _ in range(2))
     assert torch.equal(first.batch.inputs, second.batch.inputs)
     assert len(first.batch) == SCENES
 
 
 def test_noise_changes_the_pixels_and_no_right_answer(source) -> None:
-    clean = compute_scenes(source, Setting(noise=0)).batch
-    noisy = compute_scenes(source, Setting(noise=0.4)).batch
+    clean = compute_scenes(source, Knobs(noise=0)).batch
+    noisy = compute_scenes(source, Knobs(noise=0.4)).batch
     assert not torch.equal(clean.inputs, noisy.inputs)
     assert clean.targets.keys() == {"digit", "box", "mask"}
     for name, target in clean.targets.items():
@@ -49,8 +49,8 @@ def test_noise_changes_the_pixels_and_no_right_answer(source) -> None:
 
 
 def test_the_size_changes_boxes_and_keeps_digits(source) -> None:
-    small = compute_scenes(source, Setting(smallest=10, largest=10))
-    large = compute_scenes(source, Setting(smallest=24, largest=24))
+    small = compute_scenes(source, Knobs(smallest=10, largest=10))
+    large = compute_scenes(source, Knobs(smallest=24, largest=24))
     assert torch.equal(small.batch.targets["digit"], large.batch.targets["digit"])
     assert ink_sides(small).max() < ink_sides(large).min()
     assert small.box_share < large.box_share
@@ -58,7 +58,7 @@ def test_the_size_changes_boxes_and_keeps_digits(source) -> None:
 
 
 def test_shares_and_the_blind_guess_are_those_of_the_scenes(source) -> None:
-    sample = compute_scenes(source, Setting(sample=3))
+    sample = compute_scenes(source, Knobs(sample=3))
     boxes = sample.batch.targets["box"].tolist()
     mean = [sum(side) / SCENES for side in zip(*boxes, strict=True)]
 
@@ -78,20 +78,20 @@ def test_shares_and_the_blind_guess_are_those_of_the_scenes(source) -> None:
 
 def test_a_guess_that_never_looks_does_better_where_digits_stay_in_the_middle(source) -> None:
     for seed in range(5):
-        located = compute_scenes(source, Setting(sample=seed))
-        untouched = compute_scenes(source, Setting("untouched", sample=seed))
+        located = compute_scenes(source, Knobs(sample=seed))
+        untouched = compute_scenes(source, Knobs("untouched", sample=seed))
         assert untouched.blind_iou > located.blind_iou + 0.2
 
 
 def test_two_digits_have_no_box_to_speak_of(source) -> None:
-    sample = compute_scenes(source, Setting("two"))
+    sample = compute_scenes(source, Knobs("two"))
     assert sample.batch.targets.keys() == {"left", "right"}
     assert math.isnan(sample.box_share)
     assert "nan" not in describe_sample(sample).lower()
 
 
 def test_two_digits_are_drawn_as_ink_on_paper_though_networks_get_them_normalised(source) -> None:
-    pixels = 255 * compute_scenes(source, Setting("two")).batch.inputs
+    pixels = 255 * compute_scenes(source, Knobs("two")).batch.inputs
     assert (pixels - pixels.round()).abs().max() < 1e-2
     assert (pixels == 0).float().mean() > 0.4 and len(pixels.round().unique()) > 100
     with pytest.raises(ValueError, match=r"must be 0 \(paper\) to 1 \(ink\), got -0.42 to 2.82"):
@@ -100,13 +100,13 @@ def test_two_digits_are_drawn_as_ink_on_paper_though_networks_get_them_normalise
 
 def test_an_unknown_kind_is_refused_with_its_neighbours() -> None:
     with pytest.raises(ValueError, match="did you mean 'located'"):
-        Setting("locatted")
+        Knobs("locatted")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_drawing_describes_what_it_shows(source, kind) -> None:
     figure = Figure(figsize=(9, 4))
-    sample = compute_scenes(source, Setting(kind))
+    sample = compute_scenes(source, Knobs(kind))
     assert draw_sampler(figure, sample) == describe_sample(sample)
     (axes,) = figure.axes
     assert axes.get_title() == TITLES[kind]
@@ -152,9 +152,9 @@ def test_a_slider_that_returns_brings_its_picture_back(sampler) -> None:
 def test_the_picture_is_that_of_the_controls_after_every_move(sampler) -> None:
     for kind in ("two", "located", "untouched", "located"):
         sampler.kind.value = kind
-        assert sampler.sample.setting.kind == kind
+        assert sampler.sample.knobs.kind == kind
     sampler.size.value = (9, 10)
-    fresh = SceneSampler(setting=sampler.sample.setting)
+    fresh = SceneSampler(knobs=sampler.sample.knobs)
     assert sampler.image.value == fresh.image.value
 
 
@@ -188,9 +188,9 @@ def test_an_unknown_source_is_refused() -> None:
 
 
 def test_the_change_is_told_from_the_scene_before(source) -> None:
-    before = compute_scenes(source, Setting())
+    before = compute_scenes(source, Knobs())
     assert describe_change(before, before) == ""
-    after = compute_scenes(source, Setting(smallest=8, largest=9))
+    after = compute_scenes(source, Knobs(smallest=8, largest=9))
     told = describe_change(before, after)
     assert f"{before.box_share:.0%}" in told
     assert f"{after.box_share:.0%}" in told

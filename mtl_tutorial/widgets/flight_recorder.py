@@ -11,16 +11,14 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import FusionNetwork
-from mtl_tutorial.balancing import shared_parameters
 from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.catalogue import make_network
+from mtl_tutorial.experiments.store import tasks_of
 from mtl_tutorial.plots import (
     BLACK,
     DATA_NAMES,
@@ -36,11 +34,11 @@ from mtl_tutorial.widgets.view import View
 
 Result = dict[str, Any]
 WHOLE = "all of them"  # the row of all shared parameters together
-KINDS = {nn.Conv2d: "conv", nn.Linear: "linear"}
+KINDS: dict[type, str] = {nn.Conv2d: "conv", nn.Linear: "linear"}
 
 
 @dataclass(frozen=True)
-class Recording:
+class Flight:
     """What one run wrote down after each epoch.
 
     Args:
@@ -64,7 +62,7 @@ class Recording:
         return len(next(iter(self.metrics.values())))
 
 
-def compute_recording(result: Result) -> Recording:
+def compute_flight(result: Result) -> Flight:
     """Read a run's result.
 
     Raises:
@@ -77,16 +75,14 @@ def compute_recording(result: Result) -> Recording:
             f"there are no cosines in the run of {setting['architecture']!r}, "
             f"{setting['balancer']!r}, seed {setting['seed']}: it shares nothing, or ended early"
         )
-    pairs = [pair.split(", ") for pair in curves["cosine"]]
-    firsts = [first for first, _ in pairs]
-    tasks = sorted(curves["weight"], key=firsts.count, reverse=True)  # as they were, not by letter
-    words = layer_words(setting["data"], setting["architecture"], tuple(tasks))
+    tasks, layers = tasks_of(result), next(iter(curves["cosine"].values()))
+    words = layer_words(setting["data"], setting["architecture"], tasks, tuple(layers))
     by_pair = {
         pair: {words[layer]: np.array(by_layer[layer], dtype=float) for layer in words}
         for pair in itertools.combinations(tasks, 2)
         if (by_layer := curves["cosine"].get(", ".join(pair)))
     }
-    return Recording(
+    return Flight(
         method_label(method_of(setting["balancer"]), setting["architecture"]),
         setting["seed"],
         by_pair,
@@ -98,26 +94,27 @@ def compute_recording(result: Result) -> Recording:
 
 
 @functools.cache
-def layer_words(data: str, architecture: str, tasks: tuple[str, ...]) -> dict[str, str]:
-    """Give the words for each layer of a network that tasks share, by its name in a result.
+def layer_words(
+    data: str, architecture: str, tasks: tuple[str, ...], layers: tuple[str, ...]
+) -> dict[str, str]:
+    """Give the words for each layer of a result, by its name there, from the image to the heads.
 
     A layer is called by its kind, and numbered where there are several: conv 1, conv 2, linear.
     Where there are several encoders, their names stand in front: image conv 1.
+
+    Args:
+        data, architecture, tasks: those of the result.
+        layers: the names, in any order; ``"all"`` is all of them together, and comes last.
     """
-    stand_ins = [Task(name, F.cross_entropy, accuracy, 10) for name in tasks]
-    network = make_network(data, architecture, stand_ins)
-    inputs: Any = torch.zeros(1, 1, 28, 28)
-    if isinstance(network, FusionNetwork):
-        sizes = {sense: encoder.size for sense, encoder in network.encoders.items()}
-        inputs = {sense: torch.zeros(1, 1, size, size) for sense, size in sizes.items()}
-    losses = {name: y.sum() for name, y in network.eval()(inputs).items()}
-    shared = {id(parameter) for parameter in shared_parameters(losses, network)}
-    modules, kinds = dict(network.named_modules()), {}
-    for name, parameter in network.named_parameters():
-        if id(parameter) in shared and parameter.ndim > 1:
-            name = name.removesuffix(".weight")
-            kind = KINDS.get(type(modules.get(name)), name.replace(".", " "))
-            kinds[name] = f"{_owner(name)}{kind}"
+    network = make_network(
+        data, architecture, [Task(name, F.cross_entropy, accuracy, 10) for name in tasks]
+    )
+    modules, order = dict(network.named_modules()), [n for n, _ in network.named_parameters()]
+    places = {name.removesuffix(".weight"): place for place, name in enumerate(order)}
+    kinds = {}
+    for name in sorted(set(layers) - {"all"}, key=lambda name: places.get(name, len(order))):
+        kind = KINDS.get(type(modules.get(name)), name.replace(".", " "))
+        kinds[name] = f"{_owner(name)}{kind}"
     words = {}
     for name, kind in kinds.items():
         alike = [other for other, its_kind in kinds.items() if its_kind == kind]
@@ -131,7 +128,7 @@ def _owner(name: str) -> str:
     return f"{rest.partition('.')[0]} " if room == "encoders" else ""
 
 
-def draw_recording(figure: Figure, recording: Recording, pair: tuple[str, str], epoch: int) -> str:
+def draw_flight(figure: Figure, flight: Flight, pair: tuple[str, str], epoch: int) -> str:
     """Draw cosines by layer and epoch, and the weights and metrics by epoch.
 
     Args:
@@ -143,17 +140,17 @@ def draw_recording(figure: Figure, recording: Recording, pair: tuple[str, str], 
     bar.set_position([0.515, 0.13, 0.012, 0.76])
     weights.set_position([0.65, 0.585, 0.26, 0.305])
     metrics.set_position([0.65, 0.13, 0.26, 0.305])
-    _draw_cosines(heat, bar, recording.cosines[pair], epoch)
+    _draw_cosines(heat, bar, flight.cosines[pair], epoch)
     heat.set_title(f"Do {pair[0]} and {pair[1]} pull apart?")
-    most = max(np.nanmax(values) for values in recording.weights.values())
-    _draw_lines(weights, recording.weights, epoch, (0, 1.12 * most))
+    most = max(np.nanmax(values) for values in flight.weights.values())
+    _draw_lines(weights, flight.weights, epoch, (0, 1.12 * most))
     weights.tick_params(labelbottom=False)
     weights.set_title("Loss weights")
-    least = min(np.nanmin(values) for values in recording.metrics.values())
-    _draw_lines(metrics, recording.metrics, epoch, (math.floor(10 * least) / 10, 1))
+    least = min(np.nanmin(values) for values in flight.metrics.values())
+    _draw_lines(metrics, flight.metrics, epoch, (math.floor(10 * least) / 10, 1))
     metrics.set_xlabel("epoch")
     metrics.set_title("Validation metrics")
-    return describe_recording(recording, pair, epoch)
+    return describe_flight(flight, pair, epoch)
 
 
 def _draw_cosines(heat: Axes, bar: Axes, by_layer: dict[str, np.ndarray], epoch: int) -> None:
@@ -202,9 +199,9 @@ def _draw_lines(
     label_ends(axes, [(epochs + room, v[epoch - 1], task) for task, v in curves.items()])
 
 
-def describe_recording(recording: Recording, pair: tuple[str, str], epoch: int) -> str:
+def describe_flight(flight: Flight, pair: tuple[str, str], epoch: int) -> str:
     """Say in words where two tasks pull apart, what all weigh, and how good they are."""
-    by_layer = {layer: v[epoch - 1] for layer, v in recording.cosines[pair].items()}
+    by_layer = {layer: v[epoch - 1] for layer, v in flight.cosines[pair].items()}
     apart = {name: v for name, v in by_layer.items() if v < 0 and name != WHOLE}
     names = " and ".join(pair)
     if apart:
@@ -215,10 +212,10 @@ def describe_recording(recording: Recording, pair: tuple[str, str], epoch: int) 
         push = f"{names} pull apart in no layer (cosine {by_layer[WHOLE]:.2f} over {WHOLE})"
     weights, metrics = (
         ", ".join(f"{task} {values[epoch - 1]:.2f}" for task, values in curves.items())
-        for curves in (recording.weights, recording.metrics)
+        for curves in (flight.weights, flight.metrics)
     )
     return (
-        f"Epoch {epoch} of {recording.method}, seed {recording.seed}: {push}. "
+        f"Epoch {epoch} of {flight.method}, seed {flight.seed}: {push}. "
         f"Weights: {weights}. Validation metrics: {metrics}."
     )
 
@@ -257,7 +254,7 @@ class FlightRecorder(View):
                 layout={"flex_flow": "row wrap", "width": "950px"},
             ),
         ]
-        super().__init__(draw_recording, size=(9, 4.3), above=rows)
+        super().__init__(draw_flight, size=(9, 4.3), above=rows)
         self._first = method_label(method, "hard_sharing")
         self._choosing = True  # while the choices change, nothing is drawn
         self._offer_methods()
@@ -299,14 +296,14 @@ class FlightRecorder(View):
 
     def _take(self) -> None:
         result = self.by_name[self.runs.value][self.method.value][self.seed.value]
-        self.recording = replace(compute_recording(result), method=self.method.value)
-        self.play.max = self.epoch.max = self.recording.epochs
-        _offer(self.pair, map(" and ".join, self.recording.cosines), self.pair.value)
+        self.flight = replace(compute_flight(result), method=self.method.value)
+        self.play.max = self.epoch.max = self.flight.epochs
+        _offer(self.pair, map(" and ".join, self.flight.cosines), self.pair.value)
 
     def _show(self) -> None:
         if not self._choosing:
             pair = tuple(self.pair.value.split(" and "))
-            self.redraw(self.recording, pair, self.epoch.value)
+            self.redraw(self.flight, pair, self.epoch.value)
 
 
 def _dropdown(words: str, width: str, options: Sequence = ()) -> ipywidgets.Dropdown:

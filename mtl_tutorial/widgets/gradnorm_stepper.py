@@ -18,6 +18,7 @@ from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.limits import check_within
 from mtl_tutorial.widgets.view import View
 
+EXPECTED = {("below", "rises"), ("above", "falls"), ("on", "stays")}  # of a step of its own
 LEAP = 10  # steps of the button for several
 LONGEST = 100_000  # steps of a run
 
@@ -44,7 +45,12 @@ class StepView:
 def with_alpha(made: GradNormStep, alpha: float, learning_rate: float) -> GradNormStep:
     """Give the update that another exponent would have made from the same losses and norms."""
     return gradnorm_step(
-        made.weights, made.gradient_norms, made.rates, alpha=alpha, learning_rate=learning_rate
+        made.weights,
+        made.gradient_norms,
+        made.rates,
+        alpha=alpha,
+        learning_rate=learning_rate,
+        moments=made.moments,
     )
 
 
@@ -53,14 +59,12 @@ def draw_step(figure: Figure, view: StepView) -> str:
     bars, lines = panels(figure, 1, 2)[0]
     bars.set_position([0.085, 0.15, 0.33, 0.72])
     lines.set_position([0.545, 0.15, 0.35, 0.72])
-    made = view.made
-    for place, (name, norm, target) in enumerate(
-        zip(view.names, made.norms, made.targets, strict=True)
-    ):
+    norms, targets = view.made.norms.tolist(), view.made.targets.tolist()
+    for place, (name, norm, target) in enumerate(zip(view.names, norms, targets, strict=True)):
         bars.bar(place, norm, width=0.4, color=task_style(name)["color"])
         bars.plot([place - 0.28, place + 0.28], [target, target], color=BLACK, linewidth=3)
         bars.text(place + 0.3, target, f"target\n{target:.2g}", va="center", fontsize=10)
-    top = max([*made.norms, *made.targets])
+    top = max([*norms, *targets])
     bars.set(
         xlim=(-0.4, len(view.names) - 0.35), ylim=(0, 1.15 * top), xticks=range(len(view.names))
     )
@@ -80,17 +84,16 @@ def draw_step(figure: Figure, view: StepView) -> str:
 def describe_step(view: StepView) -> str:
     """Say which task lags, and why each weight moved."""
     made, parts = view.made, []
-    for i, name in enumerate(view.names):
-        pace = "lags" if made.rates[i] > 1.005 else "leads" if made.rates[i] < 0.995 else "keeps up"
-        before, after = made.weights[i], made.new_weights[i]
+    rows = (made.rates, made.norms, made.targets, made.weights, made.new_weights)
+    for name, *row in zip(view.names, *(values.tolist() for values in rows), strict=True):
+        rate, norm, target, before, after = row
+        pace = "lags" if rate > 1.005 else "leads" if rate < 0.995 else "keeps up"
         verb = "rises" if after > before else "falls" if after < before else "stays"
-        side = "below" if made.norms[i] < made.targets[i] else "above"
-        if made.norms[i] == made.targets[i]:
-            side = "on"
+        side = "below" if norm < target else "above" if norm > target else "on"
+        why = "so" if (side, verb) in EXPECTED else "and yet, by the steps before it and the sum,"
         parts.append(
-            f"<b>{name}</b> {pace} (r = {made.rates[i]:.2f}); its G of {made.norms[i]:.3g} is "
-            f"{side} the target of {made.targets[i]:.3g}, so its weight {verb} from {before:.3f} "
-            f"to {after:.3f}"
+            f"<b>{name}</b> {pace} (r = {rate:.2f}); its G of {norm:.3g} is {side} the target of "
+            f"{target:.3g}, {why} its weight {verb} from {before:.3f} to {after:.3f}"
         )
     return f"Step {view.step}, α = {view.alpha:.1f}. {'. '.join(parts)}."
 
@@ -165,7 +168,7 @@ class GradNormStepper(View):
         for _ in range(steps):
             self._step = next(self._run).step
             for name, weight in self.balancer.weights.items():
-                self._weights[name].append(weight)
+                self._weights[name].append(float(weight))
         self._refresh()
 
     def _refresh(self) -> None:

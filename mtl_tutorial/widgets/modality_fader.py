@@ -37,7 +37,7 @@ MOST_IMAGE_NOISE, MOST_SOUND_NOISE = 1.0, 4.0
 
 
 @dataclass(frozen=True)
-class Setting:
+class Fading:
     """What the network gets, and which weights it uses.
 
     Args:
@@ -82,7 +82,7 @@ class Reaction:
     """What a network makes of a scene.
 
     Args:
-        setting: what it got.
+        fading: what it got.
         scene: the same, with its noise.
         alpha: the weights that were used, shape ``(2, 2)``.
         moved: the largest change of a weight of its own against the same scene without noise.
@@ -90,7 +90,7 @@ class Reaction:
         clean: the same without noise, with both senses and its own weights.
     """
 
-    setting: Setting
+    fading: Fading
     scene: SeenAndHeard
     alpha: Tensor
     moved: float
@@ -98,9 +98,9 @@ class Reaction:
     clean: dict[str, tuple[int, float]]
 
 
-def compute_scene(digits: Digits, sound: Sounds, setting: Setting) -> SeenAndHeard:
+def compute_scene(digits: Digits, sound: Sounds, fading: Fading) -> SeenAndHeard:
     """Make a scene; a change of noise keeps the digits and scales the same draw of noise."""
-    generator = torch.Generator().manual_seed(setting.scene)
+    generator = torch.Generator().manual_seed(fading.scene)
     _ten, speakers, takes, _samples = sound.waves.shape
     which, matches, other, speaker, take = torch.rand(5, generator=generator).tolist()
     i = int(which * len(digits))
@@ -109,45 +109,45 @@ def compute_scene(digits: Digits, sound: Sounds, setting: Setting) -> SeenAndHea
     s, k = int(speaker * speakers), int(take * takes)
     speckle = torch.randn(1, 28, 28, generator=generator)
     hiss = torch.randn(SAMPLES, generator=generator)
-    image = digits.images[i].cpu() / 255 + setting.image_noise * speckle
-    wave = sound.waves[heard, s, k].cpu() + setting.sound_noise * hiss
+    image = digits.images[i].cpu() / 255 + fading.image_noise * speckle
+    wave = sound.waves[heard, s, k].cpu() + fading.sound_noise * hiss
     truth = {"digit": seen, "speaker": s, "match": int(seen == heard), "sum": seen + heard}
     return SeenAndHeard(image.clamp(0, 1), wave, truth)
 
 
 def compute_reaction(
-    model: FusionNetwork, digits: Digits, sound: Sounds, setting: Setting
+    model: FusionNetwork, digits: Digits, sound: Sounds, fading: Fading
 ) -> Reaction:
     """Show a scene to the network; it stays as it was.
 
     Args:
         model: with a `CrossModalAttention` of ``image`` and ``sound``.
         digits, sound: to choose from.
-        setting: what the network gets.
+        fading: what the network gets.
     """
-    clean, own, _own = _react(model, digits, sound, Setting(scene=setting.scene))
-    unswayed = replace(setting, lost="none")
+    clean, own, _own = _react(model, digits, sound, Fading(scene=fading.scene))
+    unswayed = replace(fading, lost="none")
     _answers, faded, _used = _react(model, digits, sound, unswayed)
-    answers, _own, used = _react(model, digits, sound, setting)
+    answers, _own, used = _react(model, digits, sound, fading)
     moved = (faded - own).abs().max().item()
-    scene = compute_scene(digits, sound, setting)
-    return Reaction(setting, scene, used, moved, answers, clean)
+    scene = compute_scene(digits, sound, fading)
+    return Reaction(fading, scene, used, moved, answers, clean)
 
 
 @torch.no_grad()
 def _react(
-    model: FusionNetwork, digits: Digits, sound: Sounds, setting: Setting
+    model: FusionNetwork, digits: Digits, sound: Sounds, fading: Fading
 ) -> tuple[dict[str, tuple[int, float]], Tensor, Tensor]:
-    scene = compute_scene(digits, sound, setting)
+    scene = compute_scene(digits, sound, fading)
     where = model.absent.device
     inputs = {"image": scene.image[None].to(where), "sound": log_mel(scene.wave[None]).to(where)}
-    if setting.lost != "none":
-        inputs[setting.lost] = None
+    if fading.lost != "none":
+        inputs[fading.lost] = None
     with evaluation_mode(model):
         h = model.features(inputs)
         own = model.fusion.weights(h)
         half, swapped = torch.full_like(own, 0.5), own.flip(2)
-        used = {"own": own, "half": half, "swapped": swapped}[setting.weights]
+        used = {"own": own, "half": half, "swapped": swapped}[fading.weights]
         outputs = model.answers(model.fusion(h, used))
     answers = {}
     for name, logits in outputs.items():
@@ -158,7 +158,7 @@ def _react(
 
 def draw_fader(figure: Figure, reaction: Reaction) -> str:
     """Draw what the network sees and hears, its weights, and its answers."""
-    setting, scene = reaction.setting, reaction.scene
+    fading, scene = reaction.fading, reaction.scene
     image, sound, matrix, answers = panels(figure, 1, 4)[0]
     image.set_position([0.01, 0.2, 0.2, 0.62])
     sound.set_position([0.3, 0.2, 0.2, 0.62])
@@ -166,7 +166,7 @@ def draw_fader(figure: Figure, reaction: Reaction) -> str:
     answers.set_position([0.805, 0.2, 0.185, 0.62])
     seen = scene.truth["digit"]
     heard = scene.truth["sum"] - seen
-    lost = setting.lost
+    lost = fading.lost
     draw_image_on(image, None if lost == "image" else scene.image, title=f"A {seen} is seen")
     spectrogram = None if lost == "sound" else log_mel(scene.wave[None])[0]
     draw_spectrogram_on(sound, spectrogram, title=f"A {heard} is heard")
@@ -202,21 +202,21 @@ def _answer_text(name: str, chosen: int) -> str:
 
 def describe_reaction(reaction: Reaction) -> str:
     """Say in words what the noise did to the weights, and what to the answers."""
-    setting = reaction.setting
+    fading = reaction.fading
     got = [
-        f"{sense} {'lost' if setting.lost == sense else f'with noise {noise:.2f}'}"
-        for sense, noise in (("image", setting.image_noise), ("sound", setting.sound_noise))
+        f"{sense} {'lost' if fading.lost == sense else f'with noise {noise:.2f}'}"
+        for sense, noise in (("image", fading.image_noise), ("sound", fading.sound_noise))
     ]
     parts = [f"{' and '.join(got).capitalize()}."]
-    if setting.weights != "own":
-        how = "are all ½" if setting.weights == "half" else "have their columns swapped"
+    if fading.weights != "own":
+        how = "are all ½" if fading.weights == "half" else "have their columns swapped"
         parts.append(f"The weights {how}, whatever the network would choose.")
-    elif setting.lost == "none":
+    elif fading.lost == "none":
         moved = math.ceil(100 * reaction.moved) / 100  # rounded up
         most = f"more than {moved:.2f}" if reaction.moved >= 0.005 else "as much as 0.01"
         parts.append(f"Against the clean scene, no weight moved by {most}.")
     else:
-        parts.append(f"A fixed vector stands in for the {setting.lost}.")
+        parts.append(f"A fixed vector stands in for the {fading.lost}.")
     parts.append(_answers_in_words(reaction))
     return " ".join(parts)
 
@@ -254,7 +254,7 @@ class ModalityFader(View):
             shown scenes, and stays as it is.
         digits: what it may see.
         sound: what it may hear.
-        setting: where the controls start.
+        fading: where the controls start.
 
     Raises:
         ValueError: where the network is of another kind.
@@ -265,20 +265,20 @@ class ModalityFader(View):
         model: FusionNetwork,
         digits: Digits,
         sound: Sounds,
-        setting: Setting | None = None,
+        fading: Fading | None = None,
     ) -> None:
         if not isinstance(model.fusion, CrossModalAttention) or tuple(model.encoders) != SENSES:
             raise ValueError(
                 f"the fader needs a network of image and sound with CrossModalAttention, got "
                 f"{type(model.fusion).__name__} of {' and '.join(model.encoders)}"
             )
-        setting = setting or Setting()
+        fading = fading or Fading()
         self._model, self._digits, self._sound = model, digits, sound
         self.image_noise = self._slider("noise on the image", MOST_IMAGE_NOISE, 0.05)
         self.sound_noise = self._slider("noise on the sound", MOST_SOUND_NOISE, 0.2)
-        self.image_noise.value, self.sound_noise.value = setting.image_noise, setting.sound_noise
-        self.lost = self._buttons(LOST, setting.lost)
-        self.weights = self._buttons(WEIGHTS, setting.weights)
+        self.image_noise.value, self.sound_noise.value = fading.image_noise, fading.sound_noise
+        self.lost = self._buttons(LOST, fading.lost)
+        self.weights = self._buttons(WEIGHTS, fading.weights)
         self.button = ipywidgets.Button(
             description="Another scene", icon="refresh", layout={"width": "150px"}
         )
@@ -295,7 +295,7 @@ class ModalityFader(View):
             ],
             below=[ipywidgets.HBox([self.button, self.audio], layout=row)],
         )
-        self._scene = setting.scene
+        self._scene = fading.scene
         for control in (self.image_noise, self.sound_noise, self.lost, self.weights):
             control.observe(in_cell_loop(lambda _: self._refresh()), "value")
         self.button.on_click(in_cell_loop(lambda _: self._next()))
@@ -326,15 +326,15 @@ class ModalityFader(View):
         self._refresh()
 
     def _refresh(self) -> None:
-        setting = Setting(
+        fading = Fading(
             self.image_noise.value,
             self.sound_noise.value,
             self.lost.value,
             self.weights.value,
             self._scene,
         )
-        self.reaction = compute_reaction(self._model, self._digits, self._sound, setting)
+        self.reaction = compute_reaction(self._model, self._digits, self._sound, fading)
         for slider, sense in ((self.image_noise, "image"), (self.sound_noise, "sound")):
-            slider.disabled = setting.lost == sense
+            slider.disabled = fading.lost == sense
         self.redraw(self.reaction)
         self.audio.value = wav_bytes(self.reaction.scene.wave)

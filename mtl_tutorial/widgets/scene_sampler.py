@@ -38,7 +38,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class Knobs:
     """What the scenes are made by.
 
     Args:
@@ -66,39 +66,39 @@ class Sample:
     """Scenes, and what is worth knowing about them.
 
     Args:
-        setting: what they were made by.
+        knobs: what they were made by.
         batch: 12 scenes with their targets.
         box_share: part of the image that a box covers, mean over the scenes; NaN without boxes.
         ink_share: part of the image that is ink, likewise; NaN without masks.
         blind_iou: mean IoU of always answering with the mean of these boxes; NaN without boxes.
     """
 
-    setting: Setting
+    knobs: Knobs
     batch: Batch
     box_share: float
     ink_share: float
     blind_iou: float
 
 
-def compute_scenes(source: Digits, setting: Setting) -> Sample:
+def compute_scenes(source: Digits, knobs: Knobs) -> Sample:
     """Make 12 scenes; a change of noise or size keeps the digits.
 
     Args:
         source: digits to choose from.
-        setting: what to make.
+        knobs: what to make.
     """
-    generator = torch.Generator().manual_seed(setting.sample)
+    generator = torch.Generator().manual_seed(knobs.sample)
     pool = torch.randint(len(source), (POOL,), generator=generator)
     digits = replace(source, images=source.images[pool], labels=source.labels[pool])
-    if setting.kind == "located":
-        extent = (setting.smallest, setting.largest)
-        scenes = located_digits("train", digits=digits, extent=extent, noise=setting.noise)
+    if knobs.kind == "located":
+        extent = (knobs.smallest, knobs.largest)
+        scenes = located_digits("train", digits=digits, extent=extent, noise=knobs.noise)
     else:
-        scenes = {"two": two_digits, "untouched": untouched_digits}[setting.kind](
+        scenes = {"two": two_digits, "untouched": untouched_digits}[knobs.kind](
             "train", digits=digits
         )
     batch = scenes.compose(torch.arange(SCENES), generator)
-    if setting.kind == "two":
+    if knobs.kind == "two":
         batch = replace(batch, inputs=to_pixels(batch.inputs))
     box_share = ink_share = blind_iou = float("nan")
     if "box" in batch.targets:
@@ -107,31 +107,31 @@ def compute_scenes(source: Digits, setting: Setting) -> Sample:
         blind_iou = mean_iou(boxes.mean(0).expand_as(boxes), boxes).item()
     if "mask" in batch.targets:
         ink_share = batch.targets["mask"].mean().item()
-    return Sample(setting, batch, box_share, ink_share, blind_iou)
+    return Sample(knobs, batch, box_share, ink_share, blind_iou)
 
 
 def draw_sampler(figure: Figure, sample: Sample) -> str:
     """Draw the scenes with their true labels, boxes and masks; say what the numbers mean."""
-    draw_scenes(figure, sample.batch, title=TITLES[sample.setting.kind])
+    draw_scenes(figure, sample.batch, title=TITLES[sample.knobs.kind])
     return describe_sample(sample)
 
 
 def describe_sample(sample: Sample) -> str:
     """Say in words what the scenes are like."""
-    setting = sample.setting
-    if setting.kind == "two":
+    knobs = sample.knobs
+    if knobs.kind == "two":
         return (
             "The label gives both right answers, top left first. "
             "Digits overlap, there is no noise, and nothing is asked about boxes or pixels."
         )
-    if setting.kind == "untouched":
+    if knobs.kind == "untouched":
         return (
             f"A box (grey) covers {sample.box_share:.0%} of the image on average. Always answering "
             f"with the mean box, without a look at the image, scores a mean IoU of "
             f"{sample.blind_iou:.2f} on these {SCENES} scenes."
         )
     return (
-        f"Digits of {setting.smallest} to {setting.largest} px, noise {setting.noise:.2f}. "
+        f"Digits of {knobs.smallest} to {knobs.largest} px, noise {knobs.noise:.2f}. "
         f"A box (grey) covers {sample.box_share:.0%} of the image on average, its ink (green) "
         f"{sample.ink_share:.0%}. Always answering with the mean box, without a look at the "
         f"image, scores a mean IoU of {sample.blind_iou:.2f} on these {SCENES} scenes."
@@ -140,7 +140,7 @@ def describe_sample(sample: Sample) -> str:
 
 def describe_change(before: Sample, after: Sample) -> str:
     """Say in words what the last move did to the scenes."""
-    old, new = before.setting, after.setting
+    old, new = before.knobs, after.knobs
     if old.kind != new.kind:
         return f"Other scenes, other tasks: {', '.join(after.batch.targets)}."
     if old.sample != new.sample:
@@ -163,23 +163,23 @@ class SceneSampler(View):
 
     Args:
         digits: ``"embedded"``, ``"mnist"`` or ``"fashion"``.
-        setting: where the controls start.
+        knobs: where the controls start.
 
     Raises:
         ValueError: for an unknown digit source.
         DataUnavailableError: where the digits can't be had.
     """
 
-    def __init__(self, digits: str = "embedded", setting: Setting | None = None) -> None:
-        setting = setting or Setting()
+    def __init__(self, digits: str = "embedded", knobs: Knobs | None = None) -> None:
+        knobs = knobs or Knobs()
         self._source = load_digits("train", digits=digits)
         self.kind = ipywidgets.ToggleButtons(
             options=[(words, kind) for kind, words in KINDS.items()],
-            value=setting.kind,
+            value=knobs.kind,
             style={"button_width": "150px"},
         )
         self.size = ipywidgets.IntRangeSlider(
-            value=(setting.smallest, setting.largest),
+            value=(knobs.smallest, knobs.largest),
             min=8,
             max=28,
             description="smallest and largest digit, px",
@@ -187,7 +187,7 @@ class SceneSampler(View):
             layout={"width": "460px"},
         )
         self.noise = ipywidgets.FloatSlider(
-            value=setting.noise,
+            value=knobs.noise,
             min=0,
             max=0.6,
             step=0.02,
@@ -210,22 +210,22 @@ class SceneSampler(View):
         for control in (self.kind, self.size, self.noise):
             control.observe(in_cell_loop(lambda _: self._refresh()), "value")
         self.button.on_click(in_cell_loop(lambda _: self._refresh(new_sample=True)))
-        self.sample = compute_scenes(self._source, setting)
+        self.sample = compute_scenes(self._source, knobs)
         self.redraw(self.sample)
         self._enable()
 
     def _refresh(self, new_sample: bool = False) -> None:
         before = self.sample
         smallest, largest = self.size.value
-        setting = replace(
-            before.setting,
+        knobs = replace(
+            before.knobs,
             kind=self.kind.value,
             smallest=smallest,
             largest=largest,
             noise=self.noise.value,
-            sample=before.setting.sample + new_sample,
+            sample=before.knobs.sample + new_sample,
         )
-        self.sample = compute_scenes(self._source, setting)
+        self.sample = compute_scenes(self._source, knobs)
         change = describe_change(before, self.sample)
         self.redraw(self.sample, sentence=f"{change} {describe_sample(self.sample)}".strip())
         self._enable()
