@@ -27,7 +27,9 @@ def _balancers() -> str:
         for node in ast.parse(source.read_text(encoding="utf-8")).body
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "BALANCERS"
     ]
-    return ", ".join(key.value for key in table.keys).replace("equal", "equal (default)")
+    assert isinstance(table, ast.Dict)
+    names = [key.value for key in table.keys if isinstance(key, ast.Constant)]
+    return ", ".join(map(str, names)).replace("equal", "equal (default)")
 
 
 BALANCER = f"{_balancers()}; all of them: all; or fixed weights, such as left=0.5,right=1.5"

@@ -147,7 +147,7 @@ def _percent_below(axes: Axes, width: float, ticks: int) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if width > 0.03 else 1))
 
 
-def _say_beyond(axes: Axes, left: float, place: int, value: float, colour: str) -> None:
+def _say_beyond(axes: Axes, left: float, place: float, value: float, colour: str) -> None:
     """Write a value that lies beyond the left end of the axis."""
     annotate(axes, (left, place), f"◂ {100 * value:.1f}", dx=4, dy=0, va="center", color=colour,
              fontsize=10)  # fmt: skip
@@ -155,7 +155,7 @@ def _say_beyond(axes: Axes, left: float, place: int, value: float, colour: str) 
 
 def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, float, str]]:
     """Marker, size and colour of the baselines that are there, in the order of their rows."""
-    marks = {}
+    marks: dict[tuple[str, str], tuple[str, float, str]] = {}
     for method, mark in (("equal", ("s", 8.0, BLACK)), ("fixed", ("*", 15.0, BLACK))):
         marks |= {key: mark for key in keys if key[1] == method and key != SINGLE}
     return {SINGLE: ("D", 8.0, BLACK), **marks} if SINGLE in keys else marks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid
 
@@ -62,7 +64,8 @@ def draw_scenes_on(
         ValueError: for pixels out of that range, such as those of `two_digits`.
     """
     outputs = outputs or {}
-    images = batch.inputs.detach().cpu()
+    inputs: Any = batch.inputs
+    images = inputs.detach().cpu()
     if images.min() < 0 or images.max() > 1:
         raise ValueError(
             f"pixels of a picture must be 0 (paper) to 1 (ink), got {images.min():.2f} to "
@@ -193,15 +196,15 @@ def draw_matrix_on(
 
 def draw_senses(figure: Figure, batch: Batch, *, title: str) -> str:
     """Draw scenes for two senses: the images above, the spectrograms below, with the answers."""
-    count = len(batch)
+    count, senses = len(batch), cast("Mapping[str, Tensor]", batch.inputs)
     axes = panels(figure, 2, count)
     for i in range(count):
         seen, speaker, match, total = (
             batch.targets[name][i].item() for name in ("digit", "speaker", "match", "sum")
         )
-        draw_image_on(axes[0, i], batch.inputs["image"][i], title=f"sees {seen}")
+        draw_image_on(axes[0, i], senses["image"][i], title=f"sees {seen}")
         words = f"hears {total - seen}"
-        draw_spectrogram_on(axes[1, i], batch.inputs["sound"][i], title=words, labels=i == 0)
+        draw_spectrogram_on(axes[1, i], senses["sound"][i], title=words, labels=i == 0)
         lines = f"match {'yes' if match else 'no'}\nsum {total}\nspeaker {speaker}"
         axes[1, i].text(0, -0.1, lines, transform=axes[1, i].transAxes, va="top", fontsize=10)
         for row in axes[:, i]:

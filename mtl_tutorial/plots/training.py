@@ -174,7 +174,7 @@ def draw_comparison(
             )
         axes.set(xlim=(-0.5, len(settings) - 0.2), ylim=(0, 1), xticks=range(len(settings)))
         axes.set_xticklabels(settings)
-        if task.name in (baselines or {}):
+        if baselines and task.name in baselines:
             axes.axhline(baselines[task.name], color=colour, linewidth=1.2, linestyle=":")
         axes.set(xlabel=xlabel, ylabel=f"validation {task.metric_name}")
         axes.set_title(task.name, color=colour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import ipywidgets
 import numpy as np
@@ -88,7 +89,7 @@ def compute_masks(model: MTAN, tasks: Sequence[Task], batch: Batch, choice: Choi
     task = by_name[check_choice("task", choice.task, by_name)]
     source = check_choice("source of masks", choice.source, (OWN, FLAT, *by_name))
     one = slice(choice.image, choice.image + 1)
-    images, target = batch.inputs[one], batch.targets[task.name][one]
+    images, target = cast("Tensor", batch.inputs)[one], batch.targets[task.name][one]
     with evaluation_mode(model):
         masks = model.masks(images)
         own = answer = model(images, masks)[task.name]
@@ -107,7 +108,7 @@ def compute_masks(model: MTAN, tasks: Sequence[Task], batch: Batch, choice: Choi
 def draw_masks(figure: Figure, view: MaskView, tasks: Sequence[Task]) -> str:
     """Draw the image with the task's answer, and the masks of all tasks with its outline."""
     scene, *places = panels(figure, 1, 1 + len(view.masks))[0]
-    image = view.scene.inputs[0, 0].cpu()
+    image = cast("Tensor", view.scene.inputs)[0, 0].cpu()
     height, width = image.shape
     ends = (0, width, height, 0)
     share = 0.99 / (1 + len(places))
@@ -135,7 +136,7 @@ def _chosen(view: MaskView, tasks: Sequence[Task]) -> Task:
 def _draw_answer(axes: Axes, view: MaskView, task: Task) -> None:
     """Draw a box as a frame, the true one grey; tint the pixels of a mask."""
     target = view.scene.targets[task.name]
-    height, width = view.scene.inputs.shape[2:]
+    height, width = cast("Tensor", view.scene.inputs).shape[2:]
     colour = task_style(task.name)["color"]
     if target.shape[1:] == (4,):
         for box, style in ((target[0], {"color": GREY}), (view.answer[0], task_style(task.name))):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import ipywidgets
 import numpy as np
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 from torchvision.utils import make_grid
 
 from mtl_tutorial.architectures import CrossStitch
+from mtl_tutorial.architectures.cross_stitch import CrossStitchUnit
 from mtl_tutorial.measuring import evaluation_mode
 from mtl_tutorial.plots import BLACK, GREY, draw_scenes_on, panels, task_style
 from mtl_tutorial.profiles import check_choice
@@ -55,6 +57,10 @@ class Mixture:
     maps: tuple[dict[str, Tensor], ...]
 
 
+def _units(model: CrossStitch) -> Iterable[CrossStitchUnit]:
+    return cast("Iterable[CrossStitchUnit]", model.units)
+
+
 def compute_mixture(
     model: CrossStitch,
     tasks: Sequence[Task],
@@ -74,10 +80,11 @@ def compute_mixture(
     if len(alphas) != len(model.units):
         raise ValueError(f"one α for each of {len(model.units)} units is needed, got {len(alphas)}")
     mixed = copy.deepcopy(model)
-    for unit, alpha in zip(mixed.units, alphas, strict=True):
+    for unit, alpha in zip(_units(mixed), alphas, strict=True):
         unit.set_alpha(alpha)
+    inputs = cast("Tensor", batch.inputs)
     with evaluation_mode(mixed), torch.no_grad():
-        *stages, last = mixed.features(batch.inputs)
+        *stages, last = mixed.features(inputs)
         outputs = {name: head(last[name]) for name, head in mixed.heads.items()}
     one = slice(shown, shown + 1)
     return Mixture(
@@ -87,7 +94,7 @@ def compute_mixture(
             for task in tasks
         },
         shown,
-        Batch(batch.inputs[one], {task.name: batch.targets[task.name][one] for task in tasks}),
+        Batch(inputs[one], {task.name: batch.targets[task.name][one] for task in tasks}),
         {name: output[one] for name, output in outputs.items()},
         tuple({name: x[shown].cpu() for name, x in stage.items()} for stage in stages),
     )
@@ -267,7 +274,7 @@ class CrossStitchMixer(View):
                 f"the mixer turns units of mixing 'scalar', got {model.units[0].mixing!r}"
             )
         self._model, self._tasks, self._batch = copy.deepcopy(model), tuple(tasks), batch
-        self._learned = tuple(unit.alpha.detach().cpu().clone() for unit in model.units)
+        self._learned = tuple(unit.alpha.detach().cpu().clone() for unit in _units(model))
         self._alphas, self._shown = list(self._learned), 0
         self.presets = ipywidgets.ToggleButtons(
             options=list(PRESETS), style={"button_width": "110px"}

@@ -173,6 +173,8 @@ class GradNormStepper(View):
 
     def _refresh(self) -> None:
         alpha = self.alpha.value
-        made = with_alpha(self.balancer.last_step, alpha, self._learning_rate)
+        last = self.balancer.last_step
+        assert last is not None  # a warm-up has at least one step
+        made = with_alpha(last, alpha, self._learning_rate)
         names = tuple(task.name for task in self._tasks)
         self.redraw(StepView(names, self._step, alpha, made, self._weights))

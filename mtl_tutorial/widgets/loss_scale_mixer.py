@@ -55,7 +55,7 @@ def describe_units(snapshot: Snapshot, factors: Mapping[str, float]) -> tuple[st
         if len(kept) == 1
         else "Another unit, another vote"
     )
-    largest = max(moved, key=moved.get)
+    largest = max(moved, key=moved.__getitem__)
     return title, (
         f"{sentence} The unit alone moved {moved[largest]:.0%} of the vote with {largest}, and "
         f"{moved[METHODS[2]]:.0%} with {METHODS[2]}."

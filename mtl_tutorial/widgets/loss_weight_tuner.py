@@ -108,7 +108,7 @@ def describe_run(run: Trace, tasks: Sequence[Task]) -> str:
         before, after = then.scores[task.name].metric, now.scores[task.name].metric
         verb = "rose" if after > before + 0.005 else "fell" if after < before - 0.005 else "stayed"
         change = f"from {before:.2f} to {after:.2f}" if verb != "stayed" else f"at {after:.2f}"
-        best = max(later, key=lambda m, name=task.name: m.scores[name].metric)
+        best = max(later, key=lambda moment: moment.scores[task.name].metric)
         if best.scores[task.name].metric > after + 0.05 and best is not then:
             change += f" (it was {best.scores[task.name].metric:.2f} at step {best.step})"
         moves.append(f"{task.name} {task.metric_name} {verb} {change}")

@@ -6,6 +6,7 @@ import io
 import math
 import wave
 from dataclasses import dataclass, replace
+from typing import cast
 
 import ipywidgets
 import torch
@@ -104,7 +105,7 @@ def compute_scene(digits: Digits, sound: Sounds, fading: Fading) -> SeenAndHeard
     _ten, speakers, takes, _samples = sound.waves.shape
     which, matches, other, speaker, take = torch.rand(5, generator=generator).tolist()
     i = int(which * len(digits))
-    seen = digits.labels[i].item()
+    seen = int(digits.labels[i])
     heard = seen if matches < 0.5 else (seen + 1 + int(9 * other)) % 10
     s, k = int(speaker * speakers), int(take * takes)
     speckle = torch.randn(1, 28, 28, generator=generator)
@@ -140,19 +141,22 @@ def _react(
 ) -> tuple[dict[str, tuple[int, float]], Tensor, Tensor]:
     scene = compute_scene(digits, sound, fading)
     where = model.absent.device
-    inputs = {"image": scene.image[None].to(where), "sound": log_mel(scene.wave[None]).to(where)}
+    inputs: dict[str, Tensor | None] = {
+        "image": scene.image[None].to(where),
+        "sound": log_mel(scene.wave[None]).to(where),
+    }
     if fading.lost != "none":
         inputs[fading.lost] = None
     with evaluation_mode(model):
         h = model.features(inputs)
-        own = model.fusion.weights(h)
+        own = cast("CrossModalAttention", model.fusion).weights(h)
         half, swapped = torch.full_like(own, 0.5), own.flip(2)
         used = {"own": own, "half": half, "swapped": swapped}[fading.weights]
         outputs = model.answers(model.fusion(h, used))
     answers = {}
     for name, logits in outputs.items():
         probability, chosen = logits[0].softmax(0).max(0)
-        answers[name] = (chosen.item(), probability.item())
+        answers[name] = (int(chosen), probability.item())
     return answers, own[0].cpu(), used[0].cpu()
 
 

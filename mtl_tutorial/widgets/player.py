@@ -87,7 +87,7 @@ class Player:
 
     def pause(self) -> None:
         """Stop after the present step, and draw."""
-        if self.running:
+        if self._task is not None and self.running:
             self._task.cancel()
             self._task = None
             self._show_state()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import ipywidgets
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from torchvision.ops import box_area
 
 from mtl_tutorial.data import (
@@ -99,7 +101,7 @@ def compute_scenes(source: Digits, knobs: Knobs) -> Sample:
         )
     batch = scenes.compose(torch.arange(SCENES), generator)
     if knobs.kind == "two":
-        batch = replace(batch, inputs=to_pixels(batch.inputs))
+        batch = replace(batch, inputs=to_pixels(cast("Tensor", batch.inputs)))
     box_share = ink_share = blind_iou = float("nan")
     if "box" in batch.targets:
         boxes = batch.targets["box"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import ipywidgets
 import torch
@@ -92,7 +93,7 @@ class SingleTaskTrainer(View):
         **settings,
     ) -> None:
         self.sessions = {
-            task.name: Session(lambda task=task: build(task), [task], scenes, held_out, **settings)
+            task.name: Session(partial(build, task), [task], scenes, held_out, **settings)
             for task in tasks
         }
         self._tasks = {task.name: task for task in tasks}
