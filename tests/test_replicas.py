@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 TRIED = (
     *("equal", "fixed", "uncertainty", "dwa", "gradnorm", "gradnorm by sgd", "pcgrad", "mgda"),
     *("gradient_norm_weights", "gradient norms of a layer", "pcgrad without generator", "upgrad"),
-    *("imtl_g", "config", "random aggregator", "geometric mean", "imtl_l", "random"),
+    *("imtl_g", "config", "random aggregator", "geometric mean", "imtl_l", "random", "famo"),
 )
 
 
@@ -63,6 +63,7 @@ def train(name: str, rank: int, replicas: int) -> dict[str, Tensor]:
         optimizer.zero_grad()
         found = balancer.backward(losses_of(model(x[mine]), labels[mine]), model)
         optimizer.step()
+        balancer.after_step(lambda x=x[mine], y=labels[mine]: losses_of(model(x), y))
         weights.append(torch.stack(list(found.values())))
     parameters = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
     return {"parameters": parameters, "weights": torch.stack(weights)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class FromTorchJD(Balancer):
             raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
         self.method = method
         self._names: list[str] = []  # of the tasks, where their places are remembered
-        self._awaits_losses = False
+        self._average: Callable[[Tensor], Tensor] | None = None  # of losses that FAMO waits for
         learned = list(method.parameters())
         self._optimizer = torch.optim.Adam(learned, lr=learning_rate) if learned else None
 
@@ -154,7 +155,7 @@ class FromTorchJD(Balancer):
     def _scalarize(
         self, losses: Mapping[str, Tensor], model: nn.Module, scale: Scale
     ) -> dict[str, Tensor]:
-        if self._awaits_losses:
+        if self._average is not None:
             raise ValueError(
                 f"{self.method} learns from the losses after a step; call "
                 f"balancer.after_step(lambda: losses_of_the_same_batch) after optimizer.step(), as "
@@ -178,7 +179,8 @@ class FromTorchJD(Balancer):
         backward_weighted_sum(losses, used, model, scale)
         if self._optimizer is not None:
             self._optimizer.step()
-        self._awaits_losses = hasattr(self.method, "update")
+        if hasattr(self.method, "update"):
+            self._average = functools.partial(mean_over_replicas, model=model)
         return used
 
     def after_step(self, losses: Any) -> None:
@@ -187,10 +189,10 @@ class FromTorchJD(Balancer):
         Args:
             losses: a function without arguments that gives them, by task name.
         """
-        if self._awaits_losses:
+        if self._average is not None:
             with torch.no_grad():
-                self.method.update(stacked(losses()))
-            self._awaits_losses = False
+                self.method.update(self._average(stacked(losses())))
+            self._average = None
 
     def state_dict(self) -> dict[str, Any]:
         """All that the method remembers, wherever it keeps it; to be saved."""
