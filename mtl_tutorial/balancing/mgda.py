@@ -47,9 +47,8 @@ def mgda_weights(gramian: Tensor) -> Tensor:
     """
     if len(gramian) == 2:
         k11, k12, _, k22 = gramian.flatten().unbind()
-        apart = k11 + k22 - 2 * k12  # ‖g_1 − g_2‖²
-        first = torch.where(apart > 0, (k22 - k12) / apart, 0.5).clamp(0, 1)
-        return torch.stack([first, 1 - first])
+        a = torch.stack([k22 - k12, k11 - k12]).clamp(min=0)  # before it is divided by its sum
+        return torch.where(a.sum() == 0, 0.5, a / a.sum())
     norms = gramian.diagonal().sqrt()
     zero = norms == 0
     shortest = torch.where(zero, torch.inf, norms).amin()
