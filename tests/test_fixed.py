@@ -1,4 +1,4 @@
-"""The weighted sum, and gradients of tasks one by one."""
+"""The weighted sum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
-from mtl_tutorial.balancing import FixedWeights, task_gradients
+from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 UNHURRIED = settings(deadline=None, max_examples=30)
@@ -174,41 +174,3 @@ def test_a_weight_set_later_leaves_every_other_weight_at_one():
     first, *others = losses
     balancer.set_weight(first, 5)
     assert floats(balancer.backward(losses, model)) == {first: 5.0} | {name: 1.0 for name in others}
-
-
-def test_a_task_gradient_is_its_row_of_the_jacobian():
-    model, losses = model_and_losses()
-    shared = theta(model)
-    jacobian = task_gradients(losses, shared)
-    assert jacobian.shape == (2, sum(p.numel() for p in shared))
-    for row, loss in zip(jacobian, losses.values(), strict=True):
-        model.zero_grad()
-        loss.backward(retain_graph=True)
-        assert torch.equal(row, torch.cat([p.grad.flatten() for p in shared]))
-
-
-def test_a_parameter_that_a_task_does_not_use_has_gradient_0_in_its_row():
-    used, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
-    losses = {"a": used.sum(), "b": used.sum() + unused.sum()}
-    assert task_gradients(losses, [used, unused]).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
-
-
-def test_a_loss_that_does_not_reach_the_shared_parameters_is_named():
-    used, unused = torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)
-    with pytest.raises(ValueError, match="'b' does not reach the parameters"):
-        task_gradients({"a": used.sum(), "b": unused.sum()}, [used])
-
-
-def test_task_gradients_leave_gradients_and_graph_for_a_backward_pass():
-    model, losses = model_and_losses()
-    task_gradients(losses, theta(model))
-    assert all(gradient is None for gradient in gradients(model))
-    FixedWeights().backward(losses, model)
-    assert all(gradient is not None for gradient in gradients(model))
-
-
-def test_a_loss_without_a_graph_is_named():
-    model, losses = model_and_losses()
-    losses["box"] = losses["box"].detach()
-    with pytest.raises(ValueError, match="'box' depends on no trained parameter"):
-        task_gradients(losses, theta(model))

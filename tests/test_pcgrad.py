@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchjd import aggregation
 
-from mtl_tutorial.balancing import pcgrad
+from mtl_tutorial.balancing import PCGrad, pcgrad
 
 UNHURRIED = settings(deadline=None, max_examples=100)
 VALUES = [
@@ -188,3 +188,38 @@ def test_no_conflict_is_lost_in_half_precision():
             for j in (jacobian, jacobian.double())
         )
         assert torch.allclose(found, expected, rtol=2**-8, atol=1e-5), seed
+
+
+@pytest.mark.parametrize("unit", [1e-23, 1e-20, 1.0, 1e18, 1e20])
+@pytest.mark.parametrize(("jacobian", "direction"), VALUES)
+def test_the_unit_of_the_gradients_does_not_count_in_single_precision(unit, jacobian, direction):
+    found = pcgrad(unit * torch.tensor(jacobian, dtype=torch.float))
+    assert (found / unit).tolist() == pytest.approx(direction, abs=1e-4)
+
+
+def test_every_order_of_three_tasks_may_hurt_one_though_all_could_be_helped():
+    jacobian = torch.tensor([[-2.0, -1.0, -2.0], [1.0, 0.0, 2.0], [2.0, 2.0, -2.0]]).double()
+    assert (jacobian @ torch.tensor([6.0, -8.0, -2.5]).double()).min() > 0
+    directions = [
+        pcgrad(jacobian, generator=torch.Generator().manual_seed(seed)) for seed in range(60)
+    ]
+    assert len({tuple(direction.round(decimals=6).tolist()) for direction in directions}) > 3
+    assert all((jacobian @ direction).min() < 0 for direction in directions)
+
+
+def test_the_state_of_the_order_is_that_of_the_generator():
+    jacobian = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double()
+    balancer = PCGrad(torch.Generator().manual_seed(1))
+    balancer.weights_of(jacobian @ jacobian.T)
+    state = balancer.state_dict()
+    expected = balancer.weights_of(jacobian @ jacobian.T)
+    other = PCGrad(torch.Generator().manual_seed(2))
+    other.load_state_dict(state)
+    assert torch.equal(other.weights_of(jacobian @ jacobian.T), expected)
+
+
+def test_a_state_with_an_order_does_not_fit_a_balancer_without_one():
+    one, other = PCGrad(torch.Generator()), PCGrad()
+    for balancer, state in ((one, other.state_dict()), (other, one.state_dict())):
+        with pytest.raises(ValueError, match="make the balancer as the one that was saved"):
+            balancer.load_state_dict(state)

@@ -29,7 +29,7 @@ class GramianBalancer(Balancer):
             gramian: K = J Jᵀ, shape ``(T, T)``, of the tasks that are there; divided by a power of
                 two where its numbers would leave the range of float32, see `gramian`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a method weights_of()")
 
     def backward(
         self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None

@@ -73,7 +73,7 @@ def shared_parameters(losses: Mapping[str, Tensor], model: nn.Module) -> list[nn
         ValueError: where there is no loss, or one has no graph.
     """
     check_losses(losses)
-    return _gradients(losses, model, None, keep=True).shared
+    return _gradients(losses, model, None, keep=True).theta()
 
 
 def task_gradients(losses: Mapping[str, Tensor], parameters: Iterable[Tensor]) -> Tensor:
@@ -132,6 +132,13 @@ class TaskGradients:
         self.names, self.shared, self.jacobian, self.own = list(names), shared, jacobian, own
         self.factor, self.apart = factor, list(apart)
         self._rest = rest  # of an opaque graph: columns of θ that one task alone reaches after all
+
+    def theta(self) -> list[nn.Parameter]:
+        """``shared``, without what an opaque graph took for shared."""
+        if self._rest is None:
+            return self.shared
+        parts = self._rest.split([parameter.numel() for parameter in self.shared], dim=1)
+        return [p for p, part in zip(self.shared, parts, strict=True) if not part.any()]
 
     def fill(self, direction: Tensor, weights: Tensor | None = None) -> None:
         """Add to ``.grad``, as ``backward`` does.
@@ -291,7 +298,7 @@ def flattened(row: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Ten
     for parameter in parameters[1:]:
         dtype = torch.promote_types(dtype, parameter.dtype)
     parts = [
-        (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
+        (torch.zeros_like(parameter) if gradient is None else gradient.to_dense()).flatten()
         for gradient, parameter in zip(row, parameters, strict=True)
     ]
     return torch.cat([part.to(parameters[0].device, dtype) for part in parts])

@@ -35,7 +35,8 @@ class FromTorchJD(Balancer):
     as IMTL-L and UW do, takes a step of Adam after it. FAMO learns from the losses after the step,
     by `after_step`.
 
-    Those that remember tasks by their place need all of them in every step.
+    Those that know tasks by their place, as what remembers them or was given a number for each
+    does, need all of them in every step, in one order.
 
     Args:
         method: such as ``torchjd.aggregation.UPGrad()`` or ``torchjd.scalarization.FAMO(2)``.
@@ -62,17 +63,11 @@ class FromTorchJD(Balancer):
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
         self.method = method
-        self._names: list[str] = []  # of the tasks, where their places are remembered
+        self._names: list[str] = []  # of the tasks, where they are known by their place
+        self._by_place = _knows_places(method)
         self._average: Callable[[Tensor], Tensor] | None = None  # of losses that FAMO waits for
         learned = list(method.parameters())
         self._optimizer = torch.optim.Adam(learned, lr=learning_rate) if learned else None
-
-    @property
-    def _remembers(self) -> bool:
-        from torchjd import aggregation
-
-        stateful = hasattr(self.method, "reset") or self._optimizer is not None
-        return stateful or isinstance(self.method, aggregation.Constant)
 
     def backward(
         self, losses: Mapping[str, Tensor], model: nn.Module, *, scale: Scale = None
@@ -83,7 +78,7 @@ class FromTorchJD(Balancer):
         gradient where the method makes no such sum. With a scalarizer they are ∂S/∂L_i.
 
         Raises:
-            ValueError: as `split_gradients`; where a method that remembers tasks by their place
+            ValueError: as `split_gradients`; where a method that knows tasks by their place
                 gets others than before; where FAMO was not told the losses after its last step; and
                 for a gradient that is NaN or infinite, on a CPU and without a ``scale``.
         """
@@ -98,12 +93,12 @@ class FromTorchJD(Balancer):
         return self._scalarize(losses, model, scale)
 
     def _check_places(self, losses: Mapping[str, Tensor]) -> None:
-        if not self._remembers:
+        if not self._by_place:
             return
         self._names = self._names or list(losses)
         if list(losses) != self._names:
             raise ValueError(
-                f"{self.method} remembers tasks by their place and began with {self._names}, but "
+                f"{self.method} knows tasks by their place and began with {self._names}, but "
                 f"now there are losses for {list(losses)}; give every batch a label of each task, "
                 f"or use a method that takes those that are there"
             )
@@ -117,6 +112,7 @@ class FromTorchJD(Balancer):
             gradients.fill(jacobian[0])
             return dict.fromkeys(losses, jacobian.new_ones(()))
         with full_precision(jacobian):
+            self._move(jacobian.device)
             squares = gramian(jacobian)
             if scale is None:
                 check_finite(squares.diagonal(), losses, "shared gradient")
@@ -147,8 +143,8 @@ class FromTorchJD(Balancer):
                 return torch.linalg.pinv(squares, hermitian=True) @ along, direction / factor
         except (ValueError, RuntimeError) as error:  # from a solver that can't go on
             raise ValueError(
-                f"{self.method} gave no direction: {error}; lower the learning rate, or use "
-                f"another method"
+                f"{self.method} gave no direction: {str(error).rstrip('.')}; lower the learning "
+                f"rate, or use another method"
             ) from error
         return weights, weights @ jacobian
 
@@ -168,7 +164,7 @@ class FromTorchJD(Balancer):
             return backward_weighted_sum(
                 losses, dict(zip(losses, values.detach() * torch.nan, strict=True)), model, scale
             )
-        self.method.to(values.device)
+        self._move(values.device)
         self.method.zero_grad()
         with full_precision(values):
             self.method(values).backward()
@@ -182,6 +178,16 @@ class FromTorchJD(Balancer):
         if hasattr(self.method, "update"):
             self._average = functools.partial(mean_over_replicas, model=model)
         return used
+
+    def _move(self, device: torch.device) -> None:
+        """Bring the method and its optimizers to a device, after a state was loaded elsewhere."""
+        self.method.to(device)
+        inner = [v for _, _, v in _attributes(self.method) if isinstance(v, torch.optim.Optimizer)]
+        for optimizer in filter(None, [self._optimizer, *inner]):
+            here = [p.device for group in optimizer.param_groups for p in group["params"]]
+            rows = [v for row in optimizer.state.values() for v in row.values() if v.ndim]
+            if any(row.device not in here for row in rows):
+                optimizer.load_state_dict(optimizer.state_dict())  # brings it to its parameters
 
     def after_step(self, losses: Any) -> None:
         """Let FAMO learn from the losses of the same batch after the step; others need nothing.
@@ -227,6 +233,12 @@ class FromTorchJD(Balancer):
         self._names = list(state["names"])
         if self._optimizer is not None:
             self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]["optimizer"]))
+
+
+def _knows_places(method: nn.Module) -> bool:
+    """Whether it remembers tasks, or holds a number for each."""
+    stateful = any(hasattr(module, "reset") for module in method.modules())
+    return stateful or any(isinstance(v, Tensor) and v.ndim for _, _, v in _attributes(method))
 
 
 def _attributes(method: nn.Module) -> Iterator[tuple[str, nn.Module, Any]]:
