@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mtl_tutorial.balancing import Balancer, NonFiniteError
 from mtl_tutorial.measuring import Score
-from mtl_tutorial.tasks import Batch, Task, task_losses, unique_names
+from mtl_tutorial.tasks import Batch, Task, has_label, task_losses, unique_names
 
 CHECK_EVERY = 64  # steps between two looks at the losses on a GPU; each look waits for it
 
@@ -93,9 +93,11 @@ def fit(
                 f"data must give Batch objects, got {type(batch).__name__}; wrap inputs and "
                 f"targets by Batch(inputs, targets)"
             )
-        model.train()
-        with reusable():
-            losses = _losses(model, batch, tasks)
+        losses: dict[str, Tensor] = {}
+        if _has_labels(batch, names):
+            model.train()
+            with reusable():
+                losses = _losses(model, batch, tasks)
         record = StepRecord(step, {name: loss.detach() for name, loss in losses.items()}, {})
         seen |= batch.targets.keys()
         unlabelled -= losses.keys()
@@ -142,6 +144,14 @@ def _check_parts(balancer: Balancer, optimizer: torch.optim.Optimizer, steps: in
         )
     if steps < 0:
         raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
+
+
+def _has_labels(batch: Batch, names: Iterable[str]) -> bool:
+    """Whether any of these tasks has a label; under another name, a loss finds out."""
+    targets = [batch.targets[name] for name in names if batch.targets.get(name) is not None]
+    if batch.complete or not targets:
+        return bool(batch.targets)
+    return any(not isinstance(t, Tensor) or bool(has_label(t).any()) for t in targets)
 
 
 def _losses(model: nn.Module, batch: Batch, tasks: Sequence[Task]) -> dict[str, Tensor]:

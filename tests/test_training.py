@@ -279,3 +279,17 @@ def test_a_history_of_scores_alone_is_a_table():
         [0, "kind", "validation loss", 1.5],
         [0, "kind", "validation metric", 0.25],
     ]
+
+
+def test_a_batch_without_a_label_does_not_even_move_batch_statistics():
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 1))
+    named = torch.nn.Module()
+    named.inner = model
+    named.forward = lambda inputs: {"size": model(inputs)}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    task = Task("size", F.mse_loss, F.mse_loss, 1)
+    unlabelled = Batch(torch.randn(4, 2), {"size": torch.full((4, 1), torch.nan)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    record = next(fit(named, (task,), [unlabelled], FixedWeights(), optimizer, 1))
+    assert not record.losses and not record.weights
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
