@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -170,7 +170,7 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
 
 def _evaluation_gradients(
     model: nn.Module, tasks: Iterable[Task], batch: Batch
-) -> tuple[dict[str, Tensor], list[Tensor], Tensor]:
+) -> tuple[dict[str, Tensor], Sequence[Tensor], Tensor]:
     with evaluation_mode(model):
         losses = task_losses(
             model(batch.inputs), batch.targets, tuple(tasks), complete=batch.complete

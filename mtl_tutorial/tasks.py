@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +116,7 @@ def map_batches(change: Callable[..., Tensor], *batches: Batch) -> Batch:
     ``map_batches(lambda x: x[:4], batch)`` has the first four examples.
     """
 
-    def changed(parts: list) -> Inputs:
+    def changed(parts: list) -> Any:
         if isinstance(parts[0], Tensor):
             return change(*parts)
         return {name: change(*(part[name] for part in parts)) for name in parts[0]}
@@ -198,7 +199,7 @@ def has_label(target: Tensor) -> Tensor:
     return (numbers != NO_LABEL).any(-1)
 
 
-def _check_pair(task: Task, prediction: object, target: object) -> None:
+def _check_pair(task: Task, prediction: Any, target: Any) -> None:
     for what, tensor in (("predictions", prediction), ("labels", target)):
         if not isinstance(tensor, Tensor):
             raise ValueError(

@@ -296,13 +296,13 @@ def test_the_workflow_covers_three_systems_and_both_ends_of_torch(project: dict)
     assert f">={lowest['python']}" == project["requires-python"]
     assert newest["requirements"] == "torch torchvision"
     steps = [step.get("run") for step in workflow["jobs"]["pytest"]["steps"]]
-    assert steps[-1] == "pytest"
+    assert steps[-2:] == ["mypy", "pytest"]
 
 
 def test_the_ci_script_runs_the_readme_command_and_is_executable() -> None:
     script = ROOT / ".ci" / "run"
     lines = script.read_text(encoding="utf-8").splitlines()
-    assert COMMANDS[1] in lines
+    assert COMMANDS[1] in lines and "mypy" in lines
     assert '    export MTL_TEST_DATA="$PWD/../shared/data"' in lines
     if os.name == "posix":
         assert os.access(script, os.X_OK)

@@ -130,7 +130,8 @@ def backward_weighted_sum(
     """
     check_losses(losses)
     check_same_tasks(losses, model)
-    total = sum(weights[name] * loss for name, loss in losses.items())
+    first, *others = (weights[name] * loss for name, loss in losses.items())
+    total = sum(others, first)
     factor = factor_of(scale, total)
     (total if factor is None else total * factor).backward()
     return {
@@ -187,7 +188,7 @@ def check_finite(values: Tensor, names: Iterable[Hashable], what: str) -> None:
             raise NonFiniteError(what, name, value)
 
 
-def check_positive(values: Tensor, names: Iterable[str], what: str, *, strict: bool) -> None:
+def check_positive(values: Tensor, names: Iterable[Hashable], what: str, *, strict: bool) -> None:
     """Check one number for each task, where that does not have to wait for a device: on a CPU.
 
     Args:

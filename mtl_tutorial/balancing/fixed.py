@@ -64,8 +64,9 @@ class FixedWeights(Balancer):
         return weights
 
     def _present(self, names: Iterable[str]) -> dict[str, float]:
-        weights = {name: self._weights.get(name, self._default) for name in names}
-        if missing := [name for name, weight in weights.items() if weight is None]:
+        found = {name: self._weights.get(name, self._default) for name in names}
+        weights = {name: weight for name, weight in found.items() if weight is not None}
+        if missing := found.keys() - weights.keys():
             raise ValueError(
                 f"task {min(missing)!r} has no weight; there are weights for "
                 f"{sorted(self._weights)}. Give it one, 0 to switch it off"

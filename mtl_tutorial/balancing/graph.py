@@ -158,9 +158,9 @@ class TaskGradients:
         sizes = [parameter.numel() for parameter in self.shared]
         for parameter, part in zip(self.shared, direction.split(sizes), strict=True):
             add_gradient(parameter, part.view(parameter.shape))
-        for task, parameter, gradient in self.own:
+        for task, leaf, gradient in self.own:
             own = gradient.clone() if weights is None else weights[task] * gradient
-            add_gradient(parameter, own)
+            add_gradient(leaf, own)
 
 
 def split_gradients(
@@ -199,7 +199,7 @@ def _gradients(
     known = {id(parameter) for parameter in inside}
     outside = [leaf for leaf in graph.leaves if id(leaf) not in known]
     last = len(losses) - 1
-    rows = [
+    rows: Sequence[Sequence[Tensor | None]] = [
         pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
         for i, loss in enumerate(losses.values())
     ]
@@ -358,7 +358,7 @@ def _check_dense(
     model: nn.Module, shared: Sequence[Tensor], rows: Sequence[Sequence[Tensor | None]]
 ) -> None:
     for k, parameter in enumerate(shared):
-        of_tasks = [row[k] for row in rows if row[k] is not None]
+        of_tasks = [gradient for row in rows if (gradient := row[k]) is not None]
         if any(gradient.layout != torch.strided for gradient in of_tasks):
             rule, way_out = "sparse", "build its embedding with sparse=False"
         elif parameter.is_complex():

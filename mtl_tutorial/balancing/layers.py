@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -83,4 +84,4 @@ def last_shared_layer(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} does not say which layer its tasks share last; name it, such "
             f"as layer=model.encoder[-1], a module or a parameter, or use a method that needs none"
         )
-    return model.last_shared_layer()
+    return cast("Callable[[], nn.Module]", model.last_shared_layer)()

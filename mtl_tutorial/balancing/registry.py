@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Generator
 
@@ -91,7 +92,7 @@ def fixed_weights(balancer: str, tasks: Sequence[str]) -> FixedWeights | None:
             f"fixed weights must name the tasks {', '.join(tasks)} in this order, without spaces, "
             f"such as {','.join(f'{task}=1' for task in tasks)!r}, got {balancer!r}"
         )
-    fixed = FixedWeights(dict(pairs))
+    fixed = FixedWeights(cast("dict[str, float]", dict(pairs)))  # it reads the numbers
     if not any(fixed.weights.values()):
         raise ValueError(f"at least one of the fixed weights must be above 0, got {balancer!r}")
     return fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -168,7 +168,7 @@ class FromTorchJD(Balancer):
         self.method.zero_grad()
         with full_precision(values):
             self.method(values).backward()
-        weights = same_on_replicas(values.grad, model)
+        weights = same_on_replicas(cast("Tensor", values.grad), model)
         if scale is None:
             check_finite(weights, losses, f"weight by {self.method}")
         used = dict(zip(losses, weights.unbind(), strict=True))
@@ -197,7 +197,7 @@ class FromTorchJD(Balancer):
         """
         if self._average is not None:
             with torch.no_grad():
-                self.method.update(self._average(stacked(losses())))
+                cast("Any", self.method).update(self._average(stacked(losses())))
             self._average = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -270,10 +270,12 @@ def _restore(module: nn.Module, name: str, value: Any) -> None:
         value = optimizer
     elif isinstance(value, Tensor):
         value = value.clone()
-    if name in module._parameters:
+    if (parameter := module._parameters.get(name)) is not None:
         with torch.no_grad():
-            module._parameters[name].copy_(value)
+            parameter.copy_(value)
     else:
         setattr(module, name, value)
     if name == "step" and value and hasattr(module, "_init_optim_problem"):
-        module._init_optim_problem()  # Nash-MTL makes its problem in its first step only
+        cast(
+            "Any", module
+        )._init_optim_problem()  # Nash-MTL makes its problem in its first step only

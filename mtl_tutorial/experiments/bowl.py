@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from mtl_tutorial.balancing import UncertaintyWeights
 from mtl_tutorial.balancing.uncertainty import SCALE
@@ -44,17 +45,18 @@ def compute_bowl(
     first, second = tasks
     balancer = UncertaintyWeights(tasks, learning_rate)
     scales = [SCALE[task.kind] for task in tasks]
-    lowest = tuple(math.log(2 * scale * loss) for scale, loss in zip(scales, losses, strict=True))
+    lows = [math.log(2 * scale * loss) for scale, loss in zip(scales, losses, strict=True)]
     across, up = (
         scale * np.exp(-RANGE) * loss + RANGE / 2
         for scale, loss in zip(scales, losses, strict=True)
     )
     height = across[None, :] + up[:, None]
-    floor = sum(0.5 + s / 2 for s in lowest)
+    floor = sum(0.5 + s / 2 for s in lows)
     anchor = torch.zeros((), requires_grad=True)
-    path = [(0.0, 0.0)]
+    path = [[0.0, 0.0]]
     for _ in range(STEPS):
         constant = {task.name: 0 * anchor + loss for task, loss in zip(tasks, losses, strict=True)}
-        balancer.backward(constant, None)
-        path.append(tuple(balancer.log_variances.values()))
-    return Bowl((first, second), tuple(losses), height - floor, lowest, np.array(path))
+        balancer.backward(constant, nn.Module())
+        path.append([s.item() for s in balancer.log_variances.values()])
+    ends = (losses[0], losses[1]), (lows[0], lows[1])
+    return Bowl((first, second), ends[0], height - floor, ends[1], np.array(path))

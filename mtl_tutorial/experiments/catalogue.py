@@ -146,7 +146,7 @@ def make_optimizer(data: str, model: nn.Module, learning_rate: float) -> torch.o
     if isinstance(model, CrossStitch):
         parameters = model.parameter_groups(learning_rate, STITCH_RATE)
     else:
-        parameters = model.parameters()
+        parameters = [{"params": list(model.parameters())}]
     return torch.optim.SGD(parameters, lr=learning_rate, momentum=0.9)
 
 

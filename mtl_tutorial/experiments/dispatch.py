@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import torch
@@ -83,11 +83,11 @@ def run_grid(
         raise ValueError(f"workers must be a whole number from 1 on, got {workers}")
     if (backend == "dask") != (scheduler is not None):
         raise ValueError("the backend 'dask' and the address of a scheduler go together")
-    folder = ResultsFolder(folder, protocol)
-    folder.check_names(settings)
-    if (found := folder.all_finished(settings)) is not None:
+    place = ResultsFolder(folder, protocol)
+    place.check_names(settings)
+    if (found := place.all_finished(settings)) is not None:
         return found  # also from where nothing can be written
-    with folder.opened() as store, _Keeper(store) as keeper:
+    with place.opened() as store, _Keeper(store) as keeper:
         results = {setting: store.finished(setting) for setting in settings}
         left = [setting for setting, result in results.items() if result is None]
         if backend == "local":
@@ -103,6 +103,7 @@ def run_grid(
                 if failure:
                     failures[setting] = failure
                 else:
+                    assert result is not None
                     results[setting] = result
                     keeper.keep(setting, result)
     if failures:
@@ -111,7 +112,7 @@ def run_grid(
             f"{len(failures)} of {len(settings)} runs failed, the first of them {setting}; "
             f"all others are kept. Its error:\n{text}"
         )
-    return [results[setting] for setting in settings]
+    return cast("list[dict[str, Any]]", [results[setting] for setting in settings])
 
 
 class _Keeper:

@@ -274,7 +274,8 @@ class _Trial:
 
     def result(self) -> dict[str, Any]:
         state = self.state
-        test, epochs = None, {}
+        test: dict[str, dict[str, Any]] | None = None
+        epochs = {}
         if state.diverged is None:
             fresh = torch.Generator(self.place).manual_seed(1)
             scenes = self.scenes["test"]

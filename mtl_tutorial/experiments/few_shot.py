@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -103,7 +103,8 @@ def draw_episode(
     luck = torch.rand(count, WAYS, len(labels), generator=generator, device=where)
     luck = luck.to(labels.device).masked_fill(labels != chosen[..., None], -1)
     index = luck.topk(shots + queries).indices
-    images = scenes.compose(index.flatten(), generator).inputs.unflatten(0, index.shape)
+    inputs: Any = scenes.compose(index.flatten(), generator).inputs
+    images = inputs.unflatten(0, index.shape)
     numbers = torch.arange(WAYS, device=labels.device)[:, None].expand(count, WAYS, 1)
     parts = []
     for part in (images[:, :, :shots], images[:, :, shots:]):
@@ -124,7 +125,8 @@ def new_task_loss(model: nn.Module) -> Loss:
                 f"targets of the task {NEW.name!r} must be class numbers (torch.int64), got "
                 f"{targets.dtype}"
             )
-        return F.cross_entropy(functional_call(model, theta, (inputs,))[NEW.name], targets)
+        outputs = functional_call(model, dict(theta), (inputs,))
+        return F.cross_entropy(outputs[NEW.name], targets)
 
     return loss
 
@@ -161,7 +163,8 @@ def train_jointly(
 
     def with_support(index: Tensor, generator: Generator) -> Batch:
         batch = old.compose(index, generator)
-        inputs = batch.inputs.expand(count, *batch.inputs.shape)
+        images: Any = batch.inputs
+        inputs = images.expand(count, *images.shape)
         labels = batch.targets[OLD.name].expand(count, -1)
         return Batch(
             torch.cat([inputs, support], 1),
@@ -182,4 +185,4 @@ def train_jointly(
     )
     for _ in run:
         pass
-    return run.model
+    return cast("SideBySide", run.model)

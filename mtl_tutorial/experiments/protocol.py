@@ -142,8 +142,8 @@ def settings(
     Raises:
         ValueError: as for `Setting`, and where there is no run.
     """
-    axes = [list(axis) for axis in (data, architectures, balancers, seeds)]
-    found = {}
+    axes = list(data), list(architectures), list(balancers), list(seeds)
+    found: dict[Setting, None] = {}
     for name, architecture, balancer, seed in itertools.product(*axes):
         check_choice("data set", name, DATA_SETS)
         used = "equal" if architecture == "single_task" else balancer

@@ -184,11 +184,12 @@ def compute_relatedness(angle: float, samples: tuple[int, int], noise: float) ->
     ways = (samples, samples[::-1])
     curves = np.stack([error_joint(ANGLES, *way, noise) for way in ways])
     drawn = simulate_joint(ANGLES, samples, noise)
+    joint = [float(error_joint(angle, *way, noise)) for way in ways]
     return Relatedness(
         angle=angle,
-        alone=tuple(error_alone(n, noise) for n in samples),
-        joint=tuple(float(error_joint(angle, *way, noise)) for way in ways),
+        alone=(error_alone(samples[0], noise), error_alone(samples[1], noise)),
+        joint=(joint[0], joint[1]),
         curves=curves,
         bands=np.quantile(drawn, [0.1, 0.9], axis=1).transpose(1, 0, 2),
-        turning=tuple(turning_angle(*way, noise) for way in ways),
+        turning=(turning_angle(*ways[0], noise), turning_angle(*ways[1], noise)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
@@ -78,6 +78,9 @@ class Session:
         steps: length of a run.
         seed: of the initial weights and the stream of scenes.
     """
+
+    _failure: Exception | None
+    _since: list[dict[str, Tensor]]
 
     def __init__(
         self,
@@ -175,7 +178,6 @@ class Session:
 
     def _new_run(self) -> None:
         self._training = self._start()
-        self._step, self._since = 0, []
-        self._failure: Exception | None = None
+        self._step, self._since, self._failure = 0, [], None
         self.runs.append(Trace(self.runs[-1].number + 1 if self.runs else 1))
         self.measure()

@@ -22,7 +22,8 @@ FORMAT = 2
 GRID = "grid.json"
 LONGEST_NAME = 160  # bytes; a file's name may have 255, and drafts add a host and a number
 NUMBER, NOTHING = (int, float), type(None)
-NEEDED = {  # what is read from every result, and the kinds that it may have
+Kinds = Mapping[str, "type | tuple[type, ...]"]
+NEEDED: Kinds = {  # what is read from every result, and the kinds that it may have
     "format": int,
     "setting.data": str,
     "setting.architecture": str,
@@ -40,7 +41,7 @@ NEEDED = {  # what is read from every result, and the kinds that it may have
     "test": (dict, NOTHING),
     "diverged": (str, NOTHING),
 }
-NEEDED_IN_2 = {"tasks": list, "chance": (dict, NOTHING)}
+NEEDED_IN_2: Kinds = {"tasks": list, "chance": (dict, NOTHING)}
 OF_TWO_DIGITS = ("two_digits", "two_fashion")
 CURVES = ("training loss", "weight", "validation loss", "validation metric")
 TASKS_IN_1 = {  # results of format 1 do not say them
@@ -264,7 +265,7 @@ def read_result(path: Path) -> dict[str, Any]:
             f"result {path} has the format {result['format']}, and this version of the course "
             f"knows {FORMAT} at most; update the course"
         )
-    _check_holds(result, NEEDED | (NEEDED_IN_2 if result["format"] > 1 else {}))
+    _check_holds(result, {**NEEDED, **(NEEDED_IN_2 if result["format"] > 1 else {})})
     try:
         protocol, tasks = protocol_of(result), tasks_of(result)
     except (TypeError, ValueError) as error:
@@ -276,7 +277,8 @@ def read_result(path: Path) -> dict[str, Any]:
         return result
     curves = [f"curves.{name}.{task}" for name in CURVES for task in tasks]
     scores = [f"test.{task}.{name}" for task in tasks for name in Score._fields]
-    _check_holds(result, dict.fromkeys(curves, list) | dict.fromkeys(scores, NUMBER))
+    _check_holds(result, dict.fromkeys(curves, list))
+    _check_holds(result, dict.fromkeys(scores, NUMBER))
     for part in curves:
         if (length := len(_part(result, part))) != protocol.epochs:
             raise ValueError(f"its {part!r} has {length} values for {protocol.epochs} epochs")
@@ -321,7 +323,7 @@ def _part(result: Any, path: str) -> Any:
     return result
 
 
-def _check_holds(result: Any, kinds: dict[str, type | tuple[type, ...]]) -> None:
+def _check_holds(result: Any, kinds: Kinds) -> None:
     for path, kind in kinds.items():
         part = _part(result, path)
         if part is ...:
@@ -405,9 +407,9 @@ def origin(results: Iterable[Mapping[str, Any]]) -> str:
             found.setdefault("commit", set()).add(made["commit"])
             found.setdefault("device", set()).add(made["device"])
     parts = {n: ", ".join(str(v) for v in sorted(values, key=str)) for n, values in found.items()}
-    recipe = f"; recipe {parts['recipe']} of two digits" if "recipe" in parts else ""
+    of_two = f"; recipe {parts['recipe']} of two digits" if "recipe" in parts else ""
     return (
-        f"{len(results)} runs on {parts['device']}; {parts['epochs']}{recipe}; "
+        f"{len(results)} runs on {parts['device']}; {parts['epochs']}{of_two}; "
         f"seeds {parts['seed']};\n"
         f"{parts['versions']}; commit {parts['commit']}; {parts['date']}"
     )

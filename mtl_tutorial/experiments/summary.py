@@ -96,9 +96,9 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
 
     The ends are NaN for a single value.
     """
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
+    sample = np.asarray(values, dtype=float)
+    mean = float(sample.mean())
+    if len(sample) < 2:
         return mean, np.nan, np.nan
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
     return mean, mean - half, mean + half

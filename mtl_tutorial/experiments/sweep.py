@@ -76,6 +76,7 @@ def sweep(
     device = scenes.digits.labels.device
     models = [_built(build, seed).to(device) for seed in seeds]
     networks = SideBySide(models * len(weights))  # all seeds for the first weights, and so on
+    stepper: torch.optim.Optimizer
     if optimizer is None:
         stepper = torch.optim.Adam(networks.parameters(), lr=learning_rate, fused=True)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -57,7 +58,7 @@ def compute_shares(snapshot: Snapshot, factors: Mapping[str, float]) -> dict[str
     now = [factors[name] * snapshot.losses[name] for name in names]
     before = [factors[name] * snapshot.before[name] for name in names]
     optimum = [1 / (2 * loss) for loss in now]
-    weights = dict(
+    weights: dict[str, Any] = dict(
         zip(METHODS, ([1.0] * len(names), dwa_weights(now, before), optimum), strict=True)
     )
     shares = {}
