@@ -184,33 +184,6 @@ def test_a_name_that_no_file_can_have_is_refused_before_anything_is_written(tmp_
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("early", [True, False])
-def test_a_worker_whose_parent_is_gone_ends_before_its_next_epoch(early, monkeypatch) -> None:
-    class Ended(BaseException):
-        pass
-
-    def end(code):
-        raise Ended
-
-    made = []
-    original = dispatch.execute
-
-    def execute(*arguments, on_epoch, **options):
-        def note(epoch):
-            made.append(epoch)
-            monkeypatch.setattr(os, "getppid", lambda: 1)
-            on_epoch(epoch)
-
-        return original(*arguments, on_epoch=note, **options)
-
-    monkeypatch.setattr(os, "_exit", end)
-    monkeypatch.setattr(dispatch, "execute", execute)
-    parent = -1 if early else os.getppid()
-    with pytest.raises(Ended):
-        dispatch.attempt(RUNS[0], PROTOCOL, "cpu", None, threads=1, parent=parent)
-    assert made == ([] if early else [1])
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -354,6 +327,24 @@ def test_workers_whose_parent_was_killed_end_by_themselves(tmp_path) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_workers_whose_parent_was_killed_before_they_had_a_run_end_too(tmp_path) -> None:
+    child = subprocess.Popen(
+        [*TRAIN, "--epochs", "500", "--workers", "2", "--results", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: len(workers_of(child.pid)) == 2, "two workers", 300)
+        child.kill()
+        child.wait()
+        wait_until(lambda: is_gone(child.pid), "the end of its workers", 60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
 def is_gone(group: int) -> bool:
     """Whether no process of a group is left."""
     try:
@@ -465,13 +456,13 @@ def refuse(split: str, source: str):
     raise DataUnavailableError("no network here")
 
 
-def workers_of_this_process() -> list[int]:
-    """The processes in which joblib does our work."""
+def workers_of(process: int) -> list[int]:
+    """The processes in which joblib does its work."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # a process may end while it is looked at
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"popen_loky" in (folder / "cmdline").read_bytes():
+            if parent == process and b"popen_loky" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 
@@ -483,7 +474,7 @@ def test_a_worker_that_is_killed_is_one_sentence_and_what_is_finished_is_kept(tm
 
     def kill() -> None:
         wait_until(lambda: any(folder.glob("checkpoints/*.pt")), "a checkpoint", 300)
-        os.kill(workers_of_this_process()[0], signal.SIGKILL)
+        os.kill(workers_of(os.getpid())[0], signal.SIGKILL)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -97,9 +97,8 @@ def run_grid(
             _parallel(min(workers, len(left)), backend, scheduler if left else None) as parallel,
             tqdm(total=len(results) * protocol.epochs, unit="epoch") as bar,
         ):
-            parent = os.getpid() if backend == "local" else None
             bar.update((len(results) - len(left)) * protocol.epochs)
-            for setting, result, failure in _outcomes(left, store, device, parallel, bar, parent):
+            for setting, result, failure in _outcomes(left, store, device, parallel, bar):
                 if failure:
                     failures[setting] = failure
                 else:
@@ -172,7 +171,6 @@ def _outcomes(
     device: str,
     parallel: joblib.Parallel | None,
     bar: tqdm,
-    parent: int | None,
 ) -> Iterator[Outcome]:
     """Run what is left, and give each outcome as soon as it is there."""
     jobs = [
@@ -183,8 +181,7 @@ def _outcomes(
         for job in jobs:
             yield attempt(*job, on_epoch=_counter(bar))
         return
-    run = functools.partial(attempt, threads=1, parent=parent)
-    for outcome in parallel(joblib.delayed(run)(*job) for job in jobs):
+    for outcome in parallel(joblib.delayed(attempt)(*job, threads=1) for job in jobs):
         bar.update(store.protocol.epochs)
         yield outcome
 
@@ -216,7 +213,9 @@ def _parallel(
                 raise RunFailedError(WORKER_KILLED) from error
     elif backend == "local" and workers > 1:
         try:
-            yield joblib.Parallel(workers, **options)
+            yield joblib.Parallel(
+                workers, **options, initializer=_end_with, initargs=(os.getpid(),)
+            )
         except BrokenExecutor as error:
             raise RunFailedError(WORKER_KILLED) from error
     else:
@@ -248,6 +247,17 @@ def _check_makeable(left: Sequence[Setting], protocol: Protocol, device: str) ->
         make_balancer(balancer, Making(scenes["train"].tasks, 1, torch.Generator()))
 
 
+def _end_with(parent: int) -> None:
+    """Let this process end within a second of the one that started it, whatever it does."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # an exception would be kept for a parent that never asks
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _end_without(parent: int) -> Callable[[int], None]:
     """Make what ends this process where the one that started it is gone; for after every epoch."""
 
@@ -265,22 +275,19 @@ def attempt(
     checkpoint: Path,
     *,
     threads: int | None = None,
-    parent: int | None = None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Execute a run; give its setting, and its result or the text of its error.
 
     Args:
-        threads: of a worker; it ends where its parent is gone.
-        parent: the process that a worker was started by; the present one if left out.
+        threads: of a worker; after an epoch it ends where its parent is gone.
 
     A process does one run at a time, however many threads ask: torch's default generator, from
     which initial weights come, is the whole process's.
     """
     if threads:
         torch.set_num_threads(threads)
-        on_epoch = _end_without(parent or os.getppid())
-        on_epoch(0)
+        on_epoch = _end_without(os.getppid())
     try:
         with ONE_AT_A_TIME:
             result = execute(
