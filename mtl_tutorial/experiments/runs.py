@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -31,33 +31,25 @@ class Randomness:
     """
 
     def __init__(self, seed: int) -> None:
-        with _put_back():
+        self._gpus = range(torch.cuda.device_count())  # slow to ask, and the same in every step
+        with torch.random.fork_rng(self._gpus):  # unnamed, several GPUs warn
             torch.manual_seed(seed)
-            self.states = _states()
+            self.states = self._found()
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Inside, torch draws from these; outside, as if the block had not been there."""
-        with _put_back():
+        with torch.random.fork_rng(self._gpus):
             torch.set_rng_state(self.states[0])
-            for gpu, state in enumerate(self.states[1:]):
+            for gpu, state in zip(self._gpus, self.states[1:], strict=True):
                 torch.cuda.set_rng_state(state, gpu)
             try:
                 yield
             finally:
-                self.states = _states()
+                self.states = self._found()
 
-
-def _put_back() -> AbstractContextManager[None]:
-    return torch.random.fork_rng(_gpus())  # unnamed, several GPUs warn
-
-
-def _states() -> list[Tensor]:
-    return [torch.get_rng_state(), *map(torch.cuda.get_rng_state, _gpus())]
-
-
-def _gpus() -> range:
-    return range(torch.cuda.device_count())
+    def _found(self) -> list[Tensor]:
+        return [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._gpus)]
 
 
 @contextmanager
