@@ -20,10 +20,7 @@ import torch
 from test_execute import numbers
 from test_lab import wait_until
 
-from mtl_tutorial.__main__ import main
-from mtl_tutorial.data import DataUnavailableError, digits
 from mtl_tutorial.experiments import dispatch, store
-from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 
@@ -354,108 +351,6 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def train(*arguments: str) -> int:
-    return main(["train", *arguments])
-
-
-def test_the_command_prints_a_table_with_intervals(tmp_path, capsys) -> None:
-    folder = str(tmp_path / "results")
-    arguments = ("--epochs", "1", "--balancer", "equal", "mgda", "--seeds", "0", "1")
-    assert train(*arguments, "--results", folder) == 0
-    out = capsys.readouterr().out
-    assert "| hard_sharing | equal |" in out
-    assert "| hard_sharing | mgda |" in out
-    assert out.count("±") == 4
-    assert train(*arguments, "--results", folder) == 0
-    assert capsys.readouterr().out == out
-
-
-def test_a_search_runs_only_what_it_chose_over_the_seeds(tmp_path, capsys) -> None:
-    folder = tmp_path / "results"
-    rates, weights = ["0.01", "0.1"], ["left=1,right=3", "left=3,right=1"]
-    code = train(
-        *("--epochs", "1", "--seeds", "0", "--search-seeds", "7", "--results", str(folder)),
-        *("--balancer", "equal", *weights, "--learning-rate", *rates),
-    )
-    assert code == 0
-    assert len(list((folder / "search").glob("two_*seed7.json"))) == 6
-    assert len(list(folder.glob("two_*seed0.json"))) == 2
-    assert "| hard_sharing | fixed |" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--data", "two_digit"], "did you mean 'two_digits'"),
-        (["--architecture", "mtam"], "did you mean 'mtan'"),
-        (["--balancer", "pcgard"], "did you mean 'pcgrad'"),
-        (["--profile", "fulll"], "did you mean 'full'"),
-        (["--balancer", "PCGrad"], "did you mean 'pcgrad'"),
-        (["--balancer", "IMTL-G"], "did you mean 'imtl_g'"),
-        (["--balancer", "al"], "did you mean 'all'"),
-        (["--balancer", "nothing"], "'nash_mtl', 'all', got 'nothing'"),
-        (["--architecture", "MTAN"], "did you mean 'mtan'"),
-        (["--learning-rate", "1e308"], "learning rate must be at most 1e+30, got 1e+308"),
-        (["--learning-rate", "inf"], "learning rate must be finite and > 0, got inf"),
-        (["--epochs", "0"], "epochs must be a whole number from 1 on, got 0"),
-        (["--balancer", f"left=0.{'1' * 99},right=0.{'2' * 99}"], "write its weights with fewer"),
-        (["--seeds", "-1"], "seed must be a whole number from 0 to 2^31 - 1, got -1"),
-        (["--seeds", "1", "2", "--search-seeds", "2"], "seed 2 can't be searched and tested with"),
-        (["--workers", "0"], "workers must be"),
-        (["--learning-rate", "0.1", "0.2"], "'equal' has 2 settings on two_digits, hard_sharing"),
-        (
-            ["--balancer", "left=1,right=2", "left=2,right=1"],
-            "'fixed' has 2 settings on two_digits, hard_sharing",
-        ),
-        (["--device", "cuda:77"], "device 'cuda:77' was asked for"),
-    ],
-)
-def test_the_command_refuses_what_can_not_be_in_one_sentence(
-    arguments, sentence, tmp_path, capsys
-) -> None:
-    assert train(*arguments, "--results", str(tmp_path / "results")) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("mtl_tutorial: ")
-    assert sentence in said
-    assert said.count("\n") == 1
-
-
-def test_a_folder_whose_name_is_too_long_is_named(tmp_path, capsys) -> None:
-    assert train("--results", str(tmp_path / ("x" * 300))) == 2
-    said = capsys.readouterr().err
-    assert "can't be written (File name too long); name another folder" in said
-
-
-def test_a_folder_of_the_first_recipe_goes_on_with_it_and_says_so(tmp_path, capsys) -> None:
-    folder = tmp_path / "results"
-    arguments = ("--epochs", "1", "--results", str(folder), "--seeds")
-    protocol = make_protocol("quick", epochs=1, recipe=1)
-    run_grid(settings(["two_digits"], ["hard_sharing"], ["equal"]), protocol, folder)
-    path = folder / "grid.json"
-    grid = json.loads(path.read_text())
-    del grid["recipe"]
-    path.write_text(json.dumps(grid | {"format": 1}))
-    assert train(*arguments, "0", "1") == 0
-    said = capsys.readouterr().err
-    assert "was begun with recipe 1 of two digits, and goes on with it" in said
-    results = store.read_results(folder)
-    assert [result["protocol"]["recipe"] for result in results] == [1, 1]
-
-
-def test_files_that_are_missing_are_named_once_and_nothing_runs(
-    tmp_path, monkeypatch, capsys
-) -> None:
-    monkeypatch.setenv("MTL_DATA_ROOT", str(tmp_path))
-    monkeypatch.setattr(digits, "_load_torchvision", refuse)
-    load_scenes.cache_clear()
-    assert train("--profile", "full", "--epochs", "1", "--results", str(tmp_path / "r")) == 2
-    assert capsys.readouterr().err == "mtl_tutorial: no network here\n"
-
-
-def refuse(split: str, source: str):
-    raise DataUnavailableError("no network here")
-
-
 def workers_of(process: int) -> list[int]:
     """The processes in which joblib does its work."""
     found = []
@@ -483,13 +378,3 @@ def test_a_worker_that_is_killed_is_one_sentence_and_what_is_finished_is_kept(tm
     killer.join()
     found = run_grid(grid, protocol, folder)
     assert [Setting(**result["setting"]) for result in found] == grid
-
-
-def test_help_needs_no_torch() -> None:
-    code = (
-        "import sys; from mtl_tutorial.__main__ import main\n"
-        "try: main(['train', '--help'])\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -35,22 +35,6 @@ RUN_THE_LESSONS = {"pytest", "pytest-xdist", "nbval"}  # of the extra "test"
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL"}
 THINGS = ("a task", "an architecture", "a balancer", "a lesson", "an exercise", "a widget")
-TESTED_ELSEWHERE = {
-    "balancing/adam.py",
-    "balancing/base.py",
-    "balancing/gradient_norm_weights.py",
-    "balancing/gramian.py",
-    "balancing/graph.py",
-    "balancing/layers.py",
-    "balancing/registry.py",
-    "balancing/torchjd.py",
-    "commands/train.py",
-    "experiments/catalogue.py",
-    "experiments/few_shot.py",
-    "experiments/meta.py",
-    "experiments/side_by_side.py",
-    "widgets/player.py",
-}
 NEW_MODULE = "from mtl_tutorial.balancing.random_weights import RandomWeights"
 JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
 
@@ -157,7 +141,7 @@ def test_every_module_has_a_test_file_of_its_own_name() -> None:
         for path in modules
         if not tests & {f"test_{path.stem.strip('_')}", f"test_{path.parent.name}_{path.stem}"}
     }
-    assert untested <= TESTED_ELSEWHERE
+    assert untested == set()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
