@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mtl_tutorial.balancing import task_gradients
 from mtl_tutorial.balancing.gramian import row_norms
@@ -114,13 +113,19 @@ def gradient_geometry(
             parameter.
     """
     losses, _theta, jacobian = _evaluation_gradients(model, tasks, batch)
-    norms = row_norms(jacobian)
-    units = jacobian / norms.clamp(min=torch.finfo(norms.dtype).tiny)[:, None]
+    norms = row_norms(jacobian).tolist()
     weighted = {
         name: (weights or {}).get(name, 1.0) * norm
-        for name, norm in zip(losses, norms.tolist(), strict=True)
+        for name, norm in zip(losses, norms, strict=True)
     }
+    units = _units(jacobian)
     return GradientGeometry(weighted, (units @ units.T).cpu())
+
+
+def _units(rows: Tensor) -> Tensor:
+    """The rows at length 1; 0 where one is 0."""
+    norms = row_norms(rows)
+    return rows / torch.where(norms > 0, norms, 1.0)[:, None]
 
 
 class LayerGeometry(NamedTuple):
@@ -156,16 +161,15 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
         if parameter.ndim > 1
     } | {"all": jacobian}
     pairs = list(itertools.combinations(range(len(losses)), 2))
-    values = [
-        F.cosine_similarity(part[i], part[j], dim=0) for i, j in pairs for part in parts.values()
-    ]
+    units = [_units(part) for part in parts.values()]
+    values = [part[i] @ part[j] for i, j in pairs for part in units]
     rows = torch.stack(values).view(len(pairs), len(parts)).tolist()
     labels = list(losses)
     cosines = {
         f"{labels[i]}, {labels[j]}": dict(zip(parts, row, strict=True))
         for (i, j), row in zip(pairs, rows, strict=True)
     }
-    return LayerGeometry(dict(zip(labels, jacobian.norm(dim=1).tolist(), strict=True)), cosines)
+    return LayerGeometry(dict(zip(labels, row_norms(jacobian).tolist(), strict=True)), cosines)
 
 
 def _evaluation_gradients(

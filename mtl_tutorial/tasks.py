@@ -164,6 +164,9 @@ def labelled_pair(
         ValueError: as `task_losses`, for all but the loss.
     """
     name = task.name
+    for what, given in (("a model must give predictions", outputs), ("targets are", targets)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{what} in a dict by task name, got a {type(given).__name__}")
     if name not in outputs:
         raise ValueError(
             f"task {name!r} has no output; there are outputs for {sorted(outputs)}. Add one, or "
@@ -178,6 +181,8 @@ def labelled_pair(
             )
         return None
     _check_pair(task, prediction, target)
+    if not target.numel():
+        return None
     if complete:
         return prediction, target
     rows = has_label(target)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import pandas as pd
@@ -75,9 +76,9 @@ def fit(
         steps: number of steps.
 
     Raises:
-        ValueError: where steps are below 0, there is no task, two have one name, one has no
-            prediction, a loss that is not a scalar, or no label in any step; or where the balancer,
-            the optimizer or the data can't be used.
+        ValueError: where steps are no whole number from 0 on; there is no task, two have one name,
+            or one has no prediction, a loss that is not a scalar, or no label in any step; or where
+            the balancer, the optimizer or the data can't be used.
         NonFiniteLossError: where a loss or a gradient is NaN or infinite. On the CPU the step that
             would have used it is not made; on a GPU a loss is found at most 64 steps later.
     """
@@ -85,7 +86,8 @@ def fit(
     names = unique_names(tasks)
     _check_parts(balancer, optimizer, steps)
     unchecked: list[StepRecord] = []
-    unlabelled, seen, step = set(names), set(), 0
+    unlabelled, step = set(names), 0
+    seen: set[str] = set()
     reusable = _reusable_graph(model)
     for step, batch in zip(range(1, steps + 1), data, strict=False):
         if not isinstance(batch, Batch):
@@ -93,11 +95,10 @@ def fit(
                 f"data must give Batch objects, got {type(batch).__name__}; wrap inputs and "
                 f"targets by Batch(inputs, targets)"
             )
-        losses: dict[str, Tensor] = {}
-        if _has_labels(batch, names):
-            model.train()
-            with reusable():
-                losses = _losses(model, batch, tasks)
+        model.train()
+        chance = torch.get_rng_state()
+        with reusable(), nullcontext() if _has_labels(batch, names) else _without_trace(model):
+            losses = _losses(model, batch, tasks)
         record = StepRecord(step, {name: loss.detach() for name, loss in losses.items()}, {})
         seen |= batch.targets.keys()
         unlabelled -= losses.keys()
@@ -113,11 +114,12 @@ def fit(
                     record.weights.update(balancer.backward(losses, model))
             except NonFiniteError as error:
                 optimizer.zero_grad()
-                raise NonFiniteLossError(error.task, step, error.value, error.what) from error
+                task = str(error.task)
+                raise NonFiniteLossError(task, step, error.value, error.what) from error
             if on_cpu:
-                _check_gradients(optimizer, model, batch, tasks, step)
+                _check_gradients(optimizer, model, batch, tasks, step, chance)
             optimizer.step()
-            balancer.after_step(lambda batch=batch: _losses(model, batch, tasks))
+            balancer.after_step(lambda again=(batch, tasks, chance): _losses_again(model, *again))
         yield record
     if unchecked:
         _check_losses(unchecked)
@@ -132,8 +134,8 @@ def fit(
 def _check_parts(balancer: Balancer, optimizer: torch.optim.Optimizer, steps: int) -> None:
     if not isinstance(balancer, Balancer):
         raise ValueError(
-            f"balancer must be a Balancer, got {balancer!r}; let its class be a "
-            f"mtl_tutorial.balancing.Balancer"
+            f"balancer must be a Balancer, got {balancer!r}; make one, such as PCGrad(), or let "
+            f"its class be a mtl_tutorial.balancing.Balancer"
         )
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
@@ -142,20 +144,49 @@ def _check_parts(balancer: Balancer, optimizer: torch.optim.Optimizer, steps: in
             f"balancer weighs them once; use an optimizer whose step() needs no closure, such as "
             f"torch.optim.SGD or Adam"
         )
-    if steps < 0:
+    if not isinstance(steps, numbers.Integral) or steps < 0:
         raise ValueError(f"steps must be a whole number from 0 on, got {steps}")
-
-
-def _has_labels(batch: Batch, names: Iterable[str]) -> bool:
-    """Whether any of these tasks has a label; under another name, a loss finds out."""
-    targets = [batch.targets[name] for name in names if batch.targets.get(name) is not None]
-    if batch.complete or not targets:
-        return bool(batch.targets)
-    return any(not isinstance(t, Tensor) or bool(has_label(t).any()) for t in targets)
 
 
 def _losses(model: nn.Module, batch: Batch, tasks: Sequence[Task]) -> dict[str, Tensor]:
     return task_losses(model(batch.inputs), batch.targets, tasks, complete=batch.complete)
+
+
+def _has_labels(batch: Batch, names: Iterable[str]) -> bool:
+    """Whether any of these tasks has a label; what is no tensor, a loss finds out."""
+    targets = [batch.targets[name] for name in names if batch.targets.get(name) is not None]
+    return any(
+        batch.complete or not isinstance(target, Tensor) or bool(has_label(target).any())
+        for target in targets
+    )
+
+
+@contextmanager
+def _without_trace(model: nn.Module, chance: Tensor | None = None) -> Iterator[None]:
+    """Inside, a pass of the model leaves its buffers and the random state as they were.
+
+    Args:
+        chance: the random state to begin with, so that dropout is that of an earlier pass.
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    gpus = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+    try:
+        with torch.random.fork_rng(devices=gpus):
+            if chance is not None:
+                torch.set_rng_state(chance)
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+
+
+def _losses_again(
+    model: nn.Module, batch: Batch, tasks: Sequence[Task], chance: Tensor
+) -> dict[str, Tensor]:
+    """Compute the losses of a batch once more, from the same random state, without a trace."""
+    with _without_trace(model, chance):
+        return _losses(model, batch, tasks)
 
 
 def _reusable_graph(model: nn.Module) -> Callable[[], AbstractContextManager[object]]:
@@ -178,17 +209,23 @@ def _check_losses(records: Sequence[StepRecord], batch: Batch | None = None) -> 
     places = [(record.step, name) for record in records for name in record.losses]
     for (step, name), value in zip(places, values.tolist(), strict=True):
         if not math.isfinite(value):
-            raise NonFiniteLossError(name, step, value, why=_why(name, batch))
+            last = step == records[-1].step  # the one that the batch belongs to
+            raise NonFiniteLossError(name, step, value, why=_why(name, batch if last else None))
 
 
 def _why(task: str, batch: Batch | None) -> str:
     """Say what is wrong with the labels, where they are the cause."""
-    if batch is not None and task in batch.targets:
-        target = batch.targets[task]
-        if target.is_floating_point() and not target.isfinite().all():
-            return (
-                f", for its labels are not all finite ({int((~target.isfinite()).sum())} are not)"
-            )
+    if batch is None or task not in batch.targets:
+        return ""
+    target = batch.targets[task]
+    missing = int((~has_label(target)).sum())
+    if missing and batch.complete:
+        return (
+            f", for {missing} of its {len(target)} labels are missing (NaN or -100), though the "
+            f"batch is said to be complete"
+        )
+    if infinite := int(target.isinf().sum()):
+        return f", for {infinite} of the numbers in its labels are infinite"
     return ""
 
 
@@ -198,8 +235,12 @@ def _check_gradients(
     batch: Batch,
     tasks: Sequence[Task],
     step: int,
+    chance: Tensor,
 ) -> None:
     """Check what the optimizer is about to use; only where something is wrong, find out whose.
+
+    Args:
+        chance: the random state before the losses were computed.
 
     Raises:
         NonFiniteLossError: naming the task.
@@ -212,12 +253,9 @@ def _check_gradients(
     if all(g.isfinite().all() for g in dense):  # large, but numbers: their squares overflowed
         return
     optimizer.zero_grad()
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    with torch.random.fork_rng(devices=[]):
+    with _without_trace(model, chance):
         losses = _losses(model, batch, tasks)
-    largest = {name: _largest(loss, parameters) for name, loss in losses.items()}
-    for buffer, before in buffers:
-        buffer.copy_(before)
+        largest = {name: _largest(loss, parameters) for name, loss in losses.items()}
     for name, value in largest.items():
         if not math.isfinite(value):
             why = f", though its loss is {losses[name].item():.3g}: look for a division by zero or "
@@ -229,7 +267,8 @@ def _check_gradients(
 
 def _largest(loss: Tensor, parameters: Sequence[Tensor]) -> float:
     """The largest entry of a loss's gradient."""
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    gradients = torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
     largest = [g.detach().to_dense().abs().amax() for g in gradients if g is not None and g.numel()]
     return torch.stack([value.float() for value in largest]).amax().item() if largest else 0.0
 

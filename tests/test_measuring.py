@@ -20,7 +20,7 @@ from mtl_tutorial.measuring import (
     gradient_geometry,
     layer_geometry,
 )
-from mtl_tutorial.tasks import Batch, task_losses
+from mtl_tutorial.tasks import Batch, Task, map_batches, task_losses
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -157,3 +157,69 @@ def test_shares_are_in_proportion_to_the_norms_and_sum_to_1(norms):
     shares = GradientGeometry(dict(zip(names, norms, strict=True)), torch.eye(len(norms))).shares
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == pytest.approx([norm / sum(norms) for norm in norms])
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e-12, 1.0, 1e15])
+def test_the_unit_of_the_losses_does_not_turn_a_cosine(unit):
+    def small(loss):
+        return lambda prediction, target: unit * loss(prediction, target)
+
+    model, batch = build(dropout=0.0), next(batches(1))
+    tasks = [Task(task.name, small(task.loss), task.metric, task.out_features) for task in TASKS]
+    expected = layer_geometry(model, TASKS, batch)
+    found = layer_geometry(model, tasks, batch)
+    for name, cosine in expected.cosines["kind, size"].items():
+        assert found.cosines["kind, size"][name] == pytest.approx(cosine, abs=1e-3)
+    for name, norm in expected.norms.items():
+        assert found.norms[name] == pytest.approx(unit * norm, rel=1e-3)
+    cosines = gradient_geometry(model, tasks, batch).cosines
+    assert torch.allclose(cosines, gradient_geometry(model, TASKS, batch).cosines, atol=1e-3)
+
+
+# Labels that are missing
+
+
+def half_labelled(batch):
+    """The batch without labels for its first five examples; the first three, the others."""
+    targets = {name: target.clone() for name, target in batch.targets.items()}
+    targets["kind"][:5] = -100
+    targets["size"][:3] = torch.nan
+    return Batch(batch.inputs, targets)
+
+
+def test_scores_are_over_the_examples_that_have_a_label():
+    model, batch = build(), next(batches(1))
+    scores = evaluate(model, TASKS, half_labelled(batch))
+    for task, missing in zip(TASKS, (5, 3), strict=True):
+        rest = map_batches(lambda tensor, missing=missing: tensor[missing:], batch)
+        alone = evaluate(model, [task], rest)[task.name]
+        assert scores[task.name].loss == pytest.approx(alone.loss)
+        assert scores[task.name].metric == pytest.approx(alone.metric)
+
+
+def test_tasks_without_any_label_have_no_score():
+    batch = next(batches(1))
+    batch.targets["kind"][:] = -100
+    assert list(evaluate(build(), TASKS, batch)) == ["size"]
+    batch.targets["size"][:] = torch.nan
+    assert evaluate(build(), TASKS, batch) == {}
+
+
+def test_geometry_is_that_of_the_tasks_and_examples_that_have_labels():
+    model, batch = build(dropout=0.0), next(batches(1))
+    geometry = gradient_geometry(model, TASKS, half_labelled(batch))
+    rest = map_batches(lambda tensor: tensor[5:], batch)
+    alone = gradient_geometry(model, [KIND], rest)
+    del batch.targets["size"]
+    assert list(gradient_geometry(model, TASKS, batch).norms) == ["kind"]
+    assert geometry.norms["kind"] < alone.norms["kind"]  # which has the head, too
+    batch.targets["kind"][:] = -100
+    with pytest.raises(ValueError, match=r"no task has a label in this batch, which has labels fo"):
+        gradient_geometry(model, TASKS, batch)
+
+
+@pytest.mark.parametrize("model", [nn.Linear(5, 3), nn.Sequential(nn.Linear(5, 3))])
+def test_a_model_that_gives_one_tensor_for_all_is_refused(model):
+    words = "model must give predictions in a dict by task name, got a Tensor"
+    with pytest.raises(ValueError, match=words):
+        evaluate(model, TASKS, next(batches(1)))

@@ -1,23 +1,31 @@
+"""What a task and a batch are, their losses over what is labelled, and metrics."""
+
 from __future__ import annotations
 
 import math
 import string
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional as F
 
 from mtl_tutorial.tasks import (
     Batch,
     Task,
     accuracy,
+    binary_accuracy,
+    has_label,
     map_batches,
     mean_iou,
+    metric_of,
     pixel_cross_entropy,
     pixel_iou,
     task_losses,
+    unique_names,
 )
 
 UNHURRIED = settings(deadline=None, max_examples=60)
@@ -257,3 +265,217 @@ def test_task_losses_refuse_a_loss_that_is_not_a_scalar_tensor(loss, got):
 def test_a_name_that_torch_needs_for_itself_is_refused(name):
     with pytest.raises(ValueError, match=f"{name!r} is taken"):
         Task(name, F.cross_entropy, accuracy, 10)
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (torch.tensor([0, -100, 2]), [True, False, True]),
+        (torch.tensor([1.0, torch.nan, -100.0]), [True, False, True]),
+        (torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]), [True, False]),
+        (torch.tensor([[0, -100], [-100, -100]]), [True, False]),
+        (torch.tensor([[[0, -100]], [[-100, -100]]]), [True, False]),
+        (torch.tensor([torch.inf, -torch.inf]), [True, True]),
+        (torch.tensor([3, 255], dtype=torch.uint8), [True, True]),
+        (torch.tensor([True, False]), [True, True]),
+        (torch.tensor([torch.nan, 1.0], dtype=torch.bfloat16), [False, True]),
+        (torch.zeros(0), []),
+        (torch.zeros(0, 4), []),
+    ],
+)
+def test_an_example_has_a_label_unless_a_number_is_nan_or_all_classes_are_minus_100(
+    target, expected
+):
+    assert has_label(target).tolist() == expected
+
+
+def test_examples_without_a_label_are_left_out_of_the_mean():
+    wanted = targets()
+    wanted["size"][0] = torch.nan
+    wanted["kind"][1] = -100
+    losses = task_losses(predictions(), wanted, (SIZE, KIND))
+    assert losses["size"].item() == pytest.approx(4)
+    assert losses["kind"].item() == pytest.approx(math.log(3))
+
+
+@pytest.mark.parametrize(
+    "size", [None, torch.full((2, 1), torch.nan), torch.zeros(0, 1), "absent"], ids=str
+)
+def test_a_task_without_any_label_has_no_loss(size):
+    wanted, outputs = targets(), predictions()
+    wanted["size"] = size
+    if isinstance(size, str):
+        del wanted["size"]
+    elif size is not None and not len(size):
+        outputs["size"] = torch.zeros(0, 1)
+    assert list(task_losses(outputs, wanted, (SIZE, KIND))) == ["kind"]
+
+
+def test_a_gradient_never_flows_from_an_example_without_a_label():
+    outputs = {"size": torch.tensor([[1.0], [torch.inf]], requires_grad=True)}
+    loss = task_losses(outputs, {"size": torch.tensor([[0.0], [torch.nan]])}, (SIZE,))["size"]
+    loss.backward()
+    assert outputs["size"].grad.tolist() == [[2], [0]]
+
+
+def test_pixels_without_a_class_are_left_to_the_loss():
+    task = Task("map", F.cross_entropy, accuracy, 2)
+    outputs = {"map": torch.randn(2, 2, 3, 3, generator=torch.Generator().manual_seed(0))}
+    target = torch.zeros(2, 3, 3, dtype=torch.long)
+    target[0, 1:] = -100
+    loss = task_losses(outputs, {"map": target}, (task,))["map"]
+    expected = F.cross_entropy(outputs["map"], target, reduction="sum") / (target == 0).sum()
+    assert loss.item() == pytest.approx(expected.item())
+    score = accuracy(outputs["map"], target).item()
+    right = (outputs["map"].argmax(1) == 0) & (target == 0)
+    assert score == pytest.approx(right.sum().item() / 12)
+
+
+def test_labels_of_a_complete_batch_are_not_looked_at():
+    wanted = targets()
+    wanted["size"][0] = torch.nan
+    assert task_losses(predictions(), wanted, (SIZE,), complete=True)["size"].isnan()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("sise", "'size' has no label in this batch, but there are labels for 'sise'"), ("depth", "")],
+)
+def test_labels_under_a_name_that_is_misspelled_are_pointed_to(name, words):
+    wanted = {name: targets()["size"], "kind": targets()["kind"]}
+    if not words:
+        assert list(task_losses(predictions(), wanted, (SIZE, KIND))) == ["kind"]
+        return
+    with pytest.raises(ValueError, match=words):
+        task_losses(predictions(), wanted, (SIZE, KIND))
+
+
+def test_labels_of_another_output_are_not_taken_for_a_misspelled_name():
+    outputs = {f"task{i}": torch.zeros(2, 1) for i in range(2)}
+    tasks = [Task("task0", F.mse_loss, accuracy, 1)]
+    assert task_losses(outputs, {"task1": torch.zeros(2, 1)}, tasks) == {}
+
+
+WRONG = [
+    ("kind", torch.tensor([0, 3]), r"loss of task 'kind' fails on .*Target 3 is out of bounds"),
+    ("kind", torch.tensor([0, -1]), "loss of task 'kind' fails on .*Target -1 is out of bounds"),
+    ("kind", torch.tensor([0.0, 1.0]), r"'kind' fails on .*labels of shape \(2,\) \(torch.float32"),
+    ("kind", torch.tensor([0, 1], dtype=torch.int32), r"'kind' fails on .*\(torch.int32\)"),
+    ("kind", torch.tensor([[0], [1]]), "'kind' fails on predictions of shape"),
+    ("kind", torch.tensor([0, 1, 2]), r"'kind' has predictions of shape \(2, 3\) and labels of sh"),
+    ("kind", torch.tensor(1), "one row an example is needed in both"),
+    ("kind", [0, 1], r"labels of task 'kind' must be a tensor .*, got \[0, 1\]"),
+    ("size", torch.tensor([0.0, 1.0]), r"'size' must have one shape, got \(2, 1\) and \(2,\)"),
+    ("size", torch.zeros(2, 3), r"one shape, got \(2, 1\) and \(2, 3\), and would be compared all"),
+    ("size", torch.zeros(3, 1), "one row an example is needed in both"),
+]
+
+
+@pytest.mark.parametrize(("name", "target", "words"), WRONG)
+def test_labels_that_do_not_fit_name_the_task(name, target, words):
+    with pytest.raises(ValueError, match=words):
+        task_losses(predictions(), targets() | {name: target}, (SIZE, KIND))
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), partial(F.mse_loss), F.l1_loss, nn.HuberLoss()])
+def test_no_loss_of_torch_compares_all_with_all(loss):
+    task = Task("size", loss, accuracy, 1)
+    with pytest.raises(ValueError, match="would be compared all with all; reshape the labels"):
+        task_losses(predictions(), {"size": torch.zeros(2)}, (task,))
+
+
+def test_a_loss_of_ones_own_is_kept_from_comparing_a_column_with_a_row():
+    task = Task("size", lambda p, t: (p - t).square().mean(), accuracy, 1)
+    with pytest.raises(ValueError, match="would be compared all with all"):
+        task_losses(predictions(), {"size": torch.zeros(2)}, (task,))
+
+
+def test_one_answer_for_a_whole_batch_is_a_task():
+    task = Task("count", F.mse_loss, accuracy, 1)
+    losses = task_losses({"count": torch.tensor(3.0)}, {"count": torch.tensor(1.0)}, (task,))
+    assert losses["count"].item() == 4
+    assert (
+        task_losses({"count": torch.tensor(3.0)}, {"count": torch.tensor(torch.nan)}, (task,)) == {}
+    )
+
+
+@pytest.mark.parametrize("given", ["outputs", "targets"])
+def test_what_is_no_dict_by_task_name_is_refused(given):
+    parts = {"outputs": predictions(), "targets": targets()} | {given: torch.zeros(2)}
+    with pytest.raises(ValueError, match="in a dict by task name, got a Tensor"):
+        task_losses(parts["outputs"], parts["targets"], (SIZE,))
+
+
+# Metrics check what they get
+
+
+def test_accuracy_leaves_out_examples_without_a_label():
+    logits = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    assert accuracy(logits, torch.tensor([1, 0, -100])).item() == 1
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target"),
+    [
+        (torch.zeros(3, 1), torch.zeros(3, dtype=torch.long)),  # one logit
+        (torch.zeros(3, 2), torch.zeros(3, 1, dtype=torch.long)),
+        (torch.zeros(3, 2), torch.zeros(3)),
+        (torch.zeros(3), torch.zeros(3, dtype=torch.long)),
+        (torch.zeros(3, 2, 4), torch.zeros(3, 5, dtype=torch.long)),
+    ],
+)
+def test_accuracy_refuses_what_it_would_compare_wrongly(prediction, target):
+    with pytest.raises(
+        ValueError, match=r"accuracy needs logits .*for one logit .*binary_accuracy"
+    ):
+        accuracy(prediction, target)
+
+
+def test_binary_accuracy_is_the_share_of_right_signs_of_labelled_examples():
+    prediction = torch.tensor([[2.0], [-1.0], [3.0], [1.0]])
+    target = torch.tensor([[1.0], [0.0], [0.0], [torch.nan]])
+    assert binary_accuracy(prediction, target).item() == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="binary_accuracy needs predictions and targets of one"):
+        binary_accuracy(prediction, target[:, 0])
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 3), (1, 4)])
+def test_mean_iou_refuses_what_is_no_boxes(shape):
+    with pytest.raises(ValueError, match="mean_iou needs"):
+        mean_iou(torch.zeros(2, 4) if shape == (1, 4) else torch.zeros(shape), torch.zeros(shape))
+
+
+def test_two_boxes_that_cover_nothing_agree():
+    empty, full = torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    assert mean_iou(empty, empty).item() == 1
+    assert mean_iou(empty, full).item() == mean_iou(full, empty).item() == 0
+
+
+def test_pixel_iou_refuses_another_number_of_pixels():
+    with pytest.raises(ValueError, match=r"pixel_iou needs .* got \(2, 4\) and \(2, 9\)"):
+        pixel_iou(torch.zeros(2, 4), torch.zeros(2, 3, 3))
+
+
+def test_a_metric_that_fails_or_gives_no_number_names_its_task():
+    with pytest.raises(ValueError, match="metric of task 'size' fails on predictions of shape"):
+        metric_of(SIZE, predictions()["size"], targets()["size"])
+    task = Task("size", F.mse_loss, lambda p, t: (p - t).abs(), 1)
+    with pytest.raises(ValueError, match=r"metric of task 'size' must give one number .*\(2, 1\)"):
+        metric_of(task, predictions()["size"], targets()["size"])
+
+
+@pytest.mark.parametrize("thing", ["size", None, F.mse_loss])
+def test_what_is_no_task_is_refused(thing):
+    with pytest.raises(ValueError, match="tasks must be Task objects, got"):
+        unique_names([SIZE, thing])
+
+
+def test_a_mapped_batch_keeps_its_promise_only_where_all_do():
+    batch = Batch(torch.ones(2, 1), targets())
+    whole = Batch(torch.ones(2, 1), targets(), complete=True)
+    for other in (whole, batch):
+        joined = map_batches(lambda *tensors: torch.cat(tensors), whole, other)
+        assert joined.complete == other.complete

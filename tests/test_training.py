@@ -8,7 +8,9 @@ import math
 import pytest
 import torch
 from balancing_cases import floats
+from torch import nn
 from torch.nn import functional as F
+from torchjd import scalarization
 from training_cases import (
     KIND,
     SIZE,
@@ -21,9 +23,18 @@ from training_cases import (
     start,
 )
 
-from mtl_tutorial.balancing import FixedWeights
+from mtl_tutorial.architectures import HardSharing
+from mtl_tutorial.balancing import (
+    MGDA,
+    DynamicWeightAverage,
+    FixedWeights,
+    FromTorchJD,
+    GradientNormWeights,
+    GradNorm,
+    PCGrad,
+)
 from mtl_tutorial.measuring import Score, evaluate
-from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.tasks import Batch, Task, map_batches
 from mtl_tutorial.training import History, NonFiniteLossError, fit
 
 
@@ -237,6 +248,255 @@ def test_a_missing_weight_trains_nothing():
     with pytest.raises(ValueError, match="'size' has no weight"):
         next(start(model, batches(1), balancer=FixedWeights({"kind": 1.0})))
     assert_same_state(before, dict(model.named_parameters()))
+
+
+# Labels that are missing
+
+
+def without(batch, **rows):
+    """A batch without labels for some rows of some tasks."""
+    targets = {name: target.clone() for name, target in batch.targets.items()}
+    for name, row in rows.items():
+        targets[name][row] = torch.nan if targets[name].is_floating_point() else -100
+    return Batch(batch.inputs, targets)
+
+
+ALL = slice(None)
+
+
+@pytest.mark.parametrize("balancer", [FixedWeights, PCGrad, lambda: GradNorm(learning_rate=0.1)])
+def test_a_task_sits_out_a_step_in_which_it_has_no_label(balancer):
+    first, second, third = batches(3)
+    data = [first, without(second, kind=ALL), Batch(third.inputs, {"kind": third.targets["kind"]})]
+    model, optimizer = build(), None
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    records = []
+    for record in fit(model, TASKS, data, balancer(), optimizer, 3):
+        records.append(record)
+        if record.step == 1:
+            before = copy.deepcopy(model.heads["kind"].state_dict())
+        if record.step == 2:
+            assert_same_state(before, model.heads["kind"].state_dict())
+    assert [list(record.losses) for record in records] == [["kind", "size"], ["size"], ["kind"]]
+    assert [list(record.weights) for record in records] == [["kind", "size"], ["size"], ["kind"]]
+
+
+def test_examples_without_a_label_teach_nothing():
+    """Whatever stands in their inputs, as long as nothing mixes the examples of a batch."""
+    batch, ends = next(batches(1)), []
+    for noise in (0, 100):
+        torch.manual_seed(0)
+        encoder = nn.Linear(5, 4)
+        encoder.out_features = 4
+        model = HardSharing(encoder, TASKS)
+        spoilt = without(batch, kind=slice(2), size=slice(2))
+        spoilt.inputs[:2] += noise
+        list(fit(model, TASKS, [spoilt] * 3, PCGrad(), adam(model), 3))
+        ends.append(model.state_dict())
+    assert_same_state(*ends)
+
+
+@pytest.mark.parametrize(
+    "empty", [lambda b: without(b, kind=ALL, size=ALL), lambda b: Batch(b.inputs, {})]
+)
+def test_a_batch_without_any_label_counts_as_a_step_and_changes_nothing(empty):
+    first, second, third = batches(3)
+    model, balancer = build(), DynamicWeightAverage(2)
+    optimizer = adam(model)
+    steps = fit(model, TASKS, [first, empty(second), third], balancer, optimizer, 3)
+    next(steps)
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict(), balancer.state_dict()))
+    chance = torch.get_rng_state()
+    record = next(steps)
+    after = (model.state_dict(), optimizer.state_dict(), balancer.state_dict())
+    assert (record.step, record.losses, record.weights) == (2, {}, {})
+    assert repr(after) == repr(before)
+    assert_same_state(before[0], model.state_dict())
+    assert torch.equal(torch.get_rng_state(), chance)
+    assert list(next(steps).losses) == ["kind", "size"]
+
+
+def test_no_label_in_any_step_is_one_sentence():
+    data = [without(batch, kind=ALL, size=ALL) for batch in batches(2)]
+    words = r"'kind' had no label in any of 2 steps, and was not trained; .*not all NaN or -100"
+    with pytest.raises(ValueError, match=words):
+        list(start(build(), data))
+
+
+def test_labels_under_a_misspelled_name_are_pointed_to_at_once():
+    batch = next(batches(1))
+    targets = {"kind": batch.targets["kind"], "sise": batch.targets["size"]}
+    for given in (targets, {"sise": targets["sise"]}):
+        with pytest.raises(ValueError, match="'size' has no label in this batch, .* 'sise'; give"):
+            next(start(build(), [Batch(batch.inputs, given)]))
+
+
+def test_data_sets_of_a_task_each_may_take_turns():
+    def turns():
+        for number, batch in enumerate(batches(20)):
+            name = ("kind", "size")[number % 2]
+            yield Batch(batch.inputs, {name: batch.targets[name]})
+
+    history, model = History(), build()
+    for record in start(model, turns(), balancer=DynamicWeightAverage(4)):
+        history.append(record)
+    frame = history.to_frame().query("quantity == 'loss'")
+    assert frame.groupby("task")["step"].count().to_dict() == {"kind": 10, "size": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("size", math.nan, "became nan at step 1, for 2 of its 8 labels are missing .*complete"),
+        ("size", math.inf, "became inf at step 1, for 2 of the numbers in its labels are infinite"),
+    ],
+)
+def test_labels_that_make_a_loss_infinite_are_named(name, value, words):
+    batch = next(batches(1))
+    batch.targets[name][:2] = value
+    with pytest.raises(NonFiniteLossError, match=words):
+        next(start(build(), [Batch(batch.inputs, batch.targets, complete=True)]))
+
+
+def test_a_batch_said_to_be_complete_whose_classes_are_all_missing_is_named():
+    batch = next(batches(1))
+    batch.targets["kind"][:] = -100
+    words = r"'kind' became nan at step 1, for 8 of its 8 labels are missing \(NaN or -100\)"
+    with pytest.raises(NonFiniteLossError, match=words):
+        next(start(build(), [Batch(batch.inputs, batch.targets, complete=True)]))
+
+
+# Gradients that are not finite
+
+
+def root(prediction, target):
+    """A finite loss with a NaN gradient where every prediction is right: √0."""
+    return (prediction - target).square().sum().sqrt()
+
+
+@pytest.mark.parametrize("balancer", [FixedWeights, PCGrad, MGDA, GradNorm, GradientNormWeights])
+def test_a_gradient_that_is_not_finite_names_its_task_before_the_step(balancer):
+    model = build(dropout=0.0)
+    nn.init.zeros_(model.heads["size"].weight)
+    nn.init.zeros_(model.heads["size"].bias)
+    batch = next(batches(1))
+    batch.targets["size"][:] = 0
+    tasks = (KIND, Task("size", root, closeness, 1))
+    before = copy.deepcopy(dict(model.named_parameters()))
+    with pytest.raises(
+        NonFiniteLossError, match="gradient of task 'size' became nan at step 1"
+    ) as e:
+        list(fit(model, tasks, [batch], balancer(), adam(model), 1))
+    assert (e.value.task, e.value.step) == ("size", 1)
+    assert_same_state(before, dict(model.named_parameters()))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_gradient_of_a_head_alone_is_named_too_and_the_search_leaves_no_trace():
+    model, batch = build(), next(batches(1))
+    batch.targets["size"][:] = 0
+    head = model.heads["size"]
+
+    def bias_alone(prediction, target):
+        return prediction.mean() + (head.bias - head.bias.detach()).abs().sqrt().sum()
+
+    tasks = (KIND, Task("size", bias_alone, closeness, 1))
+    model.train()
+    torch.manual_seed(3)
+    undisturbed = copy.deepcopy(model)
+    undisturbed(batch.inputs)
+    chance = torch.get_rng_state()
+    torch.manual_seed(3)
+    words = r"gradient of task 'size' became nan at step 1, though its loss is .*a root of zero"
+    with pytest.raises(NonFiniteLossError, match=words):
+        list(fit(model, tasks, [batch], PCGrad(), adam(model), 1))
+    assert_same_state(undisturbed.state_dict(), model.state_dict())
+    assert torch.equal(torch.get_rng_state(), chance)
+
+
+def test_the_task_at_fault_is_found_where_dropout_decides_whose_step_it_is():
+    """Where dropout leaves nothing, the outputs are zero, and √0 has no gradient."""
+    size = Task("size", lambda p, t: p.square().sum().sqrt(), closeness, 1)
+    for seed in range(5):
+        model = build(dropout=0.9)
+        nn.init.zeros_(model.heads["size"].bias).requires_grad_(False)
+        torch.manual_seed(seed)
+        few = [map_batches(lambda tensor: tensor[:2], batch) for batch in batches(50)]
+        with pytest.raises(NonFiniteLossError, match="gradient of task 'size' became nan"):
+            list(fit(model, (KIND, size), few, FixedWeights(), adam(model), 50))
+
+
+def test_a_weight_that_makes_a_finite_gradient_infinite_is_said_to_be_it():
+    steep = Task("size", lambda p, t: 1e4 * F.mse_loss(p, t), closeness, 1)
+    with pytest.raises(NonFiniteLossError, match="weighted gradient of task 'size' became inf"):
+        next(
+            start(
+                build(dropout=0.0),
+                batches(1),
+                tasks=(KIND, steep),
+                balancer=FixedWeights({"kind": 1.0, "size": 3e37}),
+            )
+        )
+
+
+# Parts that cannot be used
+
+
+@pytest.mark.parametrize("thing", [None, PCGrad, lambda losses, model: {}, torch.optim.SGD])
+def test_what_is_no_balancer_is_refused(thing):
+    with pytest.raises(ValueError, match=r"balancer must be a Balancer, got .*PCGrad\(\)"):
+        model = build()
+        next(fit(model, TASKS, batches(1), thing, adam(model), 1))
+
+
+def test_an_optimizer_that_asks_for_the_losses_again_is_refused():
+    model = build()
+    optimizer = torch.optim.LBFGS(model.parameters())
+    with pytest.raises(ValueError, match=r"LBFGS asks for the losses several times .*SGD or Adam"):
+        next(fit(model, TASKS, batches(1), FixedWeights(), optimizer, 1))
+
+
+@pytest.mark.parametrize("thing", [(1, 2), {"inputs": 1}, None, torch.zeros(2)])
+def test_data_that_give_no_batches_are_refused(thing):
+    with pytest.raises(ValueError, match=r"data must give Batch objects, got \w+; wrap inputs and"):
+        next(start(build(), [thing]))
+
+
+@pytest.mark.parametrize("steps", [-1, 2.0, "3", None])
+def test_steps_that_are_no_number_of_steps_are_refused(steps):
+    with pytest.raises(ValueError, match="steps must be a whole number from 0 on, got"):
+        next(start(build(), batches(1), steps))
+
+
+def test_a_model_that_gives_one_tensor_is_refused():
+    model = nn.Linear(5, 3)
+    with pytest.raises(ValueError, match="model must give predictions in a dict by task name"):
+        next(start(model, batches(1)))
+
+
+def test_labels_out_of_range_name_the_task_and_train_nothing():
+    model, batch = build(), next(batches(1))
+    batch.targets["kind"][0] = 3
+    before = copy.deepcopy(dict(model.named_parameters()))
+    with pytest.raises(ValueError, match="loss of task 'kind' fails .*Target 3 is out of bounds"):
+        next(start(model, [batch]))
+    assert_same_state(before, dict(model.named_parameters()))
+
+
+def test_famo_is_told_the_losses_after_the_step_without_a_trace():
+    famo, plain = (build() for _ in range(2))
+    balancer = FromTorchJD(scalarization.FAMO(2))
+    torch.manual_seed(0)
+    list(start(famo, batches(3), balancer=balancer))
+    chance = torch.get_rng_state()
+    torch.manual_seed(0)
+    list(start(plain, batches(3)))
+    assert torch.equal(torch.get_rng_state(), chance)
+    assert famo.encoder[1].num_batches_tracked == plain.encoder[1].num_batches_tracked == 3
+    assert balancer.method._w.abs().max() > 0
+
+
+# History
 
 
 def test_a_history_is_a_tidy_table_of_what_happened():
