@@ -213,6 +213,11 @@ def test_a_result_that_does_not_say_its_chance_has_that_of_its_data() -> None:
     assert to_frame([result("equal", 0)])["metric"].tolist() == [0.1, 0.1]
 
 
+def test_a_mean_with_a_chance_that_is_not_known_is_no_number() -> None:
+    runs = [result("equal", 0, test={"left": 0.4, "right": 0.5}), dead("equal", 1, None)]
+    assert "| – | – | 2 | 2, 1 of them diverged |" in as_text(to_frame(runs))
+
+
 @pytest.mark.parametrize("who", ["pcgrad", "equal"])
 def test_a_method_with_diverged_runs_or_an_opponent_earns_no_sign(who) -> None:
     good = {"equal": 0.5, "pcgrad": 0.9, "dwa": 0.9}

@@ -207,6 +207,8 @@ def as_text(frame: pd.DataFrame) -> str:
 def _cell(row: pd.Series, sign: str) -> str:
     if row["diverged"] == row["runs"]:
         return "diverged"
+    if np.isnan(row["mean"]):  # of some that diverged, chance is not known
+        return NOTHING
     half = "" if np.isnan(row["low"]) else f" ± {100 * (row['high'] - row['mean']):.1f}"
     return f"{100 * row['mean']:.1f}{half}{sign}"
 
