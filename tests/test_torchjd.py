@@ -10,7 +10,7 @@ from balancing_cases import NAMES, build, filled, floats, losses_of, step
 from torch import nn
 from torchjd import aggregation, scalarization
 
-from mtl_tutorial.balancing import FromTorchJD, task_gradients
+from mtl_tutorial.balancing import MGDA, FromTorchJD, PCGrad, task_gradients
 
 W = torch.tensor([1.0, 2.0, 3.0])
 AGGREGATORS = {
@@ -252,3 +252,26 @@ def test_a_class_in_place_of_a_method_is_told_about_its_brackets(thing):
 def test_a_learning_rate_out_of_range_is_refused(rate):
     with pytest.raises(ValueError, match="learning_rate must be finite and > 0"):
         FromTorchJD(scalarization.UW(2), learning_rate=rate)
+
+
+TABLE = {  # the values of METHODS.md, found by hand and by TorchJD
+    "PCGrad": ([0.5, 1.5], [2.20588, 3.67647], [0.5848, 3.8012, 3.8012]),
+    "MGDA": ([0.2, 0.4], [0, 1], [0, 1, 1]),
+    "UPGrad": ([0.25, 0.75], [1.1036, 1.8375], [0.2929, 1.9004, 1.9004]),
+    "IMTLG": ([0.17157, 0.41421], [0.27698, 1], [0.0767, 1, 1]),
+    "CAGrad": ([0.25, 0.5], [0.86262, 1.63738], [0.1835, 1.2041, 1.2041]),
+}
+JACOBIANS = [[[1, 0], [-1, 1]], [[4, 1], [-1, 1]], [[-4, 1, 1], [6, 1, 1]]]
+
+
+@pytest.mark.parametrize("name", [*TABLE, "our PCGrad", "our MGDA"])
+@pytest.mark.parametrize("row", range(3))
+def test_values_worked_out_by_hand_arrive_in_the_gradient(name, row):
+    ours = {"our PCGrad": PCGrad, "our MGDA": MGDA}
+    balancer = ours[name]() if name in ours else FromTorchJD(made(AGGREGATORS, name))
+    jacobian = torch.tensor(JACOBIANS[row], dtype=torch.float)
+    model = nn.Linear(jacobian.shape[1], 1, bias=False)
+    losses = {name: model(gradient).sum() for name, gradient in zip("ab", jacobian, strict=True)}
+    balancer.backward(losses, model)
+    expected = TABLE[name.removeprefix("our ")][row]
+    assert model.weight.grad[0].tolist() == pytest.approx(expected, abs=2e-3)
