@@ -634,8 +634,10 @@ def test_a_loss_without_a_graph_is_named_fills_nothing_and_is_forgotten(make):
         ({"a": 1.0}, r"loss of task 'a' must be a scalar tensor, got 1\.0"),
         ({"a": torch.ones(1, requires_grad=True)}, r"got shape \(1,\)"),
         ({"a": torch.ones(3, requires_grad=True)}, r"got shape \(3,\)"),
+        ([torch.ones((), requires_grad=True)], "losses must be a dict by task name, got a list"),
+        (torch.ones((), requires_grad=True), "losses must be a dict by task name, got a Tensor"),
     ],
-    ids=["none", "a float", "one in a vector", "a vector"],
+    ids=["none", "a float", "one in a vector", "a vector", "a list", "a sum"],
 )
 def test_what_is_no_loss_is_refused(make, losses, words):
     model = build()

@@ -79,6 +79,7 @@ def test_an_argument_out_of_range_is_refused(steps, temperature, named):
         ([1, math.nan], [1, 1], 2, "mean loss over an epoch of task 1 is nan"),
         ([1, 1], [1, math.inf], 2, "mean loss over an epoch of task 1 is inf"),
         ([1, 1], [1, 1], 0, "temperature must be finite and > 0, got 0"),
+        ([1, 1], [1], 2, r"last and before must have one number a task, got shapes \[\(2,\), \(1,"),
     ],
 )
 def test_weights_of_impossible_numbers_are_refused(last, before, temperature, words):

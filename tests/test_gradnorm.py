@@ -275,3 +275,28 @@ def test_a_loss_that_turns_negative_is_refused_by_name():
     losses["box"] = losses["box"] - 5
     with pytest.raises(ValueError, match=r"losses ≥ 0; that of task 'box' is -"):
         balancer.backward(losses, model)
+
+
+def test_norms_whose_squares_adam_cannot_hold_are_named():
+    model, losses = model_and_losses()
+    losses["box"] = losses["box"] * 1e25
+    with pytest.raises(ValueError, match="what Adam remembers of task 'box' is inf"):
+        GradNorm().backward(losses, model)
+
+
+def test_norms_and_rates_of_other_numbers_of_tasks_are_refused():
+    with pytest.raises(ValueError, match="weights and gradient_norms and rates must have one numb"):
+        gradnorm_step([1, 1], [1, 1, 1], [1, 1], alpha=1, learning_rate=0.1)
+    with pytest.raises(ValueError, match=r"initial_losses must have one number a task, .*\(1,\)"):
+        training_rates([1, 1], [1])
+
+
+def test_a_first_step_that_is_skipped_leaves_no_first_loss():
+    balancer = GradNorm()
+    model, losses = model_and_losses(0)
+    balancer.backward(losses | {"box": losses["box"] * math.nan}, model, scale=2.0)
+    model, losses = model_and_losses(1)
+    first = {name: loss.item() for name, loss in losses.items()}
+    balancer.backward(losses, model, scale=2.0)
+    memory = balancer.state_dict()["memory"]
+    assert memory["box"][1].item() == pytest.approx(first["box"])

@@ -15,6 +15,7 @@ from mtl_tutorial.balancing.gramian import range_factor
     ("jacobian", "words"),
     [
         (torch.tensor([[1, 0], [-1, 1]]), r"shape \(2, 2\) of torch.int64; .*\.float\(\)"),
+        ([[1.0, 0.0]], r"a Jacobian is a tensor .* got \[\[1.0, 0.0\]\]; use torch.tensor"),
         (torch.ones(3), r"one gradient a row, .* got shape \(3,\)"),
         (torch.ones(2, 3, 4), r"got shape \(2, 3, 4\)"),
         (torch.ones(0, 4), r"at least 1, .* got shape \(0, 4\)"),

@@ -143,3 +143,8 @@ def test_a_loss_that_is_not_finite_is_named_fills_nothing_and_is_forgotten(value
         balancer.backward({"digit": theta, "box": value * theta}, None)
     assert theta.grad is None
     assert floats(balancer.log_variances) == {"digit": 0.0, "box": 0.0}
+
+
+def test_a_loss_whose_square_adam_cannot_hold_is_named():
+    with pytest.raises(ValueError, match="what Adam remembers of task 'box' is inf"):
+        UncertaintyWeights([DIGIT, BOX]).backward(constant(digit=1.0, box=1e25), None)

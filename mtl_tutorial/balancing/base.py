@@ -148,6 +148,18 @@ def as_floats(numbers: Numbers) -> Tensor:
     return tensor if tensor.is_floating_point() else tensor.float()
 
 
+def check_one_length(**numbers: Tensor) -> None:
+    """Check that there is one number for each task in all of these, by what they are.
+
+    Raises:
+        ValueError: where it is not so.
+    """
+    shapes = {what: tuple(values.shape) for what, values in numbers.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        names, got = " and ".join(shapes), list(shapes.values())
+        raise ValueError(f"{names} must have one number a task, got shapes {got}")
+
+
 def stacked(losses: Mapping[str, Tensor]) -> Tensor:
     """The values of the losses, detached, in float32 at least, shape ``(T,)``."""
     values = [loss.detach() for loss in losses.values()]
@@ -201,7 +213,7 @@ def check_positive(values: Tensor, names: Iterable[Hashable], what: str, *, stri
     """
     if values.device.type != "cpu":
         return
-    wrong = ~(values > 0) if strict else values < 0
+    wrong = values <= 0 if strict else values < 0
     if wrong.any():
         place = int(wrong.nonzero()[0])
         rule = "above 0" if strict else "≥ 0"

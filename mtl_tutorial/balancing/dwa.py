@@ -15,6 +15,7 @@ from mtl_tutorial.balancing.base import (
     as_floats,
     backward_weighted_sum,
     check_finite,
+    check_one_length,
     check_positive,
     stacked,
 )
@@ -42,6 +43,7 @@ def dwa_weights(
     """
     _check_temperature(temperature)
     last, before = as_floats(last), as_floats(before)
+    check_one_length(last=last, before=before)
     for values in (last, before):
         check_finite(values, range(len(values)), "mean loss over an epoch")
     check_positive(last, range(len(last)), "losses tell a speed", strict=False)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum
-from mtl_tutorial.balancing.graph import Scale
+from mtl_tutorial.balancing.graph import Scale, check_losses
 
 
 class FixedWeights(Balancer):
@@ -81,6 +81,7 @@ class FixedWeights(Balancer):
         Raises:
             ValueError: where a task has no weight, or as `backward_weighted_sum`.
         """
+        check_losses(losses)
         return backward_weighted_sum(losses, self._present(losses), model, scale)
 
     def state_dict(self) -> dict[str, Any]:

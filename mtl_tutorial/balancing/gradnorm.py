@@ -15,6 +15,7 @@ from mtl_tutorial.balancing.base import (
     as_floats,
     backward_weighted_sum,
     check_finite,
+    check_one_length,
     check_positive,
     stacked,
 )
@@ -58,6 +59,7 @@ def training_rates(losses: Numbers, initial_losses: Numbers) -> Tensor:
         ValueError: on a CPU, where a loss is below 0, a first one not above 0, or one not finite.
     """
     losses, initial = as_floats(losses), as_floats(initial_losses)
+    check_one_length(losses=losses, initial_losses=initial)
     names = range(len(losses))
     check_finite(losses, names, "loss")
     check_finite(initial, names, "first loss")
@@ -101,6 +103,7 @@ def gradnorm_step(
     check_range("alpha must be finite and ≥ 0", alpha, alpha >= 0)
     check_range("learning_rate must be finite and ≥ 0", learning_rate, learning_rate >= 0)
     w, n, r = map(as_floats, (weights, gradient_norms, rates))
+    check_one_length(weights=w, gradient_norms=n, rates=r)
     for what, numbers in (("weights", w), ("gradient_norms", n), ("rates", r)):
         if numbers.device.type == "cpu" and not ((numbers >= 0) & numbers.isfinite()).all():
             raise ValueError(f"{what} must be finite and ≥ 0, got {numbers.tolist()}")
@@ -227,5 +230,7 @@ class GradNorm(Balancer):
         self.last_step = step
         after = step.new_moments or moments
         learned = torch.stack([step.new_weights, initial, *after], dim=1)
+        if scale is None:
+            check_finite(learned.sum(1), losses, "what Adam remembers")
         self.remember(losses, learned, rows)
         return used

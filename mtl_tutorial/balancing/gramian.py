@@ -91,6 +91,10 @@ def checked_jacobian(jacobian: Tensor) -> Tensor:
         ValueError: where it is no matrix of floating-point numbers with a row or more.
         NonFiniteError: naming the first row with a number that is NaN or infinite, on a CPU.
     """
+    if not isinstance(jacobian, Tensor):
+        raise ValueError(
+            f"a Jacobian is a tensor with one gradient a row, got {jacobian!r}; use torch.tensor"
+        )
     if jacobian.ndim != 2 or not len(jacobian) or not jacobian.is_floating_point():
         raise ValueError(
             f"a Jacobian has one gradient a row, at least 1, and holds floating-point numbers; "

@@ -330,6 +330,11 @@ def check_losses(losses: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: naming the first task whose loss is no scalar tensor, or has no graph.
     """
+    if not isinstance(losses, Mapping):
+        raise ValueError(
+            f"losses must be a dict by task name, got a {type(losses).__name__}; "
+            f"mtl_tutorial.tasks.task_losses gives one"
+        )
     if not losses:
         raise ValueError("there is no loss to go down on; at least 1 task is needed")
     for name, loss in losses.items():

@@ -92,7 +92,10 @@ class UncertaintyWeights(Balancer):
         move, after = adam_step(
             0.5 - weights * values, Moments(*moments), learning_rate=self.learning_rate
         )
-        self.remember(losses, torch.stack([s - move, *after], dim=1), rows)
+        learned = torch.stack([s - move, *after], dim=1)
+        if scale is None:
+            check_finite(learned.sum(1), losses, "what Adam remembers")
+        self.remember(losses, learned, rows)
         return used
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
