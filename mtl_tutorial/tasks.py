@@ -144,8 +144,10 @@ def task_losses(
         ValueError: where a task has no output, its labels stand under another name, or shapes,
             labels or the loss itself are not what a loss needs.
     """
-    losses = {}
+    losses: dict[str, Tensor] = {}
     for task in tasks:
+        if task.name in losses:
+            raise ValueError(f"two tasks have the name {task.name!r}; give each one of its own")
         if (pair := labelled_pair(task, outputs, targets, complete=complete)) is not None:
             losses[task.name] = loss_of(task, *pair)
     return losses
@@ -186,11 +188,9 @@ def labelled_pair(
     if complete:
         return prediction, target
     rows = has_label(target)
-    if rows.all():
-        return prediction, target
-    if not target.ndim:
+    if not rows.any():
         return None
-    return (prediction[rows], target[rows]) if rows.any() else None
+    return (prediction, target) if rows.all() else (prediction[rows], target[rows])
 
 
 def has_label(target: Tensor) -> Tensor:
@@ -198,10 +198,16 @@ def has_label(target: Tensor) -> Tensor:
 
     One without has a NaN among its floating-point numbers, or only -100 in its class numbers.
     """
-    numbers = target.flatten(1) if target.ndim > 1 else target[..., None]
+    there = is_label(target)
+    there = there.flatten(1) if there.ndim > 1 else there[..., None]
+    return there.all(-1) if target.is_floating_point() else there.any(-1)
+
+
+def is_label(target: Tensor) -> Tensor:
+    """Which numbers are a label: not NaN, and not -100 among whole numbers; of target's shape."""
     if target.is_floating_point():
-        return ~numbers.isnan().any(-1)
-    return (numbers != NO_LABEL).any(-1)
+        return ~target.isnan()
+    return target.long() != NO_LABEL  # uint8 would take -100 for 156
 
 
 def _check_pair(task: Task, prediction: Any, target: Any) -> None:
@@ -295,7 +301,7 @@ def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
         target: class numbers, shape ``(B,)`` or ``(B, ...)``; -100 where there is no label.
 
     Raises:
-        ValueError: for other shapes, or targets that are no whole numbers.
+        ValueError: for other shapes, targets that are no whole numbers, or are no class.
     """
     shapes = tuple(prediction.shape), tuple(target.shape)
     fits = prediction.ndim == target.ndim + 1 and shapes[0][:1] + shapes[0][2:] == shapes[1]
@@ -305,7 +311,12 @@ def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
             f"of shape (B,), got {shapes[0]} and {shapes[1]} of {target.dtype}; for one logit an "
             f"example use binary_accuracy"
         )
-    there = target != NO_LABEL
+    target, there = target.long(), is_label(target)
+    if (wrong := there & ((target < 0) | (target >= shapes[0][1]))).any():
+        raise ValueError(
+            f"accuracy needs class numbers from 0 to {shapes[0][1] - 1}, or {NO_LABEL} where there "
+            f"is no label, got {target[wrong][0].item()}"
+        )
     return ((prediction.argmax(1) == target) & there).sum() / there.sum()
 
 
@@ -314,18 +325,18 @@ def binary_accuracy(prediction: Tensor, target: Tensor) -> Tensor:
 
     Args:
         prediction: one logit an example or place, shape ``(B, ...)``.
-        target: 0 or 1, of the same shape; NaN where there is no label.
+        target: 0 or 1, of the same shape; NaN, or -100, where there is no label.
 
     Raises:
         ValueError: where the shapes differ.
     """
     _check_same_shape("binary_accuracy", prediction, target)
-    there = ~target.isnan()
+    there = is_label(target)
     return (((prediction > 0) == (target > 0.5)) & there).sum() / there.sum()
 
 
 def mean_iou(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean over the batch of IoU = area of intersection / area of union.
+    """Mean over the examples with a label of IoU = area of intersection / area of union.
 
     A box whose right edge lies left of its left edge (or bottom above top) covers nothing: its IoU
     with one that covers something is 0; two that cover nothing agree, their IoU is 1.
@@ -339,7 +350,11 @@ def mean_iou(prediction: Tensor, target: Tensor) -> Tensor:
     _check_same_shape("mean_iou", prediction, target)
     if prediction.ndim != 2 or prediction.shape[1] != 4:
         raise ValueError(f"mean_iou needs boxes of shape (B, 4), got {tuple(prediction.shape)}")
-    corners, ends = zip(*(boxes.split(2, dim=1) for boxes in (prediction, target)), strict=True)
+    there = has_label(target)
+    dtype = torch.result_type(prediction, target)
+    dtype = torch.promote_types(dtype, torch.float32)  # areas in pixels leave float16
+    boxes = prediction[there].to(dtype), target[there].to(dtype)
+    corners, ends = zip(*(box.split(2, dim=1) for box in boxes), strict=True)
     areas = [(end - corner).clamp(min=0).prod(1) for corner, end in zip(corners, ends, strict=True)]
     overlap = (torch.minimum(*ends) - torch.maximum(*corners)).clamp(min=0).prod(1)
     overlap = torch.minimum(overlap, torch.minimum(*areas))  # nothing overlaps an empty box
@@ -348,7 +363,9 @@ def mean_iou(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def pixel_iou(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean over the batch of the IoU of two sets of pixels; a logit above 0 means "ink".
+    """Mean over the examples with a label of the IoU of two sets of pixels.
+
+    A logit above 0 means "ink".
 
     Two empty sets agree: their IoU is 1.
 
@@ -359,8 +376,15 @@ def pixel_iou(prediction: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: where they differ in their number of pixels.
     """
+    if min(prediction.ndim, target.ndim) < 2:
+        raise ValueError(
+            f"pixel_iou needs one row of pixels an example, got shapes {tuple(prediction.shape)} "
+            f"and {tuple(target.shape)}"
+        )
     prediction, target = prediction.flatten(1), target.flatten(1)
     _check_same_shape("pixel_iou", prediction, target)
+    there = has_label(target)
+    prediction, target = prediction[there], target[there]
     predicted, true = prediction > 0, target > 0.5
     union = (predicted | true).sum(1)
     overlap = (predicted & true).sum(1)

@@ -479,3 +479,55 @@ def test_a_mapped_batch_keeps_its_promise_only_where_all_do():
     for other in (whole, batch):
         joined = map_batches(lambda *tensors: torch.cat(tensors), whole, other)
         assert joined.complete == other.complete
+
+
+# Labels that are missing, or are none
+
+
+@pytest.mark.parametrize("metric", [mean_iou, pixel_iou])
+def test_an_example_without_a_label_is_left_out_of_a_metric(metric):
+    prediction = torch.tensor([[0.0, 0.0, 1.0, 1.0], [9.0, 9.0, 9.0, 9.0]])
+    target = torch.tensor([[0.0, 0.0, 1.0, 1.0], [math.nan, 0.0, 1.0, 1.0]])
+    assert metric(prediction, target).item() == 1
+
+
+def test_a_binary_label_of_minus_100_is_left_out():
+    logits = torch.tensor([1.0, -1.0, 1.0, -1.0])
+    assert binary_accuracy(logits, torch.tensor([1, 1, -100, -100])).item() == 0.5
+
+
+@pytest.mark.parametrize("number", [156, 255])
+def test_a_byte_is_a_class_number_like_any_other(number):
+    target = torch.tensor([number, 3], dtype=torch.uint8)
+    assert has_label(target).all()
+    assert accuracy(F.one_hot(target.long(), 256).float(), target).item() == 1
+
+
+@pytest.mark.parametrize("number", [-1, 4, 255])
+def test_the_accuracy_of_a_class_that_there_is_not_is_refused(number):
+    words = rf"class numbers from 0 to 3, or -100 where there is no label, got {number}"
+    with pytest.raises(ValueError, match=words):
+        accuracy(torch.eye(4), torch.tensor([0, 1, number, -100]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8, torch.int64])
+def test_mean_iou_of_boxes_in_pixels_is_right_in_every_format(dtype):
+    size = 200 if dtype == torch.uint8 else 256
+    boxes = torch.tensor([[0, 0, size, size], [size, 0, 0, size]])
+    half = torch.tensor([[0, 0, size, size // 2], [0, 0, size, size]])
+    assert mean_iou(boxes.to(dtype), half.to(dtype)).item() == pytest.approx(0.25)
+
+
+def test_pixel_iou_refuses_what_has_no_rows():
+    with pytest.raises(ValueError, match=r"one row of pixels an example, got shapes \(2,\) and"):
+        pixel_iou(torch.ones(2), torch.ones(2))
+
+
+def test_an_empty_batch_has_no_losses():
+    outputs, labels = ({n: t[:0] for n, t in of.items()} for of in (predictions(), targets()))
+    assert task_losses(outputs, labels, (SIZE, KIND)) == {}
+
+
+def test_two_tasks_of_one_name_have_no_losses():
+    with pytest.raises(ValueError, match="two tasks have the name 'size'; give each one"):
+        task_losses(predictions(), targets(), (SIZE, SIZE))
