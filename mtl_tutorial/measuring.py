@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing import task_gradients
-from mtl_tutorial.balancing.gramian import row_norms
+from mtl_tutorial.balancing.gramian import full_precision, row_norms
 from mtl_tutorial.balancing.graph import reached, split_gradients
 from mtl_tutorial.tasks import (
     Batch,
@@ -58,9 +58,11 @@ def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str,
         The scores of the tasks that have a label in the batch, over the examples that have one.
 
     Raises:
-        ValueError: where a task has no prediction, or its labels do not fit its loss or metric.
+        ValueError: where there is no task, two have one name, one has no prediction, or its labels
+            do not fit its loss or metric.
     """
     tasks = tuple(tasks)
+    unique_names(tasks)
     outputs = predict(model, batch)
     scores = {}
     for task in tasks:
@@ -109,23 +111,33 @@ def gradient_geometry(
         weights: λ_i by task name; a task left out counts with 1. They scale the norms.
 
     Raises:
-        ValueError: where no task has a label, one has no prediction, or the tasks share no trained
-            parameter.
+        ValueError: where no task has a label, one has no prediction, the tasks share no trained
+            parameter, or a weight is of no task.
     """
-    losses, _theta, jacobian = _evaluation_gradients(model, tasks, batch)
-    norms = row_norms(jacobian).tolist()
+    tasks = tuple(tasks)
+    names = unique_names(tasks)
+    if unknown := (weights or {}).keys() - set(names):
+        raise ValueError(f"there is a weight for {min(unknown)!r}, but the tasks are {names}")
+    with evaluation_mode(model):  # of checkpointed parts, which run again in the backward pass
+        losses = _losses(model, tasks, batch)
+        if len(losses) == 1:
+            jacobian = task_gradients(losses, reached(losses.values()).leaves)
+        else:
+            jacobian = split_gradients(losses, model).jacobian
+    norms = row_norms(jacobian)
     weighted = {
         name: (weights or {}).get(name, 1.0) * norm
         for name, norm in zip(losses, norms, strict=True)
     }
-    units = _units(jacobian)
-    return GradientGeometry(weighted, (units @ units.T).cpu())
+    return GradientGeometry(weighted, _cosines(jacobian).cpu())
 
 
-def _units(rows: Tensor) -> Tensor:
-    """The rows at length 1; 0 where one is 0."""
+def _cosines(rows: Tensor) -> Tensor:
+    """Between every two rows, whatever the range of their numbers; 0 with a row of zeros."""
     norms = row_norms(rows)
-    return rows / torch.where(norms > 0, norms, 1.0)[:, None]
+    units = rows / torch.where(norms == 0, 1.0, norms)[:, None]
+    with full_precision(units):
+        return units @ units.T
 
 
 class LayerGeometry(NamedTuple):
@@ -148,22 +160,30 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
     They are those of evaluation mode, as in `gradient_geometry`.
 
     Raises:
-        ValueError: as `gradient_geometry`, and where there are fewer than two tasks.
+        ValueError: as `gradient_geometry`, and where fewer than two tasks have a label.
     """
     tasks = tuple(tasks)
     unique_names(tasks, least=2)
-    losses, shared, jacobian = _evaluation_gradients(model, tasks, batch)
+    with evaluation_mode(model):
+        losses = _losses(model, tasks, batch)
+        if len(losses) < 2:
+            raise ValueError(
+                f"only task {min(losses)!r} has a label in this batch, and angles are between two; "
+                f"measure on one that has labels of two tasks"
+            )
+        gradients = split_gradients(losses, model)
+    jacobian, theta = gradients.jacobian, {id(parameter) for parameter in gradients.theta()}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    columns = jacobian.split([parameter.numel() for parameter in shared], dim=1)
+    columns = jacobian.split([parameter.numel() for parameter in gradients.shared], dim=1)
     parts = {
         names[id(parameter)].removesuffix(".weight"): part
-        for parameter, part in zip(shared, columns, strict=True)
-        if parameter.ndim > 1
+        for parameter, part in zip(gradients.shared, columns, strict=True)
+        if parameter.ndim > 1 and id(parameter) in theta
     } | {"all": jacobian}
     pairs = list(itertools.combinations(range(len(losses)), 2))
-    units = [_units(part) for part in parts.values()]
-    values = [part[i] @ part[j] for i, j in pairs for part in units]
-    rows = torch.stack(values).view(len(pairs), len(parts)).tolist()
+    angles = [_cosines(part) for part in parts.values()]
+    values = torch.stack([cosines[i, j] for i, j in pairs for cosines in angles])
+    rows = values.view(len(pairs), len(parts)).tolist()
     labels = list(losses)
     cosines = {
         f"{labels[i]}, {labels[j]}": dict(zip(parts, row, strict=True))
@@ -172,20 +192,11 @@ def layer_geometry(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> Lay
     return LayerGeometry(dict(zip(labels, row_norms(jacobian).tolist(), strict=True)), cosines)
 
 
-def _evaluation_gradients(
-    model: nn.Module, tasks: Iterable[Task], batch: Batch
-) -> tuple[dict[str, Tensor], Sequence[Tensor], Tensor]:
-    with evaluation_mode(model):
-        losses = task_losses(
-            model(batch.inputs), batch.targets, tuple(tasks), complete=batch.complete
-        )
+def _losses(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str, Tensor]:
+    losses = task_losses(model(batch.inputs), batch.targets, tasks, complete=batch.complete)
     if not losses:
         raise ValueError(
             f"no task has a label in this batch, which has labels for {sorted(batch.targets)}; "
             f"measure on one that has"
         )
-    if len(losses) == 1:
-        shared = reached(losses.values()).leaves
-        return losses, shared, task_gradients(losses, shared)
-    gradients = split_gradients(losses, model)
-    return losses, gradients.shared, gradients.jacobian
+    return losses

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from training_cases import KIND, TASKS, assert_same_state, batches, build, start
 
 from mtl_tutorial.balancing import task_gradients
@@ -223,3 +224,51 @@ def test_a_model_that_gives_one_tensor_for_all_is_refused(model):
     words = "model must give predictions in a dict by task name, got a Tensor"
     with pytest.raises(ValueError, match=words):
         evaluate(model, TASKS, next(batches(1)))
+
+
+def test_layers_of_a_batch_with_labels_of_one_task_are_refused():
+    batch = next(batches(1))
+    del batch.targets["size"]
+    with pytest.raises(ValueError, match="only task 'kind' has a label.*labels of two tasks"):
+        layer_geometry(build(), TASKS, batch)
+
+
+def test_a_weight_of_no_task_and_a_task_that_stands_twice_are_refused():
+    model, batch = build(), next(batches(1))
+    with pytest.raises(ValueError, match=r"weight for 'sise', but the tasks are \['kind', 'size'"):
+        gradient_geometry(model, TASKS, batch, {"sise": 2.0})
+    for measure in (gradient_geometry, layer_geometry, lambda m, t, b: evaluate(m, t, b)):
+        with pytest.raises(ValueError, match=r"different names, got \['kind', 'kind'\]"):
+            measure(model, (KIND, KIND), batch)
+
+
+def test_layers_of_a_compiled_model_are_those_that_two_tasks_use():
+    torch._dynamo.reset()
+    model, batch = build(), next(batches(1))
+    plain = layer_geometry(model, TASKS, batch)
+    compiled = layer_geometry(torch.compile(model, backend="aot_eager"), TASKS, batch)
+    assert [*compiled.cosines["kind, size"]] == ["_orig_mod.encoder.0", "all"]
+    assert [*compiled.cosines["kind, size"].values()] == pytest.approx(
+        [*plain.cosines["kind, size"].values()], abs=1e-5
+    )
+
+
+class Checkpointed(nn.Module):
+    """Its trunk runs again in the backward pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.within = build()
+
+    def forward(self, x):
+        z = checkpoint(self.within.encoder, x, use_reentrant=False)
+        return {name: head(z) for name, head in self.within.heads.items()}
+
+
+def test_a_part_that_runs_again_does_so_in_evaluation_mode():
+    model, batch = Checkpointed().train(), next(batches(1))
+    before = copy.deepcopy(model.state_dict())
+    expected = gradient_geometry(model.within, TASKS, batch)
+    assert gradient_geometry(model, TASKS, batch).norms == pytest.approx(expected.norms)
+    layer_geometry(model, TASKS, batch)
+    assert_same_state(before, model.state_dict())
