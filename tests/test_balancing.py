@@ -614,6 +614,39 @@ def test_under_a_scale_what_is_not_finite_is_left_for_the_scaler_and_not_learned
 
 
 @every_balancer
+def test_a_first_step_that_is_not_finite_is_left_for_the_scaler_too(make):
+    model = build()
+    balancer = make(NAMES, model)
+    losses = losses_of(model)
+    losses["b"] = losses["b"] * math.nan
+    step(balancer, model, losses, scale=8.0)
+    model.zero_grad()
+    step(balancer, model, losses_of(model, seed=1), scale=8.0)
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@those(lambda balancer: compares_gradients(balancer) or looks_at_a_layer(balancer))
+def test_a_scaler_that_is_switched_off_skips_no_step_so_that_nothing_is_left_for_it(make):
+    model, off = build(), torch.amp.GradScaler("cpu", enabled=False)
+    losses = losses_of(model)
+    losses["b"] = losses["b"] * math.nan
+    with pytest.raises(ValueError, match="of task 'b' is nan"):
+        step(make(NAMES, model), model, losses, scale=off)
+    assert all(gradient is None for gradient in gradients(model))
+
+
+@every_balancer
+@pytest.mark.parametrize(
+    "scale", [0, -2.0, math.nan, "8", torch.zeros(()), torch.ones(2)], ids=repr
+)
+def test_a_scale_that_is_no_number_above_0_is_refused_and_fills_nothing(make, scale):
+    model = build()
+    with pytest.raises(ValueError, match="scale must be a GradScaler or a finite number above 0"):
+        step(make(NAMES, model), model, losses_of(model), scale=scale)
+    assert all(gradient is None for gradient in gradients(model))
+
+
+@every_balancer
 def test_a_loss_without_a_graph_is_named_fills_nothing_and_is_forgotten(make):
     model = build()
     balancer = make(NAMES, model)

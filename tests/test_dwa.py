@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
-from balancing_cases import constant, floats
+from balancing_cases import build, constant, floats, losses_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,3 +121,28 @@ def test_a_long_epoch_of_half_precision_losses_keeps_its_mean():
     for _ in range(600):
         balancer.backward({"a": anchor + 1, "b": anchor + 1}, None)
     assert [row[3].item() for row in balancer.state_dict()["memory"].values()] == [1.0, 1.0]
+
+
+def test_an_epoch_that_became_shorter_ends():
+    model, balancer = build(), DynamicWeightAverage(10)
+    for _ in range(5):
+        balancer.backward(losses_of(model), model)
+    shorter = DynamicWeightAverage(3)
+    shorter.load_state_dict(balancer.state_dict())
+    for k in range(6):
+        losses = losses_of(model)
+        weights = shorter.backward({"a": losses["a"] / 2**k, "b": losses["b"]}, model)
+    assert weights["a"] < 1 < weights["b"]
+
+
+def test_an_epoch_goes_on_after_one_that_was_refused():
+    model, balancer = build(), DynamicWeightAverage(1)
+    with pytest.raises(ValueError, match="mean loss"):
+        balancer.backward(constant(a=0.0, b=1.0), model)
+    for a in (4.0, 2.0, 1.0, 0.5):
+        weights = balancer.backward(constant(a=a, b=1.0), model)
+    assert weights["a"] < 1 < weights["b"]
+
+
+def test_a_whole_number_of_numpy_is_one():
+    assert DynamicWeightAverage(np.int64(3)).steps_per_epoch == 3

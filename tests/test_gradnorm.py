@@ -282,6 +282,8 @@ def test_norms_whose_squares_adam_cannot_hold_are_named():
     losses["box"] = losses["box"] * 1e25
     with pytest.raises(ValueError, match="what Adam remembers of task 'box' is inf"):
         GradNorm().backward(losses, model)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    GradNorm(optimizer="sgd").backward(losses, model)
 
 
 def test_norms_and_rates_of_other_numbers_of_tasks_are_refused():

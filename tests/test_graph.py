@@ -53,6 +53,13 @@ def test_what_one_task_alone_or_nobody_reaches_is_not_in_theta():
     assert shared_parameters(losses_of(model, "b"), model) == []
 
 
+def test_a_lazy_layer_that_was_not_called_belongs_to_nobody():
+    model = build()
+    model.unused = nn.LazyLinear(3)
+    PCGrad().backward(losses_of(model), model)
+    assert model.last.weight.grad is not None
+
+
 def test_tasks_may_share_in_parts():
     a, b, c = (torch.ones((), requires_grad=True) for _ in range(3))
     model = nn.ParameterList(map(nn.Parameter, (a, b, c)))
@@ -316,3 +323,9 @@ def test_the_gradient_of_theta_is_the_pure_functions():
     PCGrad().backward(losses, model)
     found = torch.cat([p.grad.flatten() for p in model.last.parameters()])
     assert torch.allclose(found, pcgrad(jacobian), atol=1e-6)
+
+
+def test_another_model_than_that_of_the_losses_is_named():
+    words = r"reach no trained parameter of this Plain; give the model that they were computed with"
+    with pytest.raises(ValueError, match=words):
+        PCGrad().backward(losses_of(build()), build())

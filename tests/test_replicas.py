@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,33 @@ def losses_of(outputs: dict[str, Tensor], labels: Tensor) -> dict[str, Tensor]:
     return {name: F.cross_entropy(output, labels) for name, output in outputs.items()}
 
 
-def train(name: str, rank: int, replicas: int) -> dict[str, Tensor]:
+class Outer(nn.Module):
+    """A model that holds its replicated part, and a parameter beside it."""
+
+    def __init__(self, within: nn.Module) -> None:
+        super().__init__()
+        self.within, self.temperature = within, nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {name: output * self.temperature for name, output in self.within(x).items()}
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    return torch.compile(model, backend="eager")
+
+
+WRAPPERS = {"within": Outer, "compiled": compiled}
+
+
+def train(
+    name: str, rank: int, replicas: int, wrap: Callable[[nn.Module], nn.Module] | None = None
+) -> dict[str, Tensor]:
     """Take a few steps with a share of each batch; give all parameters and all weights."""
     torch.manual_seed(0)
     network = Plain(NAMES)
     balancer = CASES[name](NAMES, network)
     model = DistributedDataParallel(network) if replicas > 1 else network
+    model = model if wrap is None else wrap(model)
     if rank and isinstance(balancer, PCGrad):  # chance is not the same on every replica
         balancer.generator = torch.Generator().manual_seed(99)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -76,6 +98,8 @@ def replica(rank: int, folder: str) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=REPLICAS
     )
     found: dict[str, object] = {name: train(name, rank, REPLICAS) for name in TRIED}
+    for how, wrap in WRAPPERS.items():
+        found[how] = train("pcgrad", rank, REPLICAS, wrap)
     model = DistributedDataParallel(Choosy(), find_unused_parameters=True)
     x = torch.randn(BATCH, 5, generator=torch.Generator().manual_seed(rank))
     labels = torch.arange(BATCH) % WIDTH
@@ -115,6 +139,14 @@ def test_replicas_take_the_steps_of_one_process_on_the_joined_batch(found, name:
         pytest.skip("draws from torch's own generator, which processes do not share")
     assert torch.allclose(found[0][name]["parameters"], alone["parameters"], atol=1e-6)
     assert torch.allclose(found[0][name]["weights"], alone["weights"], atol=1e-5)
+
+
+@pytest.mark.parametrize("how", WRAPPERS)
+def test_a_model_that_holds_a_replicated_one_is_replicated(found, how: str) -> None:
+    first, second = (of_replica[how]["parameters"] for of_replica in found)
+    assert torch.equal(first, second)
+    alone = train("pcgrad", 0, 1, WRAPPERS[how])
+    assert torch.allclose(first, alone["parameters"], atol=1e-6)
 
 
 def test_a_part_that_one_replica_leaves_unused_is_averaged_too(found) -> None:

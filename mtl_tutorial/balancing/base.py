@@ -103,7 +103,7 @@ class Balancer:
     def remember(self, names: Iterable[str], rows: Tensor, old: Tensor) -> None:
         """Keep a row for each of these tasks; the old rows where a number is not finite.
 
-        A step that a scaler skips teaches nothing.
+        A step that a scaler skips for the sake of these numbers teaches nothing.
 
         Args:
             rows, old: shape ``(T, ...)``.
@@ -179,7 +179,7 @@ class NonFiniteError(ValueError):
         self.what, self.task, self.value = what, task, value
         super().__init__(
             f"{what} of task {task!r} is {value}; lower the learning rate, or look for a division "
-            f"by zero or a root of zero in its loss"
+            f"by zero, a root of zero or a number near 1e38 in its loss"
         )
 
 

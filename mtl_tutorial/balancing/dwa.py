@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from mtl_tutorial.balancing.base import (
     check_positive,
     stacked,
 )
-from mtl_tutorial.balancing.graph import Scale, check_losses
+from mtl_tutorial.balancing.graph import Scale, check_losses, is_scaled
 from mtl_tutorial.balancing.replicas import mean_over_replicas
 
 
@@ -73,12 +74,12 @@ class DynamicWeightAverage(Balancer):
     """
 
     def __init__(self, steps_per_epoch: int, temperature: float = 2.0) -> None:
-        if not isinstance(steps_per_epoch, int) or steps_per_epoch < 1:
+        if not isinstance(steps_per_epoch, Integral) or steps_per_epoch < 1:
             raise ValueError(
                 f"steps_per_epoch must be a whole number from 1 on, got {steps_per_epoch}"
             )
         _check_temperature(temperature)
-        self.steps_per_epoch, self.temperature = steps_per_epoch, temperature
+        self.steps_per_epoch, self.temperature = int(steps_per_epoch), temperature
         self._steps = 0  # of the present epoch
         # a row of memory: λ, sum and count of the losses of this epoch, the last mean, the one
         # before, and the number of means
@@ -99,7 +100,7 @@ class DynamicWeightAverage(Balancer):
         """
         check_losses(losses)
         values = mean_over_replicas(stacked(losses), model)
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(values, losses, "loss")
         start = torch.eye(1, 6, dtype=values.dtype, device=values.device).expand(len(losses), 6)
         rows = self.recall(losses, start)
@@ -108,7 +109,7 @@ class DynamicWeightAverage(Balancer):
         seen = torch.stack([values, torch.ones_like(values)], dim=1)
         self.remember(losses, torch.cat([rows[:, :1], rows[:, 1:3] + seen, rows[:, 3:]], 1), rows)
         self._steps += 1
-        if self._steps == self.steps_per_epoch:
+        if self._steps >= self.steps_per_epoch:
             self._end_epoch()
         return used
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite
 from mtl_tutorial.balancing.gramian import full_precision, row_norms
-from mtl_tutorial.balancing.graph import Scale, split_gradients
+from mtl_tutorial.balancing.graph import Scale, is_scaled, split_gradients
 from mtl_tutorial.balancing.layers import Layer, layer_gradient_norms
 
 
@@ -54,7 +54,7 @@ class GradientNormWeights(Balancer):
 
     @staticmethod
     def _shares(norms: Tensor, losses: Mapping[str, Tensor], scale: Scale) -> Tensor:
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(norms, losses, "norm of the shared gradient")
         total = norms.sum()
         return torch.where(total == 0, 1 / len(norms), norms / total)

@@ -19,7 +19,7 @@ from mtl_tutorial.balancing.base import (
     check_positive,
     stacked,
 )
-from mtl_tutorial.balancing.graph import Scale
+from mtl_tutorial.balancing.graph import Scale, is_scaled
 from mtl_tutorial.balancing.layers import Layer, layer_gradient_norms
 from mtl_tutorial.balancing.replicas import mean_over_replicas
 
@@ -209,13 +209,11 @@ class GradNorm(Balancer):
         rows = self.recall(losses, start)
         weights, initial, *remembered = rows.unbind(1)
         initial = torch.where(initial.isfinite(), initial, values)  # its first step was skipped
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(values, losses, "loss")
             check_finite(norms, losses, "norm of the last shared layer's gradient")
         check_positive(initial, losses, "GradNorm divides by the first loss", strict=True)
         check_positive(values, losses, "GradNorm compares losses with their first", strict=False)
-        used = dict(zip(losses, weights.unbind(), strict=True))
-        backward_weighted_sum(losses, used, model, scale)
         moments = Moments(*remembered)
         step = _step(
             weights,
@@ -225,12 +223,12 @@ class GradNorm(Balancer):
             self.learning_rate,
             moments if self.optimizer == "adam" else None,
         )
-        if scale is None:
-            _check_targets(step, self.alpha)
-        self.last_step = step
         after = step.new_moments or moments
-        learned = torch.stack([step.new_weights, initial, *after], dim=1)
-        if scale is None:
-            check_finite(learned.sum(1), losses, "what Adam remembers")
-        self.remember(losses, learned, rows)
+        if not is_scaled(scale):
+            _check_targets(step, self.alpha)
+            check_finite(after.second, losses, "what Adam remembers")
+        used = dict(zip(losses, weights.unbind(), strict=True))
+        backward_weighted_sum(losses, used, model, scale)
+        self.last_step = step
+        self.remember(losses, torch.stack([step.new_weights, initial, *after], dim=1), rows)
         return used

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import Balancer, check_finite
-from mtl_tutorial.balancing.graph import Scale, split_gradients, wide
+from mtl_tutorial.balancing.graph import Scale, is_scaled, split_gradients, wide
 from mtl_tutorial.balancing.replicas import same_on_replicas
 
 SAFE = 1e-12, 1e12  # largest entries whose squares float32 holds, with room for sums of them
@@ -47,7 +47,7 @@ class GramianBalancer(Balancer):
                 weights = jacobian.new_ones(1)
             else:
                 squares = gramian(jacobian)
-                if scale is None:
+                if not is_scaled(scale):
                     check_finite(squares.diagonal(), losses, "shared gradient")
                 weights = same_on_replicas(self.weights_of(squares), model)
             gradients.fill(weights @ jacobian)
@@ -58,7 +58,8 @@ def gramian(jacobian: Tensor) -> Tensor:
     """Give K = J Jᵀ, ``(T, T)``: the squared lengths and the dot products of the gradients.
 
     Where the largest entry of J is below 1e-12 or above 1e12, J is divided by a power of two near
-    it first: float32 would lose the squares of 1e-23 and of 1e19.
+    it first: float32 would lose the squares of 1e-23 and of 1e19. A gradient more than 1e18 times
+    shorter than the longest still counts as 0.
 
     Args:
         jacobian: J, one gradient a row, shape ``(T, P)``; float16 is widened to float32.

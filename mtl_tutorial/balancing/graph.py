@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
-from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
-from mtl_tutorial.balancing.replicas import agree_on_reach, check_same_tasks, mean_over_replicas
+from mtl_tutorial.balancing.replicas import (
+    agree_on_reach,
+    check_same_tasks,
+    mean_over_replicas,
+    replicated,
+)
 from mtl_tutorial.tasks import check_scalar
 
 Scale = torch.amp.GradScaler | float | Tensor | None
 
 
+def is_scaled(scale: Scale) -> bool:
+    """Whether there is a scaler that skips steps with gradients that are not finite."""
+    return scale is not None and not (
+        isinstance(scale, torch.amp.GradScaler) and not scale.is_enabled()
+    )
+
+
 def factor_of(scale: Scale, loss: Tensor) -> Tensor | None:
-    """Give the number that a ``scale`` stands for, where a loss lives and in its precision."""
-    if scale is None:
+    """Give the number that a ``scale`` stands for, where a loss lives and in its precision.
+
+    Raises:
+        ValueError: where it is no number above 0; that of a tensor is looked at on a CPU alone.
+    """
+    if not is_scaled(scale):
         return None
     if isinstance(scale, torch.amp.GradScaler):
         scale = scale.scale(torch.ones((), device=loss.device))
-    if isinstance(scale, Tensor):
-        return scale.to(loss.device, loss.dtype)
-    return torch.full((), scale, dtype=loss.dtype, device=loss.device)
+    if isinstance(scale, Tensor) and scale.numel() == 1:
+        if scale.device.type != "cpu" or 0 < scale.item() < math.inf:
+            return scale.to(loss.device, loss.dtype).view(())
+    elif isinstance(scale, int | float) and 0 < scale < math.inf:
+        return torch.full((), scale, dtype=loss.dtype, device=loss.device)
+    raise ValueError(f"scale must be a GradScaler or a finite number above 0, got {scale!r}")
 
 
 class Reached(NamedTuple):
@@ -181,7 +201,7 @@ def split_gradients(
     check_losses(losses)
     gradients = _gradients(losses, model, scale, keep=False)
     if len(losses) > 1 and not gradients.shared:
-        raise ValueError(_nothing_shared(losses, model))
+        raise ValueError(_nothing_shared(gradients, model))
     if len(losses) > 1 and gradients.apart:
         raise ValueError(
             f"loss of task {gradients.apart[0]!r} shares no trained parameter with another, so "
@@ -195,7 +215,7 @@ def _gradients(
 ) -> TaskGradients:
     _check_model(model)
     graph = reached(losses.values())
-    inside = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    inside = [p for p in model.parameters() if p.requires_grad and not is_lazy(p)]
     known = {id(parameter) for parameter in inside}
     outside = [leaf for leaf in graph.leaves if id(leaf) not in known]
     last = len(losses) - 1
@@ -203,7 +223,7 @@ def _gradients(
         pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
         for i, loss in enumerate(losses.values())
     ]
-    if isinstance(model, DistributedDataParallel):
+    if replicated(model) is not None:
         check_same_tasks(losses, model)
         rows = agree_on_reach(rows, [*inside, *outside], model)
     counts = [
@@ -230,7 +250,7 @@ def _gradients(
     factor = factor_of(scale, jacobian)
     if factor is not None:
         jacobian = jacobian / factor
-    if isinstance(model, DistributedDataParallel):
+    if replicated(model) is not None:
         jacobian = mean_over_replicas(jacobian, model)
         own = [(i, parameter, mean_over_replicas(g, model)) for i, parameter, g in own]
     rest = None
@@ -261,6 +281,10 @@ EXPLAINED = {  # what torch says, and what to do
     "use_reentrant": (
         "a part of the model is checkpointed with use_reentrant=True, which gives no gradients "
         "task by task; call torch.utils.checkpoint.checkpoint with use_reentrant=False"
+    ),
+    "cudnn RNN backward": (
+        "a recurrent layer of cuDNN gives no gradients in evaluation mode; measure inside "
+        "torch.backends.cudnn.flags(enabled=False)"
     ),
     "graph a second time": (
         "the graph of the losses is gone after one backward pass; call the balancer in place of "
@@ -328,7 +352,8 @@ def check_losses(losses: Mapping[str, Tensor]) -> None:
     """Check that there are losses, and that a gradient can be taken of each.
 
     Raises:
-        ValueError: naming the first task whose loss is no scalar tensor, or has no graph.
+        ValueError: where they are no dict; naming the first task whose loss is no scalar tensor,
+            or has no graph.
     """
     if not isinstance(losses, Mapping):
         raise ValueError(
@@ -349,7 +374,8 @@ def check_losses(losses: Mapping[str, Tensor]) -> None:
 def _check_model(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise ValueError(
-            f"model must be the torch module that the losses were computed with, got {model!r}"
+            f"model must be the torch module that the losses were computed with, got a "
+            f"{type(model).__name__}"
         )
     first = next(model.parameters(), None)
     if type(model).__name__ == "FullyShardedDataParallel" or hasattr(first, "device_mesh"):
@@ -380,12 +406,17 @@ def _name_of(parameter: Tensor, model: nn.Module) -> str:
     return next(name for name, p in model.named_parameters() if p is parameter)
 
 
-def _nothing_shared(losses: Mapping[str, Tensor], model: nn.Module) -> str:
+def _nothing_shared(gradients: TaskGradients, model: nn.Module) -> str:
     parameters = list(model.parameters())
+    if not {id(p) for p in parameters} & {id(p) for _, p, _ in gradients.own}:
+        return (
+            f"the losses {gradients.names} reach no trained parameter of this "
+            f"{type(model).__name__}; give the model that they were computed with"
+        )
     frozen = sum(not parameter.requires_grad for parameter in parameters)
     why = f" ({frozen} of its {len(parameters)} parameters are frozen)" if frozen else ""
     return (
         f"no trained parameter of {type(model).__name__}{why} is reached by two of the losses "
-        f"{list(losses)}, so there is nothing to balance; let tasks share layers, or use "
+        f"{gradients.names}, so there is nothing to balance; let tasks share layers, or use "
         f"FixedWeights()"
     )

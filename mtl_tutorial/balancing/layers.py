@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from mtl_tutorial.balancing.gramian import row_norms
@@ -77,8 +78,8 @@ def last_shared_layer(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: where it has none.
     """
-    while isinstance(model, DataParallel | DistributedDataParallel):
-        model = model.module
+    while isinstance(model, DataParallel | DistributedDataParallel | OptimizedModule):
+        model = model._orig_mod if isinstance(model, OptimizedModule) else model.module
     if not hasattr(model, "last_shared_layer"):
         raise ValueError(
             f"{type(model).__name__} does not say which layer its tasks share last; name it, such "

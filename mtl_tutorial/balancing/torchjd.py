@@ -18,7 +18,13 @@ from mtl_tutorial.balancing.base import (
     stacked,
 )
 from mtl_tutorial.balancing.gramian import full_precision, gramian, range_factor
-from mtl_tutorial.balancing.graph import Scale, TaskGradients, check_losses, split_gradients
+from mtl_tutorial.balancing.graph import (
+    Scale,
+    TaskGradients,
+    check_losses,
+    is_scaled,
+    split_gradients,
+)
 from mtl_tutorial.balancing.replicas import mean_over_replicas, same_on_replicas
 
 PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device)  # kept as they are
@@ -114,13 +120,13 @@ class FromTorchJD(Balancer):
         with full_precision(jacobian):
             self._move(jacobian.device)
             squares = gramian(jacobian)
-            if scale is None:
+            if not is_scaled(scale):
                 check_finite(squares.diagonal(), losses, "shared gradient")
-            if scale is None or squares.isfinite().all():
+            if not is_scaled(scale) or squares.isfinite().all():
                 weights, direction = self._combine(gradients, squares)
             else:  # for the scaler to skip; the method shall not remember it
                 weights, direction = squares.diagonal() * torch.nan, jacobian.sum(0) * torch.nan
-            if scale is None:
+            if not is_scaled(scale):
                 check_finite(weights, losses, f"weight by {self.method}")
             weights = same_on_replicas(weights, model)
             gradients.fill(same_on_replicas(direction, model))
@@ -158,7 +164,7 @@ class FromTorchJD(Balancer):
                 f"mtl_tutorial.training.fit does"
             )
         values = mean_over_replicas(stacked(losses), model).requires_grad_()
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(values.detach(), losses, "loss")
         elif not values.isfinite().all():  # for the scaler to skip; nothing shall be learned of it
             return backward_weighted_sum(
@@ -169,7 +175,7 @@ class FromTorchJD(Balancer):
         with full_precision(values):
             self.method(values).backward()
         weights = same_on_replicas(cast("Tensor", values.grad), model)
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(weights, losses, f"weight by {self.method}")
         used = dict(zip(losses, weights.unbind(), strict=True))
         backward_weighted_sum(losses, used, model, scale)

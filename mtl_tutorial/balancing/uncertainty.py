@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtl_tutorial.balancing.adam import Moments, adam_step
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum, check_finite, stacked
-from mtl_tutorial.balancing.graph import Scale, check_losses
+from mtl_tutorial.balancing.graph import Scale, check_losses, is_scaled
 from mtl_tutorial.balancing.replicas import mean_over_replicas
 from mtl_tutorial.tasks import Task, unique_names
 
@@ -81,21 +81,20 @@ class UncertaintyWeights(Balancer):
                 f"loss for {min(unknown)!r}; make them with this task too"
             )
         values = mean_over_replicas(stacked(losses), model)
-        if scale is None:
+        if not is_scaled(scale):
             check_finite(values, losses, "loss")
         rows = self.recall(losses, values.new_zeros(len(losses), 4))
         s, *moments = rows.unbind(1)
         c = torch.stack([values.new_full((), self._scale[name]) for name in losses])
         weights = c * (-s).exp()
-        used = dict(zip(losses, weights.unbind(), strict=True))
-        backward_weighted_sum(losses, used, model, scale)
         move, after = adam_step(
             0.5 - weights * values, Moments(*moments), learning_rate=self.learning_rate
         )
-        learned = torch.stack([s - move, *after], dim=1)
-        if scale is None:
-            check_finite(learned.sum(1), losses, "what Adam remembers")
-        self.remember(losses, learned, rows)
+        if not is_scaled(scale):
+            check_finite(after.second, losses, "what Adam remembers")
+        used = dict(zip(losses, weights.unbind(), strict=True))
+        backward_weighted_sum(losses, used, model, scale)
+        self.remember(losses, torch.stack([s - move, *after], dim=1), rows)
         return used
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
