@@ -124,7 +124,7 @@ def gradient_geometry(
             jacobian = task_gradients(losses, reached(losses.values()).leaves)
         else:
             jacobian = split_gradients(losses, model).jacobian
-    norms = row_norms(jacobian)
+    norms = row_norms(jacobian).tolist()
     weighted = {
         name: (weights or {}).get(name, 1.0) * norm
         for name, norm in zip(losses, norms, strict=True)

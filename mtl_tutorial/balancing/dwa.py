@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Integral
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +73,7 @@ class DynamicWeightAverage(Balancer):
     """
 
     def __init__(self, steps_per_epoch: int, temperature: float = 2.0) -> None:
-        if not isinstance(steps_per_epoch, Integral) or steps_per_epoch < 1:
+        if not isinstance(steps_per_epoch, SupportsIndex) or steps_per_epoch < 1:
             raise ValueError(
                 f"steps_per_epoch must be a whole number from 1 on, got {steps_per_epoch}"
             )
