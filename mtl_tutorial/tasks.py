@@ -107,17 +107,27 @@ class Batch:
     complete: bool = False
 
     def __len__(self) -> int:
-        return len(next(iter(self.targets.values()), self.inputs))
+        inputs = self.inputs
+        return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
 
 
 def map_batches(change: Callable[..., Tensor], *batches: Batch) -> Batch:
     """Make one batch of several alike, or of one: ``change`` gets the tensors of each place.
 
     ``map_batches(lambda x: x[:4], batch)`` has the first four examples.
+
+    Raises:
+        ValueError: where the batches have other inputs or targets than each other.
     """
 
     def changed(parts: list) -> Any:
-        if isinstance(parts[0], Tensor):
+        kinds = [None if isinstance(part, Tensor) else sorted(part) for part in parts]
+        if kinds != kinds[:1] * len(kinds):
+            raise ValueError(
+                f"batches must be alike to be mapped together, got {kinds}; give all of them the "
+                f"same inputs and targets, NaN or -100 where a label is missing"
+            )
+        if kinds[0] is None:
             return change(*parts)
         return {name: change(*(part[name] for part in parts)) for name in parts[0]}
 

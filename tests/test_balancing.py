@@ -578,6 +578,35 @@ def test_scaled_gradients_come_with_the_weights_of_unscaled_ones(make, scale):
     assert agree([g / scale for g in given], expected, 2e-3)
 
 
+@every_balancer
+def test_a_gradscaler_scales_steps_and_skips_those_that_are_not_finite(make):
+    plain, scaled = build(), build()
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=1)
+    balancers = make(NAMES, plain), make(NAMES, scaled)
+    rates = [torch.optim.SGD(model.parameters(), lr=0.1) for model in (plain, scaled)]
+    for seed in range(3):
+        plain.zero_grad(), scaled.zero_grad()
+        step(balancers[0], plain, losses_of(plain, seed=seed), seed)
+        rates[0].step()
+        step(balancers[1], scaled, losses_of(scaled, seed=seed), seed, scale=scaler)
+        scaler.step(rates[1])
+        scaler.update()
+        assert agree(
+            [p.detach() for p in scaled.parameters()],
+            [p.detach() for p in plain.parameters()],
+            1e-3,
+        )
+    assert scaler.get_scale() == 2.0**13
+    before = [p.detach().clone() for p in scaled.parameters()]
+    scaled.zero_grad()
+    losses = losses_of(scaled)
+    step(balancers[1], scaled, losses | {"b": losses["b"] * math.inf}, scale=scaler)
+    scaler.step(rates[1])
+    scaler.update()
+    assert all(map(torch.equal, before, scaled.parameters()))
+    assert scaler.get_scale() == 2.0**12
+
+
 @those(lambda balancer: compares_gradients(balancer) or looks_at_a_layer(balancer))
 @pytest.mark.parametrize(
     "spoilt", [lambda zero: zero.abs().sqrt(), lambda zero: zero * 1e38 * 1e38], ids=["nan", "inf"]

@@ -197,11 +197,17 @@ def test_metric_names_read_as_words():
     assert names == ["accuracy", "mean IoU", "pixel IoU", "taps per minute"]
 
 
-def test_length_of_a_batch_is_its_number_of_examples():
-    assert (
-        len(Batch({"image": torch.zeros(3, 1), "sound": torch.zeros(3, 9)}, {"a": torch.zeros(3)}))
-        == 3
-    )
+@pytest.mark.parametrize("targets", [{}, {"a": torch.zeros(3)}, {"a": torch.zeros(())}])
+def test_length_of_a_batch_is_its_number_of_examples(targets):
+    assert len(Batch({"image": torch.zeros(3, 1), "sound": torch.zeros(3, 9)}, targets)) == 3
+    assert len(Batch(torch.zeros(3, 1), targets)) == 3
+
+
+def test_batches_of_other_tasks_are_not_joined():
+    one, other = (Batch(torch.ones(2, 1), {name: torch.ones(2)}) for name in "ab")
+    for pair in ((one, other), (other, one), (one, Batch({"x": torch.ones(2)}, one.targets))):
+        with pytest.raises(ValueError, match="batches must be alike to be mapped together, got"):
+            map_batches(lambda *tensors: torch.cat(tensors), *pair)
 
 
 def test_batches_are_mapped_place_by_place():
