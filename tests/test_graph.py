@@ -329,3 +329,46 @@ def test_another_model_than_that_of_the_losses_is_named():
     words = r"reach no trained parameter of this Plain; give the model that they were computed with"
     with pytest.raises(ValueError, match=words):
         PCGrad().backward(losses_of(build()), build())
+
+
+def test_another_model_than_that_of_the_losses_is_pointed_out():
+    model = build()
+    average = torch.optim.swa_utils.AveragedModel(model)
+    words = r"the losses \['a', 'b', 'c'\] reach no trained parameter of this AveragedModel; give"
+    with pytest.raises(ValueError, match=words):
+        PCGrad().backward(losses_of(model), average)
+
+
+def test_what_is_frozen_after_the_forward_pass_gets_no_gradient():
+    model = build()
+    losses = losses_of(model)
+    model.first.requires_grad_(False)
+    PCGrad(torch.Generator()).backward(losses, model)
+    assert model.first.weight.grad is None
+    assert model.last.weight.grad is not None
+
+
+def test_a_lazy_layer_that_was_never_used_is_passed_over():
+    model = build()
+    model.spare = nn.LazyLinear(3)
+    PCGrad(torch.Generator()).backward(losses_of(model), model)
+    assert model.first.weight.grad is not None
+
+
+def test_a_hook_of_a_module_does_not_change_the_gradient():
+    model, plain = build(), build()
+    seen = []
+    model.last.register_full_backward_pre_hook(lambda module, outer: seen.append(outer))
+    for network in (model, plain):
+        PCGrad(torch.Generator().manual_seed(0)).backward(losses_of(network), network)
+    assert len(seen) == len(NAMES)  # one pass a task
+    for p, q in zip(model.parameters(), plain.parameters(), strict=True):
+        assert torch.allclose(p.grad, q.grad, atol=1e-6)
+
+
+def test_one_tensor_may_be_the_loss_of_two_tasks():
+    model = build()
+    loss = losses_of(model, "a")["a"]
+    (expected,) = torch.autograd.grad(loss, model.first.weight, retain_graph=True)
+    PCGrad().backward({"a": loss, "b": loss}, model)
+    assert torch.allclose(model.first.weight.grad, 2 * expected)

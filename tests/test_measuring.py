@@ -213,6 +213,8 @@ def test_geometry_is_that_of_the_tasks_and_examples_that_have_labels():
     alone = gradient_geometry(model, [KIND], rest)
     del batch.targets["size"]
     assert list(gradient_geometry(model, TASKS, batch).norms) == ["kind"]
+    with pytest.raises(ValueError, match="only task 'kind' has a label in this batch"):
+        layer_geometry(model, TASKS, batch)
     assert geometry.norms["kind"] < alone.norms["kind"]  # which has the head, too
     batch.targets["kind"][:] = -100
     with pytest.raises(ValueError, match=r"no task has a label in this batch, which has labels fo"):

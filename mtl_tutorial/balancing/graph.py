@@ -217,7 +217,7 @@ def _gradients(
     graph = reached(losses.values())
     inside = [p for p in model.parameters() if p.requires_grad and not is_lazy(p)]
     known = {id(parameter) for parameter in inside}
-    outside = [leaf for leaf in graph.leaves if id(leaf) not in known]
+    outside = [leaf for leaf in graph.leaves if leaf.requires_grad and id(leaf) not in known]
     last = len(losses) - 1
     rows: Sequence[Sequence[Tensor | None]] = [
         pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
