@@ -211,6 +211,19 @@ def test_the_state_of_another_method_is_refused():
         balancer.load_state_dict(FromTorchJD(aggregation.MGDA()).state_dict())
 
 
+@pytest.mark.parametrize("name", ["CAGrad", "CRMOGM", "DualProj", "UPGrad"])
+@pytest.mark.parametrize("unit", [2.0**-10, 2.0**-30, 2.0**10])
+def test_short_gradients_are_not_taken_for_none(name, unit):
+    found = []
+    for scale in (1.0, unit):
+        theta = nn.ParameterList([torch.zeros(2)])
+        losses = {"a": (theta[0] @ torch.tensor([4.0, 1])), "b": theta[0] @ torch.tensor([-1.0, 1])}
+        losses = {task: scale * loss for task, loss in losses.items()}
+        FromTorchJD(made(AGGREGATORS, name)).backward(losses, theta)
+        found.append((theta[0].grad / scale).tolist())
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "name", ["UPGrad", "CAGrad", "MGDA", "PCGrad", "IMTLG", "GradDrop", "Krum"]
 )

@@ -35,7 +35,8 @@ class FromTorchJD(Balancer):
 
     An aggregator A: θ gets A(J), with J the Jacobian of the shared parameters, ``(T, P)``; φ_i gets
     ∇_φi L_i. Where the largest entry of J is below 1e-12 or above 1e12, J is divided by a power of
-    two for A, and the result multiplied by it.
+    two for A, and the result multiplied by it. Methods with a ``norm_eps``, such as UPGrad and
+    CAGrad, see the Gramian at a trace near 1: below 1e-4 they would take it for 0.
 
     A scalarizer S: all parameters get ∇ S(L_1, …, L_T). What a scalarizer learns by that gradient,
     as IMTL-L and UW do, takes a step of Adam after it. FAMO learns from the losses after the step,
@@ -140,7 +141,7 @@ class FromTorchJD(Balancer):
         factor = range_factor(jacobian)
         try:
             if isinstance(self.method, GramianWeightedAggregator):
-                weights = self.method.gramian_weighting(squares)
+                weights = self.method.gramian_weighting(self._sized(squares))
             elif isinstance(self.method, WeightedAggregator):
                 weights = self.method.weighting(jacobian * factor)
             else:
@@ -153,6 +154,17 @@ class FromTorchJD(Balancer):
                 f"rate, or use another method"
             ) from error
         return weights, weights @ jacobian
+
+    def _sized(self, squares: Tensor) -> Tensor:
+        """K, for methods that divide K by its trace and take it for 0 below a trace of 1e-4.
+
+        For them it is multiplied by the power of two that brings the trace near 1.
+        """
+        parts = [p for m in self.method.modules() for p in (m, getattr(m, "projector", None))]
+        if not any(hasattr(part, "norm_eps") for part in parts):
+            return squares
+        trace = squares.trace()
+        return squares * torch.where(trace > 0, torch.exp2(-trace.log2().floor()), 1.0)
 
     def _scalarize(
         self, losses: Mapping[str, Tensor], model: nn.Module, scale: Scale
