@@ -23,8 +23,10 @@ def save_checkpoint(path: str | Path, **parts: Any) -> None:
         parts: objects with a ``state_dict()``, such as ``model=…, optimizer=…, balancer=…``.
 
     Raises:
+        ValueError: where a part has no state.
         OSError: where the folder can't be written.
     """
+    _check_parts(parts, "state_dict")
     content = io.BytesIO()  # torch.save to a file hides the reason why it can't be written
     torch.save({name: part.state_dict() for name, part in parts.items()}, content)
     try:
@@ -84,10 +86,11 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
     """Give each part the state that `save_checkpoint` saved under its name.
 
     Raises:
-        ValueError: where the file is damaged, or holds no state that fits a part; every part
-            keeps the state that it had.
+        ValueError: where the file is damaged, or holds no state that fits a part, or one has none;
+            every part keeps the state that it had.
         OSError: where the file can't be opened.
     """
+    _check_parts(parts, "load_state_dict")
     data = io.BytesIO(Path(path).read_bytes())
     try:
         states = torch.load(data, weights_only=True, map_location="cpu")
@@ -114,6 +117,15 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
                 parts[loaded].load_state_dict(state)
             reason = " ".join(str(error).split())
             raise ValueError(f"checkpoint {path} does not fit {name!r}: {reason}") from error
+
+
+def _check_parts(parts: Mapping[str, Any], method: str) -> None:
+    for name, part in parts.items():
+        if not hasattr(part, method):
+            raise ValueError(
+                f"part {name!r} of a checkpoint must have a {method}(), got a "
+                f"{type(part).__name__}; keep a number in a buffer of the model"
+            )
 
 
 def _check_kind(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

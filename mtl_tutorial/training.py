@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -84,7 +84,7 @@ def fit(
     """
     tasks = tuple(tasks)
     names = unique_names(tasks)
-    _check_parts(balancer, optimizer, steps)
+    _check_parts(model, data, balancer, optimizer, steps)
     unchecked: list[StepRecord] = []
     unlabelled, step = set(names), 0
     seen: set[str] = set()
@@ -111,11 +111,17 @@ def fit(
             optimizer.zero_grad()
             try:
                 with reusable():
-                    record.weights.update(balancer.backward(losses, model))
+                    weights = balancer.backward(losses, model)
             except NonFiniteError as error:
                 optimizer.zero_grad()
                 task = str(error.task)
                 raise NonFiniteLossError(task, step, error.value, error.what) from error
+            if not isinstance(weights, Mapping) or weights.keys() != losses.keys():
+                raise ValueError(
+                    f"backward() of {type(balancer).__name__} must give a weight for each of the "
+                    f"tasks {list(losses)}, got {weights!r}"
+                )
+            record.weights.update(weights)
             if on_cpu:
                 _check_gradients(optimizer, model, batch, tasks, step, chance)
             optimizer.step()
@@ -131,11 +137,34 @@ def fit(
         )
 
 
-def _check_parts(balancer: Balancer, optimizer: torch.optim.Optimizer, steps: int) -> None:
+def _check_parts(
+    model: nn.Module,
+    data: Iterable[Batch],
+    balancer: Balancer,
+    optimizer: torch.optim.Optimizer,
+    steps: int,
+) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be a torch module, got a {type(model).__name__}")
+    if not isinstance(data, Iterable):
+        raise ValueError(
+            f"data must give Batch objects one after the other, got one {type(data).__name__}; "
+            f"put batches in a list, such as [batch] * steps"
+        )
     if not isinstance(balancer, Balancer):
         raise ValueError(
             f"balancer must be a Balancer, got {balancer!r}; make one, such as PCGrad(), or let "
             f"its class be a mtl_tutorial.balancing.Balancer"
+        )
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise ValueError(
+            f"optimizer must be one of torch.optim's kind, got a {type(optimizer).__name__}"
+        )
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if not any(id(parameter) in held for parameter in model.parameters()):
+        raise ValueError(
+            f"this {type(optimizer).__name__} holds no parameter of this {type(model).__name__}, "
+            f"and would not train it; make it from model.parameters()"
         )
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:

@@ -207,3 +207,12 @@ def test_the_next_write_removes_what_a_killed_one_left(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
     write_whole(path, b"whole")
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"whole"]
+
+
+def test_a_part_without_a_state_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"part 'step' of a checkpoint must have .* got a int"):
+        save_checkpoint(tmp_path / "run.pt", model=build(), step=3)
+    assert not list(tmp_path.iterdir())
+    save_checkpoint(tmp_path / "run.pt", model=build())
+    with pytest.raises(ValueError, match=r"part 'step' of a checkpoint must have .* got a int"):
+        load_checkpoint(tmp_path / "run.pt", model=build(), step=3)

@@ -26,6 +26,7 @@ from training_cases import (
 from mtl_tutorial.architectures import HardSharing
 from mtl_tutorial.balancing import (
     MGDA,
+    Balancer,
     DynamicWeightAverage,
     FixedWeights,
     FromTorchJD,
@@ -553,3 +554,31 @@ def test_a_batch_without_a_label_does_not_even_move_batch_statistics():
     record = next(fit(named, (task,), [unlabelled], FixedWeights(), optimizer, 1))
     assert not record.losses and not record.weights
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"model": lambda inputs: {}}, "model must be a torch module, got a function"),
+        ({"data": next(batches(1))}, r"got one Batch; put batches in a list"),
+        ({"optimizer": None}, "optimizer must be one of torch.optim's kind, got a NoneType"),
+        ({"optimizer": adam(build())}, "this Adam holds no parameter of this HardSharing"),
+    ],
+    ids=["model", "data", "optimizer", "another model's"],
+)
+def test_fit_refuses_a_part_that_is_none(part, words):
+    model = build()
+    parts = {"model": model, "data": batches(1), "optimizer": adam(model)} | part
+    with pytest.raises(ValueError, match=words):
+        next(fit(tasks=TASKS, balancer=FixedWeights(), steps=1, **parts))
+
+
+@pytest.mark.parametrize("given", [None, {"kind": torch.ones(())}], ids=["none", "of one task"])
+def test_fit_refuses_a_balancer_that_does_not_say_its_weights(given):
+    class Silent(Balancer):
+        def backward(self, losses, model, *, scale=None):
+            sum(losses.values()).backward()
+            return given
+
+    with pytest.raises(ValueError, match=r"Silent must give a weight for each of the tasks \['kin"):
+        next(start(build(), batches(1), balancer=Silent()))
