@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from balancing_cases import NAMES, WIDTH, Plain, draws, is_theirs, those
+from balancing_cases import NAMES, WIDTH, Plain, draws, is_surgeon, is_theirs, those
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -56,6 +56,26 @@ def test_a_wrapped_model_gets_the_gradients_of_the_model_within(make, wrap) -> N
     assert torch.allclose(found, weights, atol=1e-6)
     for gradient, plain in zip(gradients, expected, strict=True):
         assert torch.allclose(gradient, plain, atol=1e-6)
+
+
+def hooked(model: nn.Module) -> nn.Module:
+    model.last.register_full_backward_hook(lambda *arguments: None)
+    return model
+
+
+@pytest.mark.parametrize("wrap", [*WRAPPERS.values(), hooked], ids=[*WRAPPERS, "a hook"])
+@those(lambda balancer: not is_theirs(balancer) or is_surgeon(balancer))
+def test_one_task_alone_gets_its_gradient_from_a_wrapped_model(make, wrap) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    network = Plain(NAMES)
+    model, balancer = wrap(network), make(NAMES, network)
+    loss = F.cross_entropy(model(torch.randn(9, 5))["b"], torch.arange(9) % WIDTH)
+    trunk = [*network.first.parameters(), *network.last.parameters()]
+    expected = torch.autograd.grad(loss, trunk, retain_graph=True)
+    weight = balancer.backward({"b": loss}, model)["b"]
+    for parameter, gradient in zip(trunk, expected, strict=True):
+        assert torch.allclose(parameter.grad, weight * gradient, atol=1e-6)
 
 
 def test_a_head_of_a_compiled_model_is_not_taken_for_shared() -> None:

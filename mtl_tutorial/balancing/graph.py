@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -125,39 +126,34 @@ def task_gradients(losses: Mapping[str, Tensor], parameters: Iterable[Tensor]) -
     return _jacobian(rows, parameters)
 
 
+@dataclass(frozen=True)
 class TaskGradients:
     """Every task's gradients, one backward pass a task.
 
-    Attributes:
+    Args:
         names: of the tasks.
         shared: θ, the trained parameters that two or more losses reach.
         jacobian: row i is ∇_θ L_i, shape ``(T, P)``, in float32 at least; mean over the replicas
             under DistributedDataParallel.
         own: the index of a task, a parameter that its loss alone reaches, and the gradient.
-        factor: what the passes were scaled by, and ``own`` is; the Jacobian is without it.
         apart: the tasks whose losses reach nothing of θ.
+        factor: what the passes were scaled by, and ``own`` is; the Jacobian is without it.
+        rest: of an opaque graph, columns of θ that one task alone reaches after all, ``(T, P)``.
     """
 
-    def __init__(
-        self,
-        names: Sequence[str],
-        shared: list[nn.Parameter],
-        jacobian: Tensor,
-        own: list[tuple[int, Tensor, Tensor]],
-        *,
-        factor: Tensor | None = None,
-        apart: Sequence[str] = (),
-        rest: Tensor | None = None,
-    ) -> None:
-        self.names, self.shared, self.jacobian, self.own = list(names), shared, jacobian, own
-        self.factor, self.apart = factor, list(apart)
-        self._rest = rest  # of an opaque graph: columns of θ that one task alone reaches after all
+    names: list[str]
+    shared: list[nn.Parameter]
+    jacobian: Tensor
+    own: list[tuple[int, Tensor, Tensor]]
+    apart: list[str]
+    factor: Tensor | None
+    rest: Tensor | None
 
     def theta(self) -> list[nn.Parameter]:
         """``shared``, without what an opaque graph took for shared."""
-        if self._rest is None:
+        if self.rest is None:
             return self.shared
-        parts = self._rest.split([parameter.numel() for parameter in self.shared], dim=1)
+        parts = self.rest.split([parameter.numel() for parameter in self.shared], dim=1)
         return [p for p, part in zip(self.shared, parts, strict=True) if not part.any()]
 
     def fill(self, direction: Tensor, weights: Tensor | None = None) -> None:
@@ -170,9 +166,9 @@ class TaskGradients:
             direction: for θ, flattened, shape ``(P,)``.
             weights: of the tasks' own gradients, shape ``(T,)``; left out, 1 each.
         """
-        if self._rest is not None:
-            ones = self._rest.new_ones(len(self._rest))
-            direction = direction + (ones if weights is None else weights) @ self._rest
+        if self.rest is not None:
+            ones = self.rest.new_ones(len(self.rest))
+            direction = direction + (ones if weights is None else weights) @ self.rest
         if self.factor is not None:
             direction = direction * self.factor
         sizes = [parameter.numel() for parameter in self.shared]
@@ -218,46 +214,37 @@ def _gradients(
     inside = [p for p in model.parameters() if p.requires_grad and not is_lazy(p)]
     known = {id(parameter) for parameter in inside}
     outside = [leaf for leaf in graph.leaves if leaf.requires_grad and id(leaf) not in known]
-    last = len(losses) - 1
+    leaves, last = [*inside, *outside], len(losses) - 1
     rows: Sequence[Sequence[Tensor | None]] = [
-        pass_back(loss, [*inside, *outside], scale, keep=keep or i < last)
+        pass_back(loss, leaves, scale, keep=keep or i < last)
         for i, loss in enumerate(losses.values())
     ]
     if replicated(model) is not None:
         check_same_tasks(losses, model)
-        rows = agree_on_reach(rows, [*inside, *outside], model)
-    counts = [
-        sum(gradient is not None for gradient in column) for column in zip(*rows, strict=True)
-    ]
-    places = [k for k, parameter in enumerate(inside) if counts[k] > 1]
-    shared = [inside[k] for k in places]
-    _check_dense(model, shared, [[row[k] for k in places] for row in rows])
-    everything, taken = [*inside, *outside], set(places)
+        rows = agree_on_reach(rows, leaves, model)
+    by_two = [k for k in range(len(inside)) if sum(row[k] is not None for row in rows) > 1]
+    shared, of_shared = [inside[k] for k in by_two], [[row[k] for k in by_two] for row in rows]
+    _check_dense(model, shared, of_shared)
+    taken = set(by_two)
+    apart = [n for n, row in zip(losses, of_shared, strict=True) if all(g is None for g in row)]
     own = [
-        (i, everything[k], gradient)
+        (i, leaves[k], mean_over_replicas(gradient, model))
         for i, row in enumerate(rows)
         for k, gradient in enumerate(row)
         if gradient is not None and k not in taken
     ]
-    if not shared:
+    if shared:
+        jacobian = mean_over_replicas(_jacobian(of_shared, shared), model)
+    else:
         like = next(iter(losses.values()))
         jacobian = torch.zeros(len(losses), 0, dtype=wide(like.dtype), device=like.device)
-    else:
-        jacobian = _jacobian([[row[k] for k in places] for row in rows], shared)
-    apart = [
-        name for name, row in zip(losses, rows, strict=True) if all(row[k] is None for k in places)
-    ]
-    factor = factor_of(scale, jacobian)
-    if factor is not None:
+    if (factor := factor_of(scale, jacobian)) is not None:
         jacobian = jacobian / factor
-    if replicated(model) is not None:
-        jacobian = mean_over_replicas(jacobian, model)
-        own = [(i, parameter, mean_over_replicas(g, model)) for i, parameter, g in own]
     rest = None
-    if graph.opaque:
+    if graph.opaque and shared:
         mask = _reached_by_two(jacobian, shared)
         jacobian, rest = jacobian * mask, jacobian * ~mask
-    return TaskGradients(list(losses), shared, jacobian, own, factor=factor, apart=apart, rest=rest)
+    return TaskGradients(list(losses), shared, jacobian, own, apart, factor, rest)
 
 
 def _reached_by_two(jacobian: Tensor, shared: Sequence[Tensor]) -> Tensor:
