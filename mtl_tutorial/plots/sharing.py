@@ -239,7 +239,8 @@ def draw_by_unit(
     """
     lines = cycle([("-", "o"), ("--", "s"), (":", "^"), ("-.", "D")])
     styles = dict(zip(dict.fromkeys(frame["method"]), lines, strict=False))
-    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+    row = panels(figure, 1, len(tasks))[0]
+    for axes, task in zip(row, tasks, strict=True):
         colour = task_style(task.name)["color"]
         rows = frame[frame["task"] == task.name]
         for method, (line, marker) in styles.items():
@@ -251,7 +252,7 @@ def draw_by_unit(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(ylabel=f"validation {task.metric_name}")
         axes.set_title(task.name, color=colour)
-    axes.legend(loc="lower left", handlelength=3.2)  # the lines mean the same in every panel
+    row[0].legend(loc="upper right", handlelength=3.2)  # the lines mean the same in every panel
     figure.subplots_adjust(0.075, 0.15, 0.98, 0.8, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
