@@ -249,7 +249,9 @@ def _of_task(task: Task, what: str, prediction: Tensor, target: Tensor) -> Tenso
     """Call a task's loss or metric; where it fails, say whose it is and what it got."""
     try:
         return getattr(task, what)(prediction, target)
-    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+    except torch.OutOfMemoryError:
+        raise  # for callers that go on with a smaller batch
+    except Exception as error:  # a caller's own code may raise anything
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(
             f"{what} of task {task.name!r} fails on predictions of shape "

@@ -537,3 +537,21 @@ def test_an_empty_batch_has_no_losses():
 def test_two_tasks_of_one_name_have_no_losses():
     with pytest.raises(ValueError, match="two tasks have the name 'size'; give each one"):
         task_losses(predictions(), targets(), (SIZE, SIZE))
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyError, AttributeError, AssertionError])
+def test_whatever_a_loss_raises_is_told_with_its_task(error):
+    def broken(prediction, target):
+        raise error("nobody knows")
+
+    with pytest.raises(ValueError, match=r"loss of task 'size' fails on .*nobody knows") as told:
+        task_losses(predictions(), targets(), (Task("size", broken, accuracy, 1),))
+    assert isinstance(told.value.__cause__, error)
+
+
+def test_a_device_without_memory_stays_that():
+    def large(prediction, target):
+        raise torch.OutOfMemoryError("too large")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        task_losses(predictions(), targets(), (Task("size", large, accuracy, 1),))
