@@ -794,6 +794,8 @@ def test_the_state_of_another_balancer_is_refused(make):
         step(other, model, losses_of(model))
         with pytest.raises(ValueError, match=type(balancer).__name__):
             balancer.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match="the state of something else, and not of"):
+        balancer.load_state_dict(None)
 
 
 # Training

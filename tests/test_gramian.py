@@ -94,3 +94,42 @@ def test_without_that_function_it_says_so():
     model = build()
     with pytest.raises(NotImplementedError, match="GramianBalancer needs a method weights_of"):
         GramianBalancer().backward(losses_of(model), model)
+
+
+class Chosen(GramianBalancer):
+    """Gives what it was made with."""
+
+    def __init__(self, weights):
+        self.chosen = weights
+
+    def weights_of(self, gramian):
+        return self.chosen
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1.0, 1.0, 1.0], r"one weight a task, shape \(3,\), got a list"),
+        (None, "got a NoneType"),
+        (torch.ones(2), r"got shape \(2,\)"),
+        (torch.ones(3, 1), r"got shape \(3, 1\)"),
+        (torch.tensor([1.0, torch.nan, 1.0]), "weight by Chosen of task 'b' is nan"),
+    ],
+)
+def test_weights_that_are_none_are_refused_and_fill_nothing(weights, words):
+    model = build()
+    with pytest.raises(ValueError, match=words):
+        Chosen(weights).backward(losses_of(model), model)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [torch.ones(3, requires_grad=True), torch.ones(3).double(), torch.ones(3).long()],
+    ids=["learned", "double", "whole"],
+)
+def test_weights_may_be_learned_and_of_any_format(weights):
+    model = build()
+    given = Chosen(weights).backward(losses_of(model), model)
+    assert floats(given) == {"a": 1, "b": 1, "c": 1}
+    assert not any(parameter.grad.requires_grad for parameter in model.parameters())

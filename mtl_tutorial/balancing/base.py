@@ -78,7 +78,8 @@ class Balancer:
         Raises:
             ValueError: where it is the state of something else; nothing is changed then.
         """
-        if (of := state.get("of", "something else")) != self.method_name:
+        given = state if isinstance(state, Mapping) else {}
+        if (of := given.get("of", "something else")) != self.method_name:
             raise ValueError(
                 f"this is the state of {of}, and not of {self.method_name}; load what its own "
                 f"state_dict() gave"

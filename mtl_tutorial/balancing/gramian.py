@@ -49,9 +49,24 @@ class GramianBalancer(Balancer):
                 squares = gramian(jacobian)
                 if not is_scaled(scale):
                     check_finite(squares.diagonal(), losses, "shared gradient")
-                weights = same_on_replicas(self.weights_of(squares), model)
+                weights = self._checked(self.weights_of(squares), jacobian)
+                if not is_scaled(scale):
+                    check_finite(weights, losses, f"weight by {type(self).__name__}")
+                weights = same_on_replicas(weights, model)
             gradients.fill(weights @ jacobian)
         return dict(zip(losses, weights.unbind(), strict=True))
+
+    def _checked(self, weights: object, jacobian: Tensor) -> Tensor:
+        if isinstance(weights, Tensor):
+            if weights.shape == jacobian.shape[:1]:
+                return weights.detach().to(jacobian)
+            got = f"shape {tuple(weights.shape)}"
+        else:
+            got = f"a {type(weights).__name__}"
+        raise ValueError(
+            f"weights_of() of {type(self).__name__} must give a tensor with one weight a task, "
+            f"shape ({len(jacobian)},), got {got}"
+        )
 
 
 def gramian(jacobian: Tensor) -> Tensor:
