@@ -100,11 +100,21 @@ class Batch:
         targets: a tensor ``(B, ...)`` by task name.
         complete: a promise that no example lacks a label of these targets, so that none is looked
             for; looking waits for a GPU.
+
+    Raises:
+        ValueError: where targets are not by name.
     """
 
     inputs: Inputs
     targets: dict[str, Tensor]
     complete: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.targets, Mapping):
+            raise ValueError(
+                f"targets of a batch must be a dict by task name, got a "
+                f"{type(self.targets).__name__}; wrap them, such as {{'digit': labels}}"
+            )
 
     def __len__(self) -> int:
         inputs = self.inputs

@@ -555,3 +555,9 @@ def test_a_device_without_memory_stays_that():
 
     with pytest.raises(torch.OutOfMemoryError):
         task_losses(predictions(), targets(), (Task("size", large, accuracy, 1),))
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(2), [torch.zeros(2)], None])
+def test_a_batch_refuses_targets_that_are_not_by_name(labels):
+    with pytest.raises(ValueError, match="targets of a batch must be a dict by task name, got a "):
+        Batch(torch.zeros(2, 5), labels)
