@@ -334,7 +334,8 @@ def accuracy(prediction: Tensor, target: Tensor) -> Tensor:
             f"example use binary_accuracy"
         )
     target, there = target.long(), is_label(target)
-    if (wrong := there & ((target < 0) | (target >= shapes[0][1]))).any():
+    wrong = there & ((target < 0) | (target >= shapes[0][1]))
+    if not torch._C._functorch.is_batchedtensor(wrong) and wrong.any():  # vmap can't ask
         raise ValueError(
             f"accuracy needs class numbers from 0 to {shapes[0][1] - 1}, or {NO_LABEL} where there "
             f"is no label, got {target[wrong][0].item()}"

@@ -561,3 +561,9 @@ def test_a_device_without_memory_stays_that():
 def test_a_batch_refuses_targets_that_are_not_by_name(labels):
     with pytest.raises(ValueError, match="targets of a batch must be a dict by task name, got a "):
         Batch(torch.zeros(2, 5), labels)
+
+
+def test_accuracy_can_be_vmapped():
+    predictions = torch.tensor([[[2.0, 1.0], [0.0, 3.0]], [[2.0, 1.0], [4.0, 3.0]]])
+    targets = torch.tensor([[0, 1], [0, 1]])
+    assert torch.func.vmap(accuracy)(predictions, targets).tolist() == [1.0, 0.5]
