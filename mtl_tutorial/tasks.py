@@ -262,7 +262,7 @@ def _of_task(task: Task, what: str, prediction: Tensor, target: Tensor) -> Tenso
     except torch.OutOfMemoryError:
         raise  # for callers that go on with a smaller batch
     except Exception as error:  # a caller's own code may raise anything
-        reason = " ".join(str(error).split()).rstrip(".")
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(
             f"{what} of task {task.name!r} fails on predictions of shape "
             f"{tuple(prediction.shape)} ({prediction.dtype}) and labels of shape "
