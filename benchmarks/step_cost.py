@@ -190,12 +190,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10, help="of each round")
     parser.add_argument("--threads", type=int, default=2)
+    here = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+    parser.add_argument("--devices", nargs="+", default=here, help="default: %(default)s")
     choice = parser.parse_args()
     torch.set_num_threads(choice.threads)
     peers = find_libmtl() is not None
     if not peers:
         print("LibMTL was not found and does not take part.\n")
-    for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
+    for device in choice.devices:
         assert_agreement(device, peers)
         columns = {count: ratios(count, device, peers, choice) for count in choice.tasks}
         print(f"LeNet, batches of 256, {device}, {choice.threads} threads; median (range)\n")

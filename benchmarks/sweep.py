@@ -128,10 +128,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of a timed run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    here = ["cpu"] + ["cuda"] * torch.cuda.is_available()
+    parser.add_argument("--devices", nargs="+", default=here, help="default: %(default)s")
     choice = parser.parse_args()
     torch.set_num_threads(choice.threads)
     networks = choice.weights * choice.seeds
-    for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
+    for device in choice.devices:
         print(
             f"{choice.weights} weights × {choice.seeds} seeds, batches of {choice.batch_size}, on "
             f"{device_name(device, choice.threads)}; median (range) of {choice.rounds} rounds\n"

@@ -310,10 +310,11 @@ def test_the_weight_that_a_hand_turns_during_training_acts_on_it(tuner: LessonPa
     first = turn(tuner, by_keyboard)
     assert first == "3.16"
     second = turn(tuner, by_mouse)
+    last = f"→ {second}"  # the table is drawn after the sentence
+    wait_until(lambda: view.table()[0]["weight box"].endswith(last), "it in the table", PATIENCE)
     (run,) = view.table()
     assert run["weight digit"] == "1"
     assert run["weight box"].startswith(f"1 → {first} → ") or run["weight box"].startswith("1 → …")
-    assert run["weight box"].endswith(f"→ {second}")
     assert tuner.kernel.training() == ["LossWeightTuner"]
     assert tuner.complaints == []
 
