@@ -16,7 +16,7 @@ from mtl_tutorial.commands import UsageError
 
 # Said here, and not looked up, so that --help needs no torch.
 DATA = "two_digits (default), two_fashion, located_digits, seen_and_heard"
-ARCHITECTURE = "single_task, hard_sharing (default), cross_stitch, mtan"
+ARCHITECTURE = "single_task, single_task_small, hard_sharing (default), cross_stitch, mtan"
 
 
 def _balancers() -> str:

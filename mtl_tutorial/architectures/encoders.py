@@ -94,10 +94,14 @@ class LeNet(nn.Module):
     Convolutions 1 → 10 → 20 (5x5, no padding), a 2x2 max-pool and a ReLU after each, linear
     320 → 50, ReLU.
 
-    Shapes: ``(B, 1, 28, 28)`` to ``(B, 50)``.
+    Args:
+        channels: of the two convolutions.
+        out_features: length of the feature vector.
+
+    Shapes: ``(B, 1, 28, 28)`` to ``(B, out_features)``.
 
     Raises:
-        ValueError: where an image has another shape.
+        ValueError: where a number is below 1, or an image has another shape.
 
     Source: LeCun et al. 1998; in this form Sener & Koltun 2018 (arXiv 1810.04650), without the
     dropout of their code, and with one linear layer a head where their code has two.
@@ -105,17 +109,18 @@ class LeNet(nn.Module):
 
     size = 28
 
-    def __init__(self) -> None:
+    def __init__(self, channels: tuple[int, int] = (10, 20), out_features: int = 50) -> None:
         super().__init__()
-        self.out_features = 50
-        convolutions = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
+        self.out_features = out_features
+        at_least_one(channels=min(channels), out_features=out_features)
+        convolutions = nn.Conv2d(1, channels[0], 5), nn.Conv2d(*channels, 5)
         for convolution in convolutions:  # with few channels, a quarter faster on a CPU
             convolution.to(memory_format=torch.channels_last)
         first, second = convolutions
         self.layers = nn.Sequential(
             *(first, nn.MaxPool2d(2), nn.ReLU()),
             *(second, nn.MaxPool2d(2), nn.ReLU()),
-            *(nn.Flatten(), nn.Linear(320, 50), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(16 * channels[1], out_features), nn.ReLU()),
         )
 
     def forward(self, images: Tensor) -> Tensor:

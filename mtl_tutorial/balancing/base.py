@@ -25,9 +25,13 @@ class Balancer:
 
     Attributes:
         memory: a row of numbers for each task's name.
+        replayable: whether `backward` changes nothing but gradients, ``memory`` and generators,
+            and reads no value, so that a CUDA graph may replay it; what else it does in Python,
+            `replayed` does too. A method that does not say so is never replayed.
     """
 
     memory: dict[str, Tensor]
+    replayable: bool = False
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """Give a balancer that remembers nothing yet, whatever its ``__init__`` does."""
@@ -61,6 +65,9 @@ class Balancer:
         Args:
             losses: a function without arguments that gives the losses of the same batch anew.
         """
+
+    def replayed(self) -> None:
+        """Do what `backward` does in Python, after a step that a CUDA graph has replayed."""
 
     @property
     def method_name(self) -> str:

@@ -72,6 +72,8 @@ class DynamicWeightAverage(Balancer):
     Source: Liu et al. 2019, section 4.1.3 (arXiv 1803.10704).
     """
 
+    replayable = True
+
     def __init__(self, steps_per_epoch: int, temperature: float = 2.0) -> None:
         if not isinstance(steps_per_epoch, SupportsIndex) or steps_per_epoch < 1:
             raise ValueError(
@@ -107,10 +109,14 @@ class DynamicWeightAverage(Balancer):
         backward_weighted_sum(losses, used, model, scale)
         seen = torch.stack([values, torch.ones_like(values)], dim=1)
         self.remember(losses, torch.cat([rows[:, :1], rows[:, 1:3] + seen, rows[:, 3:]], 1), rows)
+        self.replayed()
+        return used
+
+    def replayed(self) -> None:
+        """Count a step, and weigh anew where it was the last one of an epoch."""
         self._steps += 1
         if self._steps >= self.steps_per_epoch:
             self._end_epoch()
-        return used
 
     def _end_epoch(self) -> None:
         rows = torch.stack([row.to(self._device) for row in self.memory.values()])

@@ -24,6 +24,8 @@ class FixedWeights(Balancer):
         ValueError: where a weight is negative or not finite.
     """
 
+    replayable = True
+
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         self._weights: dict[str, float] = {}
         self._default = 1.0 if weights is None else None

@@ -26,6 +26,8 @@ class GradientNormWeights(Balancer):
             all of θ.
     """
 
+    replayable = True
+
     def __init__(self, layer: Layer = None) -> None:
         self.layer = layer
 

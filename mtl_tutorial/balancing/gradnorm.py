@@ -168,6 +168,8 @@ class GradNorm(Balancer):
     Source: Chen et al. 2018, Algorithm 1; Adam with this rate: section 5.1 (arXiv 1711.02257).
     """
 
+    replayable = True
+
     def __init__(
         self,
         alpha: float = 1.5,

@@ -108,6 +108,8 @@ class MGDA(GramianBalancer):
     normalisation of gradients that their code offers.
     """
 
+    replayable = True
+
     def weights_of(self, gramian: Tensor) -> Tensor:
         """Give a of `mgda_weights`."""
         return mgda_weights(gramian)

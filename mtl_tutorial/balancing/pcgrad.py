@@ -72,6 +72,8 @@ class PCGrad(GramianBalancer):
     Source: Yu et al. 2020, Algorithm 1 (arXiv 2001.06782).
     """
 
+    replayable = True
+
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = generator
 

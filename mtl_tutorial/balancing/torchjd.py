@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mtl_tutorial.balancing.base import (
     Balancer,
+    NonFiniteError,
     backward_weighted_sum,
     check_finite,
     stacked,
@@ -25,6 +26,7 @@ from mtl_tutorial.balancing.graph import (
     is_scaled,
     split_gradients,
 )
+from mtl_tutorial.balancing.host import on_host
 from mtl_tutorial.balancing.replicas import mean_over_replicas, same_on_replicas
 
 PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.device)  # kept as they are
@@ -56,7 +58,11 @@ class FromTorchJD(Balancer):
     """
 
     def __init__(self, method: nn.Module, learning_rate: float = 0.025) -> None:
-        from torchjd.aggregation import Aggregator  # slow to import
+        from torchjd.aggregation import (  # slow to import
+            Aggregator,
+            GramianWeightedAggregator,
+            WeightedAggregator,
+        )
         from torchjd.scalarization import Scalarizer
 
         if not isinstance(method, Aggregator | Scalarizer):
@@ -70,6 +76,8 @@ class FromTorchJD(Balancer):
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be finite and > 0, got {learning_rate}")
         self.method = method
+        self._by_gramian = isinstance(method, GramianWeightedAggregator)
+        self.replayable = isinstance(method, WeightedAggregator)  # it works between two graphs
         self._names: list[str] = []  # of the tasks, where they are known by their place
         self._by_place = _knows_places(method)
         self._average: Callable[[Tensor], Tensor] | None = None  # of losses that FAMO waits for
@@ -119,7 +127,7 @@ class FromTorchJD(Balancer):
             gradients.fill(jacobian[0])
             return dict.fromkeys(losses, jacobian.new_ones(()))
         with full_precision(jacobian):
-            self._move(jacobian.device)
+            self._move(torch.device("cpu") if self._by_gramian else jacobian.device)
             squares = gramian(jacobian)
             if not is_scaled(scale):
                 check_finite(squares.diagonal(), losses, "shared gradient")
@@ -135,25 +143,34 @@ class FromTorchJD(Balancer):
 
     def _combine(self, gradients: TaskGradients, squares: Tensor) -> tuple[Tensor, Tensor]:
         """Give the weights, and θ's gradient."""
-        from torchjd.aggregation import GramianWeightedAggregator, WeightedAggregator
+        from torchjd.aggregation import WeightedAggregator
 
         jacobian = gradients.jacobian
         factor = range_factor(jacobian)
         try:
-            if isinstance(self.method, GramianWeightedAggregator):
-                weights = self.method.gramian_weighting(self._sized(squares))
+            if self._by_gramian:
+                weigh = functools.partial(self._weigh, names=gradients.names)
+                weights = on_host(weigh, self._sized(squares), squares.diagonal())
             elif isinstance(self.method, WeightedAggregator):
-                weights = self.method.weighting(jacobian * factor)
+                weights = on_host(self.method.weighting, jacobian * factor, squares.diagonal())
             else:
                 direction = self.method(jacobian * factor)
                 along = jacobian * factor @ direction
                 return torch.linalg.pinv(squares, hermitian=True) @ along, direction / factor
+        except NonFiniteError:
+            raise
         except (ValueError, RuntimeError) as error:  # from a solver that can't go on
             raise ValueError(
                 f"{self.method} gave no direction: {str(error).rstrip('.')}; lower the learning "
                 f"rate, or use another method"
             ) from error
         return weights, weights @ jacobian
+
+    def _weigh(self, squares: Tensor, names: list[str]) -> Tensor:
+        """Weights from the Gramian, on the CPU: most methods have their solver there."""
+        squares = squares.cpu()
+        check_finite(squares.diagonal(), names, "shared gradient")
+        return cast("Any", self.method).gramian_weighting(squares)
 
     def _sized(self, squares: Tensor) -> Tensor:
         """K, for methods that divide K by its trace and take it for 0 below a trace of 1e-4.

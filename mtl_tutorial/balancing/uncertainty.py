@@ -39,6 +39,8 @@ class UncertaintyWeights(Balancer):
     Source: Kendall et al. 2018, equations 7 and 10 (arXiv 1705.07115).
     """
 
+    replayable = True
+
     def __init__(self, tasks: Iterable[Task], learning_rate: float = 0.025) -> None:
         tasks = tuple(tasks)
         unique_names(tasks, least=2)

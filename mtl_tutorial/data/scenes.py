@@ -59,10 +59,14 @@ class Scenes:
     def epoch(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """Compose one scene for each digit, in random order; the last batch may be smaller."""
         check_whole("batch_size", batch_size, "scenes")
+        for index in self.order(generator).split(batch_size):
+            yield self.compose(index, generator)
+
+    def order(self, generator: Generator) -> Tensor:
+        """Give the numbers of all digits in random order, as an epoch visits them."""
         check_generator(generator)
         order = torch.randperm(len(self), generator=generator, device=generator.device)
-        for index in order.to(self.digits.labels.device).split(batch_size):
-            yield self.compose(index, generator)
+        return order.to(self.digits.labels.device)
 
     def keep(self, count: int, generator: Generator) -> Scenes:
         """Compose ``count`` scenes once, and give a source that draws from these."""

@@ -59,21 +59,37 @@ class DataSet:
     learning_rate: float
 
 
-def _networks(encoder: Encoders) -> dict[str, Callable[[Tasks], nn.Module]]:
-    """The architectures for images, with an encoder for those that can have any."""
+Network = Callable[[Tasks], nn.Module]
+
+
+def _alone(network: Network) -> Network:
+    """One network a task."""
+    return lambda tasks: SingleTaskNetworks({task.name: network([task]) for task in tasks})
+
+
+def _networks(encoder: Encoders, small: Encoders) -> dict[str, Network]:
+    """The architectures for images, with an encoder for those that can have any.
+
+    Args:
+        small: an encoder with which one network a task has in all the parameters of one shared.
+    """
     return {
         "hard_sharing": lambda tasks: HardSharing(encoder(), tasks),
         "cross_stitch": lambda tasks: CrossStitch([encoder() for _ in tasks], tasks),
         "mtan": lambda tasks: MTAN(VGGEncoder(), tasks),
-        "single_task": lambda tasks: SingleTaskNetworks(
-            {task.name: HardSharing(encoder(), [task]) for task in tasks}
-        ),
+        "single_task": _alone(lambda tasks: HardSharing(encoder(), tasks)),
+        "single_task_small": _alone(lambda tasks: HardSharing(small(), tasks)),
     }
 
 
-def _fusion(tasks: Tasks) -> FusionNetwork:
-    encoders = {"image": ConvEncoder(8, 32), "sound": ConvEncoder(8, 32, size=32)}
-    return FusionNetwork(encoders, Concatenation(2, 32), tasks)
+def _fusion(width: int, features: int) -> Network:
+    """Image and sound, an encoder each, joined."""
+
+    def make(tasks: Tasks) -> FusionNetwork:
+        image, sound = (ConvEncoder(width, features, size=size) for size in (28, 32))
+        return FusionNetwork({"image": image, "sound": sound}, Concatenation(2, features), tasks)
+
+    return make
 
 
 def _two_digits(split: str, *, digits: str, sound: str, recipe: int, device: str) -> Scenes:
@@ -92,31 +108,28 @@ def _names(questions: str) -> tuple[str, ...]:
     return tuple(task.name for task in TASKS[questions])
 
 
+LENETS = _networks(LeNet, lambda: LeNet((7, 14), 35))
+CONVOLUTIONAL = _networks(ConvEncoder, lambda: ConvEncoder(10))
 DATA_SETS = {
-    "two_digits": DataSet(
-        _two_digits, _names("two_digits"), "mnist", _networks(LeNet), "sgd", 0.05
-    ),
-    "two_fashion": DataSet(
-        _two_digits, _names("two_digits"), "fashion", _networks(LeNet), "sgd", 0.05
-    ),
+    "two_digits": DataSet(_two_digits, _names("two_digits"), "mnist", LENETS, "sgd", 0.05),
+    "two_fashion": DataSet(_two_digits, _names("two_digits"), "fashion", LENETS, "sgd", 0.05),
     "located_digits": DataSet(
-        _located_digits, _names("located_digits"), "mnist", _networks(ConvEncoder), "adam", 2e-3
+        _located_digits, _names("located_digits"), "mnist", CONVOLUTIONAL, "adam", 2e-3
     ),
     "seen_and_heard": DataSet(
         _seen_and_heard,
         _names("seen_and_heard"),
         "mnist",
         {
-            "hard_sharing": _fusion,
-            "single_task": lambda tasks: SingleTaskNetworks(
-                {task.name: _fusion([task]) for task in tasks}
-            ),
+            "hard_sharing": _fusion(8, 32),
+            "single_task": _alone(_fusion(8, 32)),
+            "single_task_small": _alone(_fusion(4, 16)),
         },
         "adam",
         2e-3,
     ),
 }
-ARCHITECTURES = ("single_task", "hard_sharing", "cross_stitch", "mtan")
+ARCHITECTURES = ("single_task", "single_task_small", "hard_sharing", "cross_stitch", "mtan")
 
 
 def make_network(data: str, architecture: str, tasks: Tasks) -> nn.Module:

@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +26,7 @@ from mtl_tutorial.balancing import NonFiniteError
 from mtl_tutorial.balancing.registry import Making, make_balancer
 from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.captured import CapturedSteps, means_of_columns
 from mtl_tutorial.experiments.catalogue import (
     load_scenes,
     make_network,
@@ -75,6 +77,17 @@ def execute(
         DataUnavailableError: where the digits can't be had.
     """
     place = resolve_device(device)
+    with _repeatable():
+        return _execute(setting, protocol, place, checkpoint, on_epoch)
+
+
+def _execute(
+    setting: Setting,
+    protocol: Protocol,
+    place: torch.device,
+    checkpoint: str | Path | None,
+    on_epoch: Report | None,
+) -> dict[str, Any]:
     scenes = load_scenes(setting.data, *protocol.sources(setting.data), str(place), protocol.recipe)
     if place.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place)
@@ -92,6 +105,13 @@ def execute(
     except (NonFiniteLossError, NonFiniteError) as error:
         state.diverged = f"epoch {state.epoch + 1}: {str(error).partition(';')[0]}"
     return trial.result()
+
+
+def _repeatable() -> AbstractContextManager[None]:
+    """Inside, a GPU adds in one order and with all digits of float32, as the CPU does."""
+    return torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    )
 
 
 @dataclass
@@ -165,7 +185,7 @@ class _Trial:
         self.setting, self.protocol, self.scenes, self.place = setting, protocol, scenes, place
         self.tasks: tuple[Task, ...] = scenes["train"].tasks
         self.steps = math.ceil(len(scenes["train"]) / protocol.batch_size)
-        luck = torch.Generator().manual_seed(setting.seed)
+        luck = torch.Generator(place).manual_seed(setting.seed)
         making = Making(self.tasks, self.steps, luck)
         self.run = Run(
             lambda: make_network(setting.data, setting.architecture, self.tasks),
@@ -186,6 +206,9 @@ class _Trial:
         fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
         self.validation = scenes["validation"].draw(protocol.held_out, fresh)
         self.few = map_batches(lambda tensor: tensor[:LOOK_AT], self.validation)
+        self.captured: CapturedSteps | None = None
+        if place.type == "cuda" and self.validation.complete:
+            self.captured = CapturedSteps(self.run, scenes["train"], protocol.batch_size)
 
     def parts(self) -> dict[str, Any]:
         return {
@@ -218,24 +241,35 @@ class _Trial:
         factor = self.protocol.rate_factor(state.epoch)
         for group, rate in zip(self.run.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = factor * rate
-        batches = self.scenes["train"].epoch(self.protocol.batch_size, self.run.generator)
-        sums: dict[str, Any] = {"training loss": {}, "weight": {}}
-        steps = dict.fromkeys((task.name for task in self.tasks), 0)
         start, cpu_start = time.perf_counter(), time.process_time()
-        for record in self.run.over(batches, self.steps):
-            for name, loss in record.losses.items():
-                steps[name] += 1
-                for quantity, value in (("training loss", loss), ("weight", record.weights[name])):
-                    sums[quantity][name] = value + sums[quantity].get(name, 0.0)
-        means = {
-            quantity: {n: float(by_task.get(n, math.nan) / max(steps[n], 1)) for n in steps}
-            for quantity, by_task in sums.items()
-        }  # also waits for a GPU
+        means = self._epoch()  # also waits for a GPU
         state.seconds += time.perf_counter() - start
         state.cpu_seconds += time.process_time() - cpu_start
         with self.run.randomness.in_force():  # a metric, too, may draw
             self._measure(means)
         state.epoch += 1
+
+    def _epoch(self) -> dict[str, dict[str, float]]:
+        """Make the steps of an epoch; give the means of losses and weights over them."""
+        names = [task.name for task in self.tasks]
+        if self.captured is not None:
+            found = zip(("training loss", "weight"), self.captured.epoch(), strict=True)
+            return {
+                quantity: dict(zip(names, means_of_columns(values), strict=True))
+                for quantity, values in found
+            }
+        batches = self.scenes["train"].epoch(self.protocol.batch_size, self.run.generator)
+        sums: dict[str, Any] = {"training loss": {}, "weight": {}}
+        steps = dict.fromkeys(names, 0)
+        for record in self.run.over(batches, self.steps):
+            for name, loss in record.losses.items():
+                steps[name] += 1
+                for quantity, value in (("training loss", loss), ("weight", record.weights[name])):
+                    sums[quantity][name] = value + sums[quantity].get(name, 0.0)
+        return {
+            quantity: {n: float(by_task.get(n, math.nan) / max(steps[n], 1)) for n in steps}
+            for quantity, by_task in sums.items()
+        }
 
     def _measure(self, means: dict[str, dict[str, float]]) -> None:
         scores = score(self.model, self.tasks, self.validation)
@@ -307,6 +341,7 @@ class _Trial:
                     "cpu_seconds": state.cpu_seconds,
                     "peak_memory_mb": peak_memory(self.place),
                     "parameters": sum(p.numel() for p in self.model.parameters()),
+                    **({} if self.captured is None else {"captured": self.captured.outcome}),
                 },
                 "curves": state.curves,
                 "best_epoch": epochs,

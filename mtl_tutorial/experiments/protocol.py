@@ -146,7 +146,7 @@ def settings(
     found: dict[Setting, None] = {}
     for name, architecture, balancer, seed in itertools.product(*axes):
         check_choice("data set", name, DATA_SETS)
-        used = "equal" if architecture == "single_task" else balancer
+        used = "equal" if architecture.startswith("single_task") else balancer
         for rate in learning_rates or [DATA_SETS[name].learning_rate]:
             found[Setting(name, architecture, used, float(rate), seed)] = None
     if not found:

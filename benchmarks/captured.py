@@ -1,0 +1,120 @@
+"""What capturing a step in CUDA graphs saves, and how many steps a second several runs make.
+
+Two digits, LeNet, batches of 256. For each method: a step launched one by one, a step replayed,
+side by side in one process; then the steps a second of several processes at a time. Runs on a CUDA
+GPU; with the Multi-Process Service the kernels of several processes run at the same time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Callable
+
+import torch
+
+from mtl_tutorial.architectures import HardSharing, LeNet
+from mtl_tutorial.balancing import BALANCERS, Making, make_balancer
+from mtl_tutorial.data import two_digits
+from mtl_tutorial.experiments import Run
+from mtl_tutorial.experiments.captured import CapturedSteps
+
+
+def steps_of(name: str, seed: int = 0) -> CapturedSteps:
+    scenes = two_digits("train", device="cuda").keep(256 * 50, torch.Generator("cuda"))
+    generator = torch.Generator("cuda").manual_seed(seed)
+    run = Run(
+        lambda: HardSharing(LeNet(), scenes.tasks),
+        scenes.tasks,
+        scenes,
+        seed=seed,
+        steps=0,
+        balancer=make_balancer(name, Making(scenes.tasks, 50, generator)),
+        optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
+    )
+    return CapturedSteps(run, scenes, 256)
+
+
+def milliseconds(epoch: Callable[[], object], epochs: int = 2) -> float:
+    """Of one of 50 steps, after a first epoch."""
+    epoch()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(epochs):
+        epoch()
+    torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - start) / (50 * epochs)
+
+
+def methods() -> None:
+    print("| method | one by one, ms | captured, ms | times faster |\n|---|---|---|---|")
+    for name in BALANCERS:
+        try:
+            captured, plain = steps_of(name), steps_of(name)
+        except ValueError as error:  # a library that is not here
+            print(f"| {name} | {error} | | |")
+            continue
+        plain.why_not = "for comparison"
+        slow, fast = milliseconds(plain.epoch), milliseconds(captured.epoch)
+        note = "" if captured.outcome == "yes" else f" ({captured.outcome})"
+        print(f"| {name} | {slow:.2f} | {fast:.2f}{note} | {slow / fast:.1f} |", flush=True)
+
+
+def several(name: str, workers: int, seconds: float) -> float:
+    """Steps a second of this many processes at a time, added up."""
+    context = multiprocessing.get_context("spawn")
+    ready, counts = context.Queue(), context.Queue()
+    processes = [
+        context.Process(target=_several, args=(name, seed, seconds, ready, counts))
+        for seed in range(workers)
+    ]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        ready.get(timeout=60)
+    start = time.perf_counter()
+    for process in processes:
+        counts.put(start)
+    total = sum(ready.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join()
+    return total
+
+
+def _several(name: str, seed: int, seconds: float, ready, go) -> None:
+    torch.set_num_threads(1)
+    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+        steps = steps_of(name, seed)
+        steps.epoch()
+        torch.cuda.synchronize()
+        ready.put(0)
+        go.get(timeout=60)
+        made, start = 0, time.perf_counter()
+        while time.perf_counter() < start + seconds:
+            steps.epoch()
+            made += 50
+        ready.put(made / (time.perf_counter() - start))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 8, 12])
+    parser.add_argument("--methods", nargs="+", default=["equal", "pcgrad"])
+    parser.add_argument("--seconds", type=float, default=2)
+    choice = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("There is no CUDA GPU here, so nothing is captured.")
+        return
+    print(torch.cuda.get_device_name(), "\n")
+    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+        methods()
+    print("\n| processes | " + " | ".join(choice.methods) + " (steps a second) |")
+    print("|---" * (len(choice.methods) + 1) + "|")
+    for workers in choice.workers:
+        rates = [f"{several(name, workers, choice.seconds):.0f}" for name in choice.methods]
+        print(f"| {workers} | " + " | ".join(rates) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Steps captured in CUDA graphs and replayed: the same numbers, without waiting for launches."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from mtl_tutorial.balancing import Balancer, NonFiniteError
+from mtl_tutorial.balancing.host import handled_by
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.runs import Run
+from mtl_tutorial.tasks import Batch
+from mtl_tutorial.training import NonFiniteLossError, StepRecord, fit
+
+WARM_UP = 3  # steps before a capture, in which libraries and optimizers set themselves up
+
+
+class CapturedSteps:
+    """The steps of a run on a CUDA GPU, an epoch at a time.
+
+    One step (scenes, losses, gradients, weights, optimizer) is captured in a CUDA graph, and
+    replayed for every full batch; a method that computes on the CPU cuts it in two. The first
+    steps, and the last batch of an epoch where it is smaller, are launched one by one; so are all
+    where the balancer is not `replayable`, or a step can't be captured since it reads a value.
+
+    Args:
+        run: a network in training, on a GPU.
+        scenes: what it trains on.
+        batch_size: scenes a step.
+
+    Attributes:
+        why_not: why the steps are not captured; empty where they are, or it was not tried yet.
+    """
+
+    def __init__(self, run: Run, scenes: Scenes, batch_size: int) -> None:
+        self.run, self.scenes, self.batch_size = run, scenes, batch_size
+        device = scenes.digits.labels.device
+        self.full, self.rest = divmod(len(scenes), batch_size)
+        self.order = torch.zeros(len(scenes), dtype=torch.long, device=device)
+        self.position = torch.zeros((), dtype=torch.long, device=device)
+        self.within = torch.arange(batch_size, device=device)
+        self.log = torch.zeros(self.full + bool(self.rest), 2 * len(run.tasks), device=device)
+        self.stream = torch.cuda.Stream(device)
+        self.warm = 0
+        self.why_not = "" if run.balancer.replayable else "the balancer is not replayable"
+        self._graph: _Graph | None = None
+        self._rates: list[float] = []  # that are captured
+        self._rows: dict[str, Tensor] = {}  # the memory that the graph reads and writes
+        for group in run.optimizer.param_groups:
+            if "capturable" in group:  # where its counts of steps live
+                group["capturable"] = True
+
+    @property
+    def outcome(self) -> str:
+        """Whether the steps are captured, and else why not; for a result."""
+        return self.why_not or ("yes" if self._graph else "too few steps")
+
+    def epoch(self) -> tuple[Tensor, Tensor]:
+        """Train on each scene once; give losses and weights, ``(steps, T)`` each, on the CPU.
+
+        Raises:
+            NonFiniteLossError: where a loss was NaN or infinite; the epoch is over by then.
+        """
+        outside = torch.cuda.current_stream(self.order.device)
+        self.stream.wait_stream(outside)
+        with self.run.randomness.in_force(), torch.cuda.stream(self.stream):
+            self.order.copy_(self.scenes.order(self.run.generator))
+            self.position.zero_()
+            for step in range(self.full):
+                self._full_step(step + 1)
+            if self.rest:
+                self._step(self.order[-self.rest :])
+        outside.wait_stream(self.stream)
+        losses, weights = self.log.cpu().chunk(2, dim=1)
+        for step, name in (~losses.isfinite()).nonzero().tolist():
+            raise NonFiniteLossError(self.run.tasks[name].name, step + 1, losses[step, name].item())
+        return losses, weights
+
+    def _full_step(self, step: int) -> None:
+        rates = [float(group["lr"]) for group in self.run.optimizer.param_groups]
+        if self.warm >= WARM_UP and not self.why_not and rates != self._rates:
+            self._capture()
+            self._rates = rates
+        if self._graph is None:
+            self.warm += 1
+            self._next_step()
+            return
+        self._pin()
+        try:
+            self._graph.replay()
+        except NonFiniteError as error:
+            raise NonFiniteLossError(str(error.task), step, error.value, error.what) from error
+        self.run.balancer.replayed()
+
+    def _next_step(self) -> None:
+        self._step(self.order[self.position * self.batch_size + self.within])
+
+    def _step(self, index: Tensor) -> None:
+        batch = self.scenes.compose(index, self.run.generator)
+        record = self._one(batch)
+        names = [task.name for task in self.run.tasks]
+        if record.losses.keys() != set(names):
+            raise ValueError("labels are missing")
+        row = [part[name].float() for part in (record.losses, record.weights) for name in names]
+        self.log.index_copy_(0, self.position[None], torch.stack(row)[None])
+        self.position += 1
+
+    def _one(self, batch: Batch) -> StepRecord:
+        """Make one step; `fit` looks at losses after the last of its steps, and this is not."""
+        run = self.run
+        return next(fit(run.model, run.tasks, [batch], run.balancer, run.optimizer, 2))
+
+    def _pin(self) -> None:
+        """Bring what the balancer remembers to where the graph reads it."""
+        memory = self.run.balancer.memory
+        if all(memory[name] is row for name, row in self._rows.items()):
+            return
+        for name, row in self._rows.items():
+            row.copy_(memory[name])
+        self.run.balancer.memory = dict(self._rows)
+
+    def _capture(self) -> None:
+        balancer, self._graph = self.run.balancer, None
+        before = balancer.state_dict()
+        rows = {name: row.clone() for name, row in balancer.memory.items()}
+        balancer.memory = dict(rows)
+        graph = _Graph([self.run.generator, *_generators(balancer)])
+        try:
+            with graph.recorded():
+                self._next_step()
+                for name, row in rows.items():
+                    row.copy_(balancer.memory[name])
+            self._graph, self._rows = graph, rows
+        except (RuntimeError, ValueError) as error:
+            self.why_not = str(error).partition("\n")[0]
+        finally:
+            balancer.load_state_dict(before)
+
+
+class _Graph:
+    """What happens on a stream, in one or more graphs, with calls on the CPU between them.
+
+    Args:
+        generators: that what happens draws from, beside the default one.
+    """
+
+    def __init__(self, generators: list[torch.Generator]) -> None:
+        self.generators = generators
+        self.parts: list[Callable[[], object]] = []
+        self._open: torch.cuda.CUDAGraph | None = None
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def replay(self) -> None:
+        """Do it again."""
+        for part in self.parts:
+            part()
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Inside, nothing is computed, only noted."""
+        gc.collect()  # a graph that dies within a capture would end it
+        torch.cuda.synchronize()
+        with handled_by(self._call):
+            self._begin()
+            try:
+                yield
+            finally:
+                self._end()
+
+    def _begin(self) -> None:
+        self._open = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            if generator.device.type == "cuda":
+                self._open.register_generator_state(generator)
+        self._open.capture_begin(pool=self._pool, capture_error_mode="thread_local")
+
+    def _end(self) -> None:
+        assert self._open is not None
+        graph, self._open = self._open, None
+        graph.capture_end()
+        self.parts.append(graph.replay)
+
+    def _call(self, function: Callable[[Tensor], Tensor], given: Tensor, like: Tensor) -> Tensor:
+        self._end()
+        result = torch.empty_like(like)
+        self.parts.append(lambda: result.copy_(function(given)))
+        self._begin()
+        return result
+
+
+def _generators(balancer: Balancer) -> list[torch.Generator]:
+    found = getattr(balancer, "generator", None)
+    return [found] if isinstance(found, torch.Generator) else []
+
+
+def means_of_columns(values: Tensor) -> list[float]:
+    """The mean of each column, added row by row, as one adds up over a loop of steps."""
+    total = values[0]
+    for row in values[1:]:
+        total = total + row
+    return (total / len(values)).tolist()
