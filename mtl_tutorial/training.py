@@ -88,14 +88,15 @@ def fit(
     unchecked: list[StepRecord] = []
     unlabelled, step = set(names), 0
     seen: set[str] = set()
-    reusable = _reusable_graph(model)
+    parts, reusable = list(model.modules()), _reusable_graph(model)
     for step, batch in zip(range(1, steps + 1), data, strict=False):
         if not isinstance(batch, Batch):
             raise ValueError(
                 f"data must give Batch objects, got {type(batch).__name__}; wrap inputs and "
                 f"targets by Batch(inputs, targets)"
             )
-        model.train()
+        if step == 1 or not all(part.training for part in parts):
+            model.train()  # it is slow, so not where it would do nothing
         chance = torch.get_rng_state()
         with reusable(), nullcontext() if _has_labels(batch, names) else _without_trace(model):
             losses = _losses(model, batch, tasks)
@@ -277,7 +278,8 @@ def _check_gradients(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     gradients = [p.grad.detach() for p in parameters if p.grad is not None]
     dense = [g.coalesce().values() if g.is_sparse else g for g in gradients]
-    if not dense or torch.stack([g.norm().float() for g in dense]).isfinite().all():
+    norms = [norm.float() for norm in torch._foreach_norm(dense)] if dense else []
+    if not norms or math.isfinite(torch.stack(norms).sum()):
         return
     if all(g.isfinite().all() for g in dense):  # large, but numbers: their squares overflowed
         return

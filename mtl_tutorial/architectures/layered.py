@@ -35,12 +35,12 @@ def last_layer(network: nn.Module, where: str) -> nn.Module:
     _check_known(network, type(network).__name__)
     layer, path = network, where
     while (chain := _chain(layer)) is not None:
-        weighted = [(i, child) for i, child in enumerate(chain) if list(_matrices(child))]
-        if not weighted:
+        places = reversed(range(len(chain)))
+        last = next((i for i in places if any(_matrices(chain[i]))), None)
+        if last is None:
             break
-        path += "" if chain is layer else ".layers"
-        i, layer = weighted[-1]
-        path += f"[{i}]"
+        path += f"[{last}]" if chain is layer else f".layers[{last}]"
+        layer = chain[last]
     matrices = list(_matrices(layer))
     if len(matrices) == 1:
         return layer.get_submodule(matrices[0][0])

@@ -138,16 +138,20 @@ def backward_weighted_sum(
     """
     check_losses(losses)
     check_same_tasks(losses, model)
-    first, *others = (weights[name] * loss for name, loss in losses.items())
-    total = sum(others, first)
-    factor = factor_of(scale, total)
-    (total if factor is None else total * factor).backward()
-    return {
+    used = {
         name: weight.detach()
         if isinstance(weight := weights[name], Tensor)
         else torch.full((), weight, dtype=wide(loss.dtype), device=loss.device)
         for name, loss in losses.items()
     }
+    starts = []  # ∂/∂L_i of the sum, which need not be computed for that
+    for name, loss in losses.items():
+        start = used[name]
+        if (factor := factor_of(scale, start)) is not None:
+            start = start * factor
+        starts.append(start.to(loss.device, loss.dtype))
+    torch.autograd.backward(list(losses.values()), starts)
+    return used
 
 
 def as_floats(numbers: Numbers) -> Tensor:
