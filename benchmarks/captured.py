@@ -19,6 +19,7 @@ from mtl_tutorial.balancing import BALANCERS, Making, make_balancer
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments.captured import CapturedSteps
+from mtl_tutorial.experiments.execute import repeatable
 
 
 def steps_of(name: str, seed: int = 0) -> CapturedSteps:
@@ -74,7 +75,7 @@ def several(name: str, workers: int, seconds: float) -> float:
     for _ in processes:
         ready.get(timeout=60)
     start = time.perf_counter()
-    for process in processes:
+    for _ in processes:
         counts.put(start)
     total = sum(ready.get(timeout=60) for _ in processes)
     for process in processes:
@@ -84,7 +85,7 @@ def several(name: str, workers: int, seconds: float) -> float:
 
 def _several(name: str, seed: int, seconds: float, ready, go) -> None:
     torch.set_num_threads(1)
-    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with repeatable():
         steps = steps_of(name, seed)
         steps.epoch()
         torch.cuda.synchronize()
@@ -107,7 +108,7 @@ def main() -> None:
         print("There is no CUDA GPU here, so nothing is captured.")
         return
     print(torch.cuda.get_device_name(), "\n")
-    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with repeatable():
         methods()
     print("\n| processes | " + " | ".join(choice.methods) + " (steps a second) |")
     print("|---" * (len(choice.methods) + 1) + "|")

@@ -1,29 +1,50 @@
 """Trains the networks of the tables that come with the course, by results/PROTOCOL.md.
 
-python benchmarks/tables.py two_digits_8_epochs --device cuda --workers 8
+python benchmarks/tables.py two_digits_8_epochs full_100_epochs --device cuda --workers 16
 
-Stopped at any time, the same command goes on. A table is one or more grids in one folder.
+Stopped at any time, the same command goes on. The runs of several tables share the workers: first
+all searches, then what they have chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import argparse
+import itertools
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import torch
 
 from mtl_tutorial.balancing import BALANCERS
+from mtl_tutorial.experiments.dispatch import attempt
+from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
+from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
+from mtl_tutorial.experiments.summary import best_settings
 
 SEARCH_SEEDS = (1000, 1001, 1002)
 FIRST_SEED = 1010  # of those that are tested
+WIDENED = 4  # times at most
 SGD_RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
 ADAM_RATES = (0.00125, 0.0025, 0.005, 0.01, 0.02)
-STITCH_RATES = (0.0015625, 0.003125, 0.00625, 0.0125, 0.025)  # units learn at 100 times these
+STITCH_RATES = (0.0015625, 0.003125, 0.00625, 0.0125, 0.025)  # its units learn at 100 times these
 ALONE = ("single_task", "single_task_small")
-ONCE_BACK = ("equal", "uncertainty", "dwa", "gradnorm", "gradient_norm_weights")
-CHEAP_FIRST = (*ONCE_BACK, "pcgrad", "mgda", "imtl_g", "upgrad", "cagrad", "nash_mtl")
-LEFT_RIGHT = tuple(
-    f"left={left},right={right}"
-    for left, right in ((0.5, 1.5), (0.75, 1.25), (1, 1), (1.25, 0.75), (1.5, 0.5))
-)
+SHARED = ("hard_sharing",)
+THREE = ("equal", "gradnorm", "pcgrad")
+SLOW = "nash_mtl"  # many times slower than the others, on the CPU
+
+
+def pairs(first: str, second: str, shares: Iterable[tuple[float, float]]) -> tuple[str, ...]:
+    """Fixed weights of two tasks."""
+    return tuple(f"{first}={one:g},{second}={other:g}" for one, other in shares)
+
+
+LEFT_RIGHT = pairs("left", "right", [(0.5, 1.5), (0.75, 1.25), (1, 1), (1.25, 0.75), (1.5, 0.5)])
 LOCATED = tuple(
     f"digit=1,box={box},mask={mask}"
     for box, mask in ((1, 1), (1, 3), (10, 1), (10, 10), (30, 3), (100, 1))
@@ -35,7 +56,7 @@ HEARD = tuple(
 
 @dataclass(frozen=True)
 class Grid:
-    """Runs of one data set: the same rates, search seeds and seeds for all of their methods."""
+    """Runs on one data set: the same rates, search seeds and seeds for all of their methods."""
 
     data: str
     architectures: Sequence[str]
@@ -44,39 +65,233 @@ class Grid:
     seeds: int
     search_seeds: Sequence[int] = SEARCH_SEEDS
 
+    def tried(self) -> list[Setting]:
+        """The runs of the search."""
+        axes = [self.data], self.architectures, self.balancers, self.rates
+        return settings(*axes, self.search_seeds)
+
 
 @dataclass(frozen=True)
 class Table:
-    """Grids of one protocol."""
+    """Grids of one protocol, in one folder.
+
+    Args:
+        searched_in: the table whose search chose the rates, where it is not this one.
+        rows: those that are run, the most important first; left out, all.
+    """
 
     epochs: int
-    grids: Sequence[Grid] = field(default_factory=tuple)
+    grids: Sequence[Grid]
+    searched_in: str | None = None
+    rows: Sequence[str] = ()
 
 
-SHARED = ("hard_sharing",)
-THREE = ("equal", "gradnorm", "pcgrad")
+def everything(data: str, weights: Sequence[str], rates: Sequence[float], **seeds) -> Grid:
+    """All methods, a tuned weighted sum, and networks that share nothing."""
+    return Grid(data, (*ALONE, *SHARED), (*BALANCERS, *weights), rates, **seeds)
+
+
+TWO_DIGITS = everything("two_digits", LEFT_RIGHT, SGD_RATES, seeds=20, search_seeds=(1000, 1001))
 TABLES = {
-    "two_digits_8_epochs": Table(
-        8,
-        [Grid("two_digits", (*ALONE, *SHARED), (*CHEAP_FIRST, *LEFT_RIGHT), SGD_RATES, 20)],
+    "two_digits_8_epochs": Table(8, [TWO_DIGITS]),
+    "full_100_epochs": Table(
+        100,
+        [replace(TWO_DIGITS, seeds=5)],
+        searched_in="two_digits_8_epochs",
+        rows=[
+            *("equal", "single_task", "pcgrad", "mgda", "gradnorm", "uncertainty", "fixed"),
+            *("single_task_small", "dwa", "gradient_norm_weights", "upgrad", "imtl_g", "cagrad"),
+        ],
     ),
-    "located_digits_8_epochs": Table(
-        8,
-        [Grid("located_digits", (*ALONE, *SHARED), (*CHEAP_FIRST, *LOCATED), ADAM_RATES, 20)],
+    "located_digits_1_epoch": Table(
+        1, [everything("located_digits", LOCATED, ADAM_RATES, seeds=10)]
     ),
-    "other_networks_8_epochs": Table(
-        8,
+    "seen_and_heard_1_epoch": Table(1, [everything("seen_and_heard", HEARD, ADAM_RATES, seeds=10)]),
+    "two_fashion_1_epoch": Table(1, [everything("two_fashion", LEFT_RIGHT, SGD_RATES, seeds=10)]),
+    "other_networks_1_epoch": Table(
+        1,
         [
             Grid("two_digits", ["cross_stitch"], THREE, STITCH_RATES, 10),
             Grid("two_digits", ["mtan"], THREE, SGD_RATES, 10),
         ],
     ),
-    "other_data_1_epoch": Table(
-        1,
-        [
-            Grid("seen_and_heard", (*ALONE, *SHARED), (*CHEAP_FIRST, *HEARD), ADAM_RATES, 10),
-            Grid("two_fashion", (*ALONE, *SHARED), (*CHEAP_FIRST, *LEFT_RIGHT), SGD_RATES, 10),
-        ],
-    ),
 }
-assert set(CHEAP_FIRST) == set(BALANCERS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, and where its result belongs."""
+
+    setting: Setting
+    folder: ResultsFolder
+
+
+class Tables:
+    """Several tables in training.
+
+    Args:
+        tables: by name, which is that of their folder.
+        root: where the folders are.
+        profile: ``"full"``, or ``"quick"`` for a rehearsal.
+        where: ``device`` and ``workers``.
+    """
+
+    def __init__(
+        self, tables: dict[str, Table], root: Path, *, profile: str, device: str, workers: int
+    ) -> None:
+        self.tables, self.root = tables, root
+        self.device, self.workers = device, workers
+        self.protocols = {
+            name: make_protocol(profile, epochs=table.epochs) for name, table in tables.items()
+        }
+
+    def folder(self, name: str, protocol: Protocol, *, search: bool = False) -> ResultsFolder:
+        """Where results of a table lie."""
+        return ResultsFolder(self.root / name / ("search" if search else ""), protocol)
+
+    def run(self) -> None:
+        """Search, widen, and train what was chosen."""
+        wanted = [job for name in self.tables for job in self.searches(name)]
+        for _ in range(1 + WIDENED):
+            self.train(wanted)
+            wanted = [job for name in self.tables for job in self.wider(name)]
+            if not wanted:
+                break
+        self.train([job for name in self.tables for job in self.chosen(name)])
+
+    def searches(self, name: str) -> list[Job]:
+        """The runs of a table's search."""
+        table = self.tables[name]
+        if table.searched_in:
+            return []
+        place = self.folder(name, self.protocols[name], search=True)
+        return [Job(setting, place) for grid in table.grids for setting in grid.tried()]
+
+    def found(self, name: str, grid: Grid) -> list[dict]:
+        """All results of a grid's search, those of wider rates with them."""
+        place = self.folder(name, self.protocols[name], search=True)
+        rates = [grid.rates[0] / 2**k for k in range(1, 1 + WIDENED)]
+        rates += [grid.rates[-1] * 2**k for k in range(1, 1 + WIDENED)]
+        tried = [*grid.tried(), *replace(grid, rates=rates).tried()]
+        return [result for setting in tried if (result := place.finished(setting)) is not None]
+
+    def wider(self, name: str) -> list[Job]:
+        """Runs at the next rate, for the methods whose best is at an edge of what was tried."""
+        table, jobs = self.tables[name], []
+        if table.searched_in:
+            return []
+        place = self.folder(name, self.protocols[name], search=True)
+        for grid in table.grids:
+            results = self.found(name, grid)
+            for best in best_settings(results):
+                row = [
+                    setting
+                    for setting in map(Setting.of, results)
+                    if (setting.architecture, setting.method) == (best.architecture, best.method)
+                ]
+                rates = sorted({setting.learning_rate for setting in row})
+                edges = {rates[0]: rates[0] / 2, rates[-1]: rates[-1] * 2}
+                rate = edges.get(best.learning_rate)
+                if rate is None or len(rates) >= len(grid.rates) + WIDENED:
+                    continue
+                jobs += [
+                    Job(wide, place)
+                    for wide in dict.fromkeys(replace(s, learning_rate=rate) for s in row)
+                ]
+        return jobs
+
+    def chosen(self, name: str) -> list[Job]:
+        """The runs that are tested: a seed after the other, or a row after the other."""
+        table = self.tables[name]
+        place = self.folder(name, self.protocols[name])
+        jobs = []
+        for grid in table.grids:
+            source = table.searched_in or name
+            searched = self.tables[source].grids[0] if table.searched_in else grid
+            best = best_settings(self.found(source, searched))
+            seeds = range(FIRST_SEED, FIRST_SEED + grid.seeds)
+            jobs += [
+                Job(replace(setting, seed=seed), place)
+                for seed, setting in itertools.product(seeds, best)
+            ]
+        if table.rows:
+            jobs = [job for row in table.rows for job in jobs if row_of(job.setting) == row]
+        return jobs
+
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Run what has no result yet, and write each result as it comes."""
+        with ExitStack() as stack:
+            for place in dict.fromkeys(job.folder.folder for job in jobs):
+                folder = next(job.folder for job in jobs if job.folder.folder == place)
+                stack.enter_context(folder.opened())
+            left = [job for job in jobs if job.folder.finished(job.setting) is None]
+            left = spread(dict.fromkeys(left))
+            by_name = {(job.folder.protocol, str(job.setting)): job for job in left}
+            calls = (
+                joblib.delayed(attempt_of)(
+                    job.setting,
+                    job.folder.protocol,
+                    self.device,
+                    job.folder.checkpoint_path(job.setting).resolve(),
+                )
+                for job in left
+            )
+            parallel = joblib.Parallel(self.workers, return_as="generator_unordered", batch_size=1)
+            start = time.perf_counter()
+            for done, (protocol, setting, result, failure) in enumerate(parallel(calls), 1):
+                job = by_name[protocol, str(setting)]
+                if failure:
+                    print(f"{setting} failed:\n{failure}", file=sys.stderr, flush=True)
+                    continue
+                job.folder.write(setting, result)
+                seconds = time.perf_counter() - start
+                print(f"{seconds:6.0f} s  {done}/{len(left)}  {job.folder.folder.name}  {setting}")
+                sys.stdout.flush()
+
+
+def attempt_of(setting: Setting, protocol: Protocol, device: str, checkpoint: Path):
+    """Execute a run in a worker; give its protocol, and what `attempt` gives."""
+    return protocol, *attempt(setting, protocol, device, checkpoint, threads=1)
+
+
+def row_of(setting: Setting) -> str:
+    """What a row of a table is called: its method, or the networks that share nothing."""
+    return setting.architecture if setting.architecture in ALONE else setting.method
+
+
+def spread(jobs: Iterable[Job]) -> list[Job]:
+    """The slow ones evenly between the others, so that they do not hold all workers at once."""
+    jobs = list(jobs)
+    slow = [job for job in jobs if job.setting.balancer == SLOW]
+    others = [job for job in jobs if job.setting.balancer != SLOW]
+    gap = max(1, len(others) // max(1, len(slow)))
+
+    def merged() -> Iterator[Job]:
+        rest = iter(slow)
+        for i, job in enumerate(others):
+            if i % gap == 0:
+                yield from itertools.islice(rest, 1)
+            yield job
+        yield from rest
+
+    return list(merged())
+
+
+def main() -> None:
+    """Train the tables that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="+", choices=list(TABLES), metavar="TABLE")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--root", type=Path, default=RESULTS, help="of the folders")
+    parser.add_argument("--profile", default="full", help="quick for a rehearsal")
+    choice = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    torch.set_num_threads(1)
+    tables = {name: TABLES[name] for name in choice.tables}
+    where = {"device": choice.device, "workers": choice.workers}
+    Tables(tables, choice.root, profile=choice.profile, **where).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -112,7 +112,7 @@ def test_a_step_that_can_not_be_captured_is_launched_one_by_one(balancer, why) -
         )
         return CapturedSteps(run, scenes, 64)
 
-    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         plain, captured = steps_of(balancer), steps_of(FixedWeights)
         for _ in range(2):
             assert torch.equal(plain.epoch()[0], captured.epoch()[0])

@@ -218,7 +218,7 @@ def test_a_loss_of_a_weight_0_task_that_is_not_finite_is_named_too():
 def test_on_a_gpu_a_loss_that_is_not_finite_is_named_at_the_end_at_the_latest(end):
     def on_gpu():
         for batch in spoiled("size", 5, math.nan):
-            yield Batch(batch.inputs.cuda(), {n: t.cuda() for n, t in batch.targets.items()})
+            yield map_batches(lambda tensor: tensor.cuda(), batch)
 
     with pytest.raises(NonFiniteLossError, match="'size' became nan at step 5"):
         list(start(build().cuda(), on_gpu(), **end))

@@ -128,7 +128,10 @@ class CapturedSteps:
         before = balancer.state_dict()
         rows = {name: row.clone() for name, row in balancer.memory.items()}
         balancer.memory = dict(rows)
-        graph = _Graph([self.run.generator, *_generators(balancer)])
+        own = [self.run.generator, *_generators(balancer)]
+        default = torch.cuda.default_generators[self.order.device.index or 0]
+        states = [(g, g.clone_state()) for g in (*own, default) if g.device.type == "cuda"]
+        graph = _Graph(own)
         try:
             with graph.recorded():
                 self._next_step()
@@ -137,6 +140,8 @@ class CapturedSteps:
             self._graph, self._rows = graph, rows
         except (RuntimeError, ValueError) as error:
             self.why_not = str(error).partition("\n")[0]
+            for generator, state in states:  # a capture that failed holds on to what it drew from
+                generator.graphsafe_set_state(state)
         finally:
             balancer.load_state_dict(before)
 

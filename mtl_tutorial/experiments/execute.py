@@ -77,7 +77,7 @@ def execute(
         DataUnavailableError: where the digits can't be had.
     """
     place = resolve_device(device)
-    with _repeatable():
+    with repeatable():
         return _execute(setting, protocol, place, checkpoint, on_epoch)
 
 
@@ -107,7 +107,7 @@ def _execute(
     return trial.result()
 
 
-def _repeatable() -> AbstractContextManager[None]:
+def repeatable() -> AbstractContextManager[None]:
     """Inside, a GPU adds in one order and with all digits of float32, as the CPU does."""
     return torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=False
