@@ -100,8 +100,8 @@ def _several(name: str, seed: int, seconds: float, ready, go) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 8, 12])
-    parser.add_argument("--methods", nargs="+", default=["equal", "pcgrad"])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--methods", nargs="+", default=["pcgrad"])
     parser.add_argument("--seconds", type=float, default=2)
     choice = parser.parse_args()
     if not torch.cuda.is_available():

@@ -290,7 +290,10 @@ def main() -> None:
     torch.set_num_threads(1)
     tables = {name: TABLES[name] for name in choice.tables}
     where = {"device": choice.device, "workers": choice.workers}
-    Tables(tables, choice.root, profile=choice.profile, **where).run()
+    try:
+        Tables(tables, choice.root, profile=choice.profile, **where).run()
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -424,7 +425,10 @@ def _version(library: str) -> str | None:
 
 @functools.cache
 def _commit() -> str | None:
-    """The commit of the checkout that the package lies in, with a plus where it has changes."""
+    """The commit of the checkout that the package lies in, with a plus where it has changes.
+
+    In a copy without git, what ``MTL_COMMIT`` says.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -441,7 +445,7 @@ def _commit() -> str | None:
         changed = "+" if git("status", "--porcelain", "--untracked-files=no", ".") else ""
         return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("MTL_COMMIT")
 
 
 def peak_memory(place: torch.device) -> float | None:
