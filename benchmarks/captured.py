@@ -100,7 +100,7 @@ def _several(name: str, seed: int, seconds: float, ready, go) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--methods", nargs="+", default=["pcgrad"])
     parser.add_argument("--seconds", type=float, default=2)
     choice = parser.parse_args()

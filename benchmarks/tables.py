@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import signal
 import sys
 import time
@@ -133,14 +134,23 @@ class Tables:
         tables: by name, which is that of their folder.
         root: where the folders are.
         profile: ``"full"``, or ``"quick"`` for a rehearsal.
-        where: ``device`` and ``workers``.
+        device, workers: where runs compute, and how many at a time.
+        seconds: after which no run begins.
     """
 
     def __init__(
-        self, tables: dict[str, Table], root: Path, *, profile: str, device: str, workers: int
+        self,
+        tables: dict[str, Table],
+        root: Path,
+        *,
+        profile: str,
+        device: str,
+        workers: int,
+        seconds: float = math.inf,
     ) -> None:
         self.tables, self.root = tables, root
         self.device, self.workers = device, workers
+        self.start, self.seconds = time.perf_counter(), seconds
         self.protocols = {
             name: make_protocol(profile, epochs=table.epochs) for name, table in tables.items()
         }
@@ -149,11 +159,18 @@ class Tables:
         """Where results of a table lie."""
         return ResultsFolder(self.root / name / ("search" if search else ""), protocol)
 
+    @property
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.start
+
     def run(self) -> None:
         """Search, widen, and train what was chosen."""
         wanted = [job for name in self.tables for job in self.searches(name)]
         for _ in range(1 + WIDENED):
             self.train(wanted)
+            if self.passed > self.seconds:
+                return
             wanted = [job for name in self.tables for job in self.wider(name)]
             if not wanted:
                 break
@@ -244,9 +261,8 @@ class Tables:
                     print(f"{setting} failed:\n{failure}", file=sys.stderr, flush=True)
                     continue
                 job.folder.write(setting, result)
-                seconds = time.perf_counter() - start
-                print(f"{seconds:6.0f} s  {done}/{len(left)}  {job.folder.folder.name}  {setting}")
-                sys.stdout.flush()
+                place = job.folder.folder.relative_to(self.root)
+                print(f"{self.passed:6.0f} s  {done}/{len(left)}  {place}  {setting}", flush=True)
 
 
 def attempt_of(setting: Setting, protocol: Protocol, device: str, checkpoint: Path):
@@ -285,11 +301,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--root", type=Path, default=RESULTS, help="of the folders")
     parser.add_argument("--profile", default="full", help="quick for a rehearsal")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after")
     choice = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     torch.set_num_threads(1)
     tables = {name: TABLES[name] for name in choice.tables}
-    where = {"device": choice.device, "workers": choice.workers}
+    where = {"device": choice.device, "workers": choice.workers, "seconds": choice.seconds}
     try:
         Tables(tables, choice.root, profile=choice.profile, **where).run()
     except KeyboardInterrupt:
