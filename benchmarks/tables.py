@@ -14,7 +14,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +37,18 @@ STITCH_RATES = (0.0015625, 0.003125, 0.00625, 0.0125, 0.025)  # its units learn 
 ALONE = ("single_task", "single_task_small")
 SHARED = ("hard_sharing",)
 THREE = ("equal", "gradnorm", "pcgrad")
-SLOW = "nash_mtl"  # many times slower than the others, on the CPU
+ROWS = (  # the most important first
+    *("equal", "single_task", "pcgrad", "mgda", "gradnorm", "uncertainty", "fixed"),
+    *(
+        "single_task_small",
+        "dwa",
+        "gradient_norm_weights",
+        "upgrad",
+        "imtl_g",
+        "cagrad",
+        "nash_mtl",
+    ),
+)
 
 
 def pairs(first: str, second: str, shares: Iterable[tuple[float, float]]) -> tuple[str, ...]:
@@ -78,13 +89,11 @@ class Table:
 
     Args:
         searched_in: the table whose search chose the rates, where it is not this one.
-        rows: those that are run, the most important first; left out, all.
     """
 
     epochs: int
     grids: Sequence[Grid]
     searched_in: str | None = None
-    rows: Sequence[str] = ()
 
 
 def everything(data: str, weights: Sequence[str], rates: Sequence[float], **seeds) -> Grid:
@@ -99,10 +108,6 @@ TABLES = {
         100,
         [replace(TWO_DIGITS, seeds=5)],
         searched_in="two_digits_8_epochs",
-        rows=[
-            *("equal", "single_task", "pcgrad", "mgda", "gradnorm", "uncertainty", "fixed"),
-            *("single_task_small", "dwa", "gradient_norm_weights", "upgrad", "imtl_g", "cagrad"),
-        ],
     ),
     "located_digits_1_epoch": Table(
         1, [everything("located_digits", LOCATED, ADAM_RATES, seeds=10)]
@@ -165,7 +170,7 @@ class Tables:
         return time.perf_counter() - self.start
 
     def run(self) -> None:
-        """Search, widen, and train what was chosen."""
+        """Search, widen, and train what was chosen; what can't be chosen yet is left out."""
         wanted = [job for name in self.tables for job in self.searches(name)]
         for _ in range(1 + WIDENED):
             self.train(wanted)
@@ -182,11 +187,19 @@ class Tables:
         if table.searched_in:
             return []
         place = self.folder(name, self.protocols[name], search=True)
-        return [Job(setting, place) for grid in table.grids for setting in grid.tried()]
+        jobs = [Job(setting, place) for grid in table.grids for setting in grid.tried()]
+        return in_order(jobs)
 
     def found(self, name: str, grid: Grid) -> list[dict]:
-        """All results of a grid's search, those of wider rates with them."""
-        place = self.folder(name, self.protocols[name], search=True)
+        """All results of a grid's search, those of wider rates with them.
+
+        Of a table that is not in training, those that come with the course.
+        """
+        if name in self.tables:
+            place = self.folder(name, self.protocols[name], search=True)
+        else:
+            protocol = replace(next(iter(self.protocols.values())), epochs=TABLES[name].epochs)
+            place = ResultsFolder(RESULTS / name / "search", protocol)
         rates = [grid.rates[0] / 2**k for k in range(1, 1 + WIDENED)]
         rates += [grid.rates[-1] * 2**k for k in range(1, 1 + WIDENED)]
         tried = [*grid.tried(), *replace(grid, rates=rates).tried()]
@@ -218,22 +231,23 @@ class Tables:
         return jobs
 
     def chosen(self, name: str) -> list[Job]:
-        """The runs that are tested: a seed after the other, or a row after the other."""
+        """The runs that are tested."""
         table = self.tables[name]
         place = self.folder(name, self.protocols[name])
         jobs = []
         for grid in table.grids:
             source = table.searched_in or name
-            searched = self.tables[source].grids[0] if table.searched_in else grid
-            best = best_settings(self.found(source, searched))
+            searched = TABLES[source].grids[0] if table.searched_in else grid
+            results = self.found(source, searched)
+            done = set(map(Setting.of, results))
+            open_rows = {row_of(setting) for setting in searched.tried() if setting not in done}
+            best = [s for s in best_settings(results) if row_of(s) not in open_rows]
             seeds = range(FIRST_SEED, FIRST_SEED + grid.seeds)
             jobs += [
                 Job(replace(setting, seed=seed), place)
                 for seed, setting in itertools.product(seeds, best)
             ]
-        if table.rows:
-            jobs = [job for row in table.rows for job in jobs if row_of(job.setting) == row]
-        return jobs
+        return in_order(jobs)
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Run what has no result yet, and write each result as it comes."""
@@ -242,7 +256,7 @@ class Tables:
                 folder = next(job.folder for job in jobs if job.folder.folder == place)
                 stack.enter_context(folder.opened())
             left = [job for job in jobs if job.folder.finished(job.setting) is None]
-            left = spread(dict.fromkeys(left))
+            left = list(dict.fromkeys(left))
             by_name = {(job.folder.protocol, str(job.setting)): job for job in left}
             calls = (
                 joblib.delayed(attempt_of)(
@@ -270,27 +284,14 @@ def attempt_of(setting: Setting, protocol: Protocol, device: str, checkpoint: Pa
     return protocol, *attempt(setting, protocol, device, checkpoint, threads=1)
 
 
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """A row of the table after the other, the most important first."""
+    return sorted(jobs, key=lambda job: ROWS.index(row_of(job.setting)))
+
+
 def row_of(setting: Setting) -> str:
     """What a row of a table is called: its method, or the networks that share nothing."""
     return setting.architecture if setting.architecture in ALONE else setting.method
-
-
-def spread(jobs: Iterable[Job]) -> list[Job]:
-    """The slow ones evenly between the others, so that they do not hold all workers at once."""
-    jobs = list(jobs)
-    slow = [job for job in jobs if job.setting.balancer == SLOW]
-    others = [job for job in jobs if job.setting.balancer != SLOW]
-    gap = max(1, len(others) // max(1, len(slow)))
-
-    def merged() -> Iterator[Job]:
-        rest = iter(slow)
-        for i, job in enumerate(others):
-            if i % gap == 0:
-                yield from itertools.islice(rest, 1)
-            yield job
-        yield from rest
-
-    return list(merged())
 
 
 def main() -> None:
