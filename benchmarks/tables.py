@@ -266,9 +266,10 @@ class Tables:
                     job.folder.checkpoint_path(job.setting).resolve(),
                 )
                 for job in left
+                if self.passed < self.seconds
             )
-            parallel = joblib.Parallel(self.workers, return_as="generator_unordered", batch_size=1)
-            start = time.perf_counter()
+            options = {"return_as": "generator_unordered", "batch_size": 1}
+            parallel = joblib.Parallel(self.workers, pre_dispatch=self.workers, **options)
             for done, (protocol, setting, result, failure) in enumerate(parallel(calls), 1):
                 job = by_name[protocol, str(setting)]
                 if failure:
