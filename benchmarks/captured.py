@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_tutorial.architectures import HardSharing, LeNet
 from mtl_tutorial.balancing import BALANCERS, Making, make_balancer
@@ -98,12 +102,60 @@ def _several(name: str, seed: int, seconds: float, ready, go) -> None:
         ready.put(made / (time.perf_counter() - start))
 
 
+class Counter(TorchDispatchMode):
+    """Counts what a step asks of a device: calls, operations, and bytes read and written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = self.moved = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        """Count a call, unless it only makes a view."""
+        result = function(*arguments, **(options or {}))
+        if not any(
+            info.alias_info and not info.alias_info.is_write for info in _arguments(function)
+        ):
+            self.calls += 1
+            tensors = [
+                t for t in tree_leaves((arguments, options, result)) if isinstance(t, Tensor)
+            ]
+            self.moved += sum(t.numel() * t.element_size() for t in tensors)
+        return result
+
+
+def _arguments(function) -> list:
+    return function._schema.arguments
+
+
+def counts() -> None:
+    """Print what one step needs, and what the card could make of that alone."""
+    print("| method | calls | million operations | MB read and written |\n|---|---|---|---|")
+    for name in ("equal", "gradnorm", "pcgrad", "mgda"):
+        scenes = two_digits("train")
+        run = Run(
+            lambda: HardSharing(LeNet(), scenes.tasks),
+            scenes.tasks,
+            scenes,
+            seed=0,
+            steps=4,
+            batch_size=256,
+            balancer=make_balancer(name, Making(scenes.tasks, 50, torch.Generator())),
+            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
+        )
+        next(run)
+        with Counter() as counter, FlopCounterMode(display=False) as operations:
+            next(run)
+        found = counter.calls, operations.get_total_flops() / 1e6, counter.moved / 1e6
+        print("| {} | {} | {:.0f} | {:.0f} |".format(name, *found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--methods", nargs="+", default=["pcgrad"])
     parser.add_argument("--seconds", type=float, default=2)
     choice = parser.parse_args()
+    counts()
     if not torch.cuda.is_available():
         print("There is no CUDA GPU here, so nothing is captured.")
         return

@@ -9,7 +9,7 @@
 # results. The same command with the same FOLDER goes on with the tables.
 #
 # gather_for_gpu.sh makes the folder GATHERED (.gpu) beforehand, where there is a network.
-# STAGES ("tests costs tables") says what to do; DEVICE=cpu PROFILE=quick is a rehearsal.
+# STAGES ("tests costs tables") and TABLES say what to do; TINY=1 is a rehearsal on a CPU.
 set -uo pipefail
 seconds=${1:?how many seconds may it take?}
 folder=${2:-gpu_results}
@@ -17,9 +17,13 @@ start=$(date +%s)
 mkdir -p "$folder" && folder=$(cd "$folder" && pwd) || exit 1
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-gathered=${GATHERED:-.gpu} device=${DEVICE:-cuda} profile=${PROFILE:-full}
-stages=${STAGES:-tests costs tables} tables=${TABLES:-two_digits_8_epochs full_100_epochs}
-workers=${WORKERS:-$(nproc)}
+gathered=${GATHERED:-.gpu} device=cuda profile=full workers=$(nproc)
+stages=${STAGES:-tests costs tables} tables=${TABLES:-full_100_epochs two_digits_8_epochs}
+tests="gpu or cuda or captured or launched or generators" costs="--rounds 5" sweep="--rounds 3"
+if [ -n "${TINY:-}" ]; then
+    device=cpu profile=quick workers=2 tables=rehearsal tests="means or note"
+    costs="--rounds 1 --steps 1 --tasks 2" sweep="--rounds 1 --steps 1 --weights 2 --seeds 1 --encoders dense-32"
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export PYTHONPATH="$PWD:$scratch/site" PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 MTL_DATA_ROOT="$scratch/data"
@@ -48,13 +52,13 @@ for stage in $stages; do
         within 30 python3 -m pytest -o addopts="" -p no:cacheprovider -q --tb=short -n "$workers" \
             tests/test_captured.py tests/test_balancing.py tests/test_training.py tests/test_execute.py \
             tests/test_runs.py tests/test_scenes.py tests/test_digits.py tests/test_sweep.py \
-            -k "${TESTS:-gpu or cuda or captured or launched or on_the_cpu}" > "$folder/tests.txt" 2>&1
+            -k "$tests" > "$folder/tests.txt" 2>&1
         tail -n 15 "$folder/tests.txt"
         ;;
     costs)
         : > "$folder/costs.md"
-        for command in "captured.py" "waits.py" "step_cost.py --devices $device --rounds 5" \
-            "sweep.py --devices $device --rounds 3"; do
+        for command in "captured.py" "waits.py" "step_cost.py --devices $device $costs" \
+            "sweep.py --devices $device $sweep"; do
             within 20 python3 benchmarks/$command >> "$folder/costs.md" 2>> "$folder/log.txt"
             echo >> "$folder/costs.md"
         done
@@ -69,7 +73,7 @@ for stage in $stages; do
         mkdir -p "$scratch/results"
         [ -f "$folder/results.tar.gz" ] && tar -xzf "$folder/results.tar.gz" -C "$scratch/results"
         within 100 python3 benchmarks/tables.py $tables --device "$device" --profile "$profile" \
-            --workers "$workers" --root "$scratch/results" >> "$folder/log.txt" 2>&1
+            --workers "$workers" --root "$scratch/results" --seconds "$(left)" >> "$folder/log.txt" 2>&1
         tail -n 5 "$folder/log.txt"
         tar -czf "$folder/results.tar.gz" -C "$scratch/results" --exclude=checkpoints --exclude=.lock .
         ;;

@@ -37,12 +37,12 @@ class DenseEncoder(nn.Module):
         return self.layers(images)
 
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {
-    "dense, 32 hidden units": lambda: DenseEncoder(32),
-    "dense, 256 hidden units": lambda: DenseEncoder(256),
-    "ConvEncoder(width=4)": lambda: ConvEncoder(4),
-    "ConvEncoder(width=8)": lambda: ConvEncoder(8),
-    "ConvEncoder(width=16)": lambda: ConvEncoder(16),
+ENCODERS: dict[str, Callable[[], nn.Module]] = {  # by kind, and hidden units or width
+    "dense-32": lambda: DenseEncoder(32),
+    "dense-256": lambda: DenseEncoder(256),
+    "conv-4": lambda: ConvEncoder(4),
+    "conv-8": lambda: ConvEncoder(8),
+    "conv-16": lambda: ConvEncoder(16),
 }
 
 
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of a timed run")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--encoders", nargs="+", default=list(ENCODERS), choices=list(ENCODERS))
     here = ["cpu"] + ["cuda"] * torch.cuda.is_available()
     parser.add_argument("--devices", nargs="+", default=here, help="default: %(default)s")
     choice = parser.parse_args()
@@ -140,8 +141,8 @@ def main() -> None:
         )
         print(f"| encoder | a step of one run, ms | a step of the sweep | of {networks} runs |")
         print("|---|---|---|---|")
-        for label, encoder in ENCODERS.items():
-            bench = Bench(encoder, device, choice.batch_size)
+        for label in choice.encoders:
+            bench = Bench(ENCODERS[label], device, choice.batch_size)
             bench.assert_agreement()
             singles, ratios = measure(bench, choice)
             each = [ratio / networks for ratio in ratios]

@@ -23,6 +23,7 @@ import joblib
 import torch
 
 from mtl_tutorial.balancing import BALANCERS
+from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
@@ -114,6 +115,10 @@ TABLES = {
     ),
     "seen_and_heard_1_epoch": Table(1, [everything("seen_and_heard", HEARD, ADAM_RATES, seeds=10)]),
     "two_fashion_1_epoch": Table(1, [everything("two_fashion", LEFT_RIGHT, SGD_RATES, seeds=10)]),
+    "rehearsal": Table(
+        1,
+        [Grid("two_digits", (*ALONE, *SHARED), ("equal", "pcgrad"), (0.01, 0.02), 2, (1000,))],
+    ),
     "other_networks_1_epoch": Table(
         1,
         [
@@ -251,6 +256,9 @@ class Tables:
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Run what has no result yet, and write each result as it comes."""
+        for data, protocol in {(job.setting.data, job.folder.protocol) for job in jobs}:
+            # unpacks what was downloaded, before several workers do it at once
+            load_scenes(data, *protocol.sources(data), "cpu", protocol.recipe)
         with ExitStack() as stack:
             for place in dict.fromkeys(job.folder.folder for job in jobs):
                 folder = next(job.folder for job in jobs if job.folder.folder == place)

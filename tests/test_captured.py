@@ -10,7 +10,6 @@ import torch
 
 from mtl_tutorial.architectures import HardSharing, LeNet
 from mtl_tutorial.balancing import BALANCERS, FixedWeights, Making, make_balancer
-from mtl_tutorial.balancing.host import handled_by, on_host
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments import execute as execute_module
@@ -142,18 +141,3 @@ def test_means_are_those_of_a_loop_over_the_steps() -> None:
         total = row + total
     assert means_of_columns(values) == (total / 500).tolist()
     assert np.allclose(means_of_columns(values), values.double().mean(0))
-
-
-def test_what_is_called_on_the_host_can_be_noted_in_place_of_being_called() -> None:
-    noted = []
-
-    def note(function, given, like):
-        noted.append((function, given))
-        return like * 0
-
-    given, like = torch.ones(2), torch.ones(2, dtype=torch.float64)
-    assert torch.equal(on_host(torch.neg, given, like), -like)
-    with handled_by(note):
-        assert torch.equal(on_host(torch.neg, given, like), like * 0)
-    assert noted == [(torch.neg, given)]
-    assert torch.equal(on_host(torch.neg, given, like), -like)
