@@ -3,7 +3,7 @@
 python benchmarks/tables.py two_digits_8_epochs full_100_epochs --device cuda --workers 16
 
 Stopped at any time, the same command goes on. The runs of several tables share the workers: first
-all searches, then what they have chosen.
+the searches, then what they have chosen.
 """
 
 from __future__ import annotations
@@ -176,24 +176,37 @@ class Tables:
 
     def run(self) -> None:
         """Search, widen, and train what was chosen; what can't be chosen yet is left out."""
-        wanted = [job for name in self.tables for job in self.searches(name)]
-        for _ in range(1 + WIDENED):
-            self.train(wanted)
-            if self.passed > self.seconds:
-                return
-            wanted = [job for name in self.tables for job in self.wider(name)]
-            if not wanted:
-                break
+        for rows in self.groups():
+            wanted = [job for job in self.searches() if row_of(job.setting) in rows]
+            for _ in range(1 + WIDENED):
+                self.train(wanted)
+                if self.passed > self.seconds:
+                    return
+                wanted = [job for job in self.wider() if row_of(job.setting) in rows]
+                if not wanted:
+                    break
         self.train([job for name in self.tables for job in self.chosen(name)])
 
-    def searches(self, name: str) -> list[Job]:
-        """The runs of a table's search."""
-        table = self.tables[name]
-        if table.searched_in:
-            return []
-        place = self.folder(name, self.protocols[name], search=True)
-        jobs = [Job(setting, place) for grid in table.grids for setting in grid.tried()]
-        return in_order(jobs)
+    def groups(self) -> Iterator[list[str]]:
+        """Rows that are searched together: enough for all workers, the most important first."""
+        jobs, group, count = self.searches(), [], 0
+        for row in ROWS:
+            group.append(row)
+            count += sum(row_of(job.setting) == row for job in jobs)
+            if count >= 2 * self.workers:
+                yield group
+                group, count = [], 0
+        yield group
+
+    def searches(self) -> list[Job]:
+        """The runs of all searches, without wider rates."""
+        return in_order(
+            Job(setting, self.folder(name, self.protocols[name], search=True))
+            for name, table in self.tables.items()
+            if not table.searched_in
+            for grid in table.grids
+            for setting in grid.tried()
+        )
 
     def found(self, name: str, grid: Grid) -> list[dict]:
         """All results of a grid's search, those of wider rates with them.
@@ -210,30 +223,27 @@ class Tables:
         tried = [*grid.tried(), *replace(grid, rates=rates).tried()]
         return [result for setting in tried if (result := place.finished(setting)) is not None]
 
-    def wider(self, name: str) -> list[Job]:
-        """Runs at the next rate, for the methods whose best is at an edge of what was tried."""
-        table, jobs = self.tables[name], []
-        if table.searched_in:
-            return []
-        place = self.folder(name, self.protocols[name], search=True)
-        for grid in table.grids:
-            results = self.found(name, grid)
-            for best in best_settings(results):
-                row = [
-                    setting
-                    for setting in map(Setting.of, results)
-                    if (setting.architecture, setting.method) == (best.architecture, best.method)
-                ]
-                rates = sorted({setting.learning_rate for setting in row})
-                edges = {rates[0]: rates[0] / 2, rates[-1]: rates[-1] * 2}
-                rate = edges.get(best.learning_rate)
-                if rate is None or len(rates) >= len(grid.rates) + WIDENED:
-                    continue
-                jobs += [
-                    Job(wide, place)
-                    for wide in dict.fromkeys(replace(s, learning_rate=rate) for s in row)
-                ]
-        return jobs
+    def wider(self) -> list[Job]:
+        """Runs at the next rate, for the rows whose best is at an edge of what was tried."""
+        jobs = []
+        for name, table in self.tables.items():
+            place = self.folder(name, self.protocols[name], search=True)
+            for grid in [] if table.searched_in else table.grids:
+                results = self.found(name, grid)
+                for best in best_settings(results):
+                    row = [
+                        setting
+                        for setting in map(Setting.of, results)
+                        if row_of(setting) == row_of(best)
+                        and setting.architecture == best.architecture
+                    ]
+                    rates = sorted({setting.learning_rate for setting in row})
+                    edges = {rates[0]: rates[0] / 2, rates[-1]: rates[-1] * 2}
+                    rate = edges.get(best.learning_rate)
+                    if rate is not None and len(rates) < len(grid.rates) + WIDENED:
+                        wide = dict.fromkeys(replace(s, learning_rate=rate) for s in row)
+                        jobs += [Job(setting, place) for setting in wide]
+        return in_order(jobs)
 
     def chosen(self, name: str) -> list[Job]:
         """The runs that are tested."""

@@ -147,13 +147,13 @@ def test_the_most_important_rows_come_first_and_unfinished_searches_choose_nothi
 ) -> None:
     training = trained(tmp_path, monkeypatch, seconds=0)
     assert not list(tmp_path.rglob("*seed*.json"))
-    assert [tables.row_of(job.setting) for job in training.searches("a")] == [
+    assert [tables.row_of(job.setting) for job in training.searches()] == [
         *["equal"] * 2,
         *["single_task"] * 2,
         *["dwa"] * 2,
     ]
     training.seconds = 1e9
-    training.train(training.searches("a")[:2])
+    training.train(training.searches()[:2])
     assert {tables.row_of(job.setting) for job in training.chosen("b")} == {"equal"}
 
 
