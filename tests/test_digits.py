@@ -6,6 +6,8 @@ import pickle
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -427,3 +429,14 @@ def test_a_folder_of_one_data_set_that_cannot_be_made_is_named(no_network, monke
         load_digits("train", digits="mnist")
     assert str(tmp_path / "MNIST" / "raw") in str(told.value)
     assert "is there a network" not in str(told.value)
+
+
+def test_several_processes_can_load_files_that_none_has_unpacked_yet(own_data):
+    code = (
+        "from mtl_tutorial.data import load_digits; print(len(load_digits('test', digits='mnist')))"
+    )
+    several = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [process.communicate()[0].strip() for process in several] == ["10000"] * 4

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+import filelock
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -172,7 +175,8 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
     folder = root / kind.__name__ / "raw"
     training = split != "test"
     try:
-        data = kind(root, train=training, download=True)
+        with _one_at_a_time(folder):
+            data = kind(root, train=training, download=True)
     except (URLError, RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
         trouble = _trouble(digits, folder, kind.resources, error)
         raise DataUnavailableError(f"{trouble}, or {WAY_OUT}") from error
@@ -181,6 +185,16 @@ def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:
     keep = {"train": slice(0, -HELD_OUT), "validation": slice(-HELD_OUT, None)}.get(split)
     keep = keep or slice(None)
     return images[keep, None].clone(), labels[keep].clone()  # a view would be saved whole
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Inside, other processes wait: one downloads and unpacks, and the others find whole files."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # where nothing can be written, nothing is unpacked either
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(folder / ".lock"))
+        yield
 
 
 def _trouble(digits: str, folder: Path, resources: list[tuple[str, str]], error: Exception) -> str:
