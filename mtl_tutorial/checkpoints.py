@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,35 +52,40 @@ def write_whole(path: str | Path, content: bytes | memoryview) -> None:
         OSError: where it can't be written; a file that was there is as it was.
     """
     path = Path(path)
-    host = f".{path.name}.{platform.node()}"
-    draft = path.with_name(f"{host}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft.write_bytes(content)
         if path.exists():
             shutil.copymode(path, draft)
         os.replace(draft, path)
-        _remove_drafts(path.parent, f"{host}.")
+        remove_drafts(path.parent, glob.escape(path.name))
     finally:
-        try:
+        with suppress(OSError):  # its folder is what could not be written
             draft.unlink(missing_ok=True)
-        except OSError:
-            pass  # its folder is what could not be written
 
 
-def _remove_drafts(folder: Path, start: str) -> None:
-    """Remove files of this start that end in the number of a process that is gone."""
+def remove_drafts(folder: Path, pattern: str = "*") -> None:
+    """Remove drafts of `write_whole` whose process is gone, where that can be known.
+
+    Args:
+        pattern: of the names of the files that were being written.
+    """
     if os.name != "posix":
         return  # where asking for a process would end it
-    for draft in folder.glob(f"{glob.escape(start)}*"):
-        number = draft.name.removeprefix(start)
-        try:
-            if number.isdecimal():
-                os.kill(int(number), 0)
-        except ProcessLookupError:
-            draft.unlink(missing_ok=True)
-        except (OSError, OverflowError):
-            pass  # it is somebody else's, or no number of a process
+    for draft in folder.glob(f".{pattern}.{glob.escape(platform.node())}.*"):
+        number = draft.name.rpartition(".")[2]
+        with suppress(OSError, OverflowError):  # it is somebody else's, or no number of a process
+            if number.isdecimal() and not _is_alive(int(number)):
+                draft.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def load_checkpoint(path: str | Path, **parts: Any) -> None:

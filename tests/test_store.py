@@ -6,6 +6,7 @@ import copy
 import functools
 import json
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -97,6 +98,51 @@ def test_a_result_takes_the_place_of_its_checkpoint(tmp_path: Path) -> None:
         checkpoint.write_text("half-way")
         store.write(RUN, RESULT)
         assert not checkpoint.exists()
+
+
+def left_by_killed(folder: Path, run: Setting) -> list[Path]:
+    """What processes leave that are killed while they write: drafts, and a checkpoint too many."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    draft = f"{platform.node()}.{gone.pid}"
+    left = [
+        folder / f".grid.json.{draft}",
+        folder / f".{run}.json.{draft}",
+        folder / "checkpoints" / f".{run}.pt.{draft}",
+        folder / "checkpoints" / f"{run}.pt",
+    ]
+    left[-1].parent.mkdir(exist_ok=True)
+    for path in left:
+        path.write_text("left")
+    return left
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are looked up as POSIX does")
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, RESULT)
+    left = left_by_killed(tmp_path, RUN)
+    stays = [
+        store.checkpoint_path(replace(RUN, seed=4)),  # of a run that goes on
+        tmp_path / f".x.json.{platform.node()}.{os.getppid()}",  # of a process that is alive
+        tmp_path / ".x.json.elsewhere.1",
+        tmp_path / "notes.txt",
+    ]
+    for path in stays:
+        path.write_text("stays")
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        assert store.finished(RUN) == RESULT
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in stays)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are looked up as POSIX does")
+def test_a_grid_that_is_found_finished_is_left_tidy(tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, PROTOCOL).opened() as store:
+        store.write(RUN, RESULT)
+    left = left_by_killed(tmp_path, RUN)
+    assert ResultsFolder(tmp_path, PROTOCOL).all_finished([RUN]) == [RESULT]
+    assert not any(path.exists() for path in left)
 
 
 def test_a_folder_of_another_grid_is_refused_and_left_alone(tmp_path: Path) -> None:

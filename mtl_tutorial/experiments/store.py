@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import filelock
 
-from mtl_tutorial.checkpoints import write_whole
+from mtl_tutorial.checkpoints import remove_drafts, write_whole
 from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.measuring import Score
@@ -62,7 +62,8 @@ class ResultsFolder:
 
     ``grid.json`` holds the protocol, ``NAME.json`` the result of a run, ``checkpoints/NAME.pt``
     where an unfinished one stands. A file that is damaged is renamed to ``….damaged``; without a
-    whole ``grid.json``, the results say what protocol is theirs.
+    whole ``grid.json``, the results say what protocol is theirs. What killed processes leave
+    (drafts, the checkpoint of a run that has its result) is removed when the folder is used next.
 
     Args:
         folder: is made where it is missing.
@@ -96,6 +97,7 @@ class ResultsFolder:
             ) from error
         try:
             self._claim()
+            self._remove_drafts()
             yield self
         finally:
             lock.release()
@@ -152,15 +154,19 @@ class ResultsFolder:
         if not path.exists():
             return None
         try:
-            return self._own_result(setting)
+            result = self._own_result(setting)
         except OtherVersionError:
             raise
         except ValueError as error:
             set_aside(path, str(error))
             return None
+        self._drop_checkpoint(setting)
+        return result
 
-    def all_finished(self, settings: Iterable[Setting]) -> list[dict[str, Any]] | None:
+    def all_finished(self, settings: Sequence[Setting]) -> list[dict[str, Any]] | None:
         """Give all results where none is missing or damaged, else None; nothing is written.
+
+        What killed processes have left is removed where that is allowed.
 
         Raises:
             OtherVersionError: as `finished`.
@@ -176,7 +182,19 @@ class ResultsFolder:
                 return None
         if results:
             self._check_own()
+        self._remove_drafts()
+        for setting in settings:
+            self._drop_checkpoint(setting)
         return results
+
+    def _remove_drafts(self) -> None:
+        for folder in (self.folder, self.folder / "checkpoints"):
+            remove_drafts(folder)
+
+    def _drop_checkpoint(self, setting: Setting) -> None:
+        """Remove the checkpoint of a run that has its result."""
+        with suppress(OSError):  # it costs room, and does no harm
+            self.checkpoint_path(setting).unlink(missing_ok=True)
 
     def _own_result(self, setting: Setting) -> dict[str, Any]:
         result = read_result(self.result_path(setting))
@@ -209,13 +227,12 @@ class ResultsFolder:
         Raises:
             OSError: where it can't be written; a checkpoint is kept.
         """
-        path, checkpoint = self.result_path(setting), self.checkpoint_path(setting)
+        path = self.result_path(setting)
         try:
             write_whole(path, as_json(result))
         except OSError as error:
             raise OSError(f"result {path} can't be written ({error.strerror})") from error
-        with suppress(OSError):  # it costs room, and does no harm
-            checkpoint.unlink(missing_ok=True)
+        self._drop_checkpoint(setting)
 
 
 def recipe_in(folder: Path) -> int | None:
