@@ -80,12 +80,14 @@ def ask(port: int, path: str, token: str | None, *, method: str = "GET", body: A
         return answer.status, text
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str, seconds: float = 60, *, every: float = 0.05
+) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"waited in vain for {what}")
 
 
