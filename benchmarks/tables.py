@@ -27,7 +27,7 @@ from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
-from mtl_tutorial.experiments.summary import best_settings
+from mtl_tutorial.experiments.summary import best_settings, wider
 
 SEARCH_SEEDS = (1000, 1001, 1002)
 FIRST_SEED = 1010  # of those that are tested
@@ -229,20 +229,12 @@ class Tables:
         for name, table in self.tables.items():
             place = self.folder(name, self.protocols[name], search=True)
             for grid in [] if table.searched_in else table.grids:
-                results = self.found(name, grid)
-                for best in best_settings(results):
-                    row = [
-                        setting
-                        for setting in map(Setting.of, results)
-                        if row_of(setting) == row_of(best)
-                        and setting.architecture == best.architecture
-                    ]
-                    rates = sorted({setting.learning_rate for setting in row})
-                    edges = {rates[0]: rates[0] / 2, rates[-1]: rates[-1] * 2}
-                    rate = edges.get(best.learning_rate)
-                    if rate is not None and len(rates) < len(grid.rates) + WIDENED:
-                        wide = dict.fromkeys(replace(s, learning_rate=rate) for s in row)
-                        jobs += [Job(setting, place) for setting in wide]
+                least, most = grid.rates[0] / 2**WIDENED, grid.rates[-1] * 2**WIDENED
+                jobs += [
+                    Job(setting, place)
+                    for setting in wider(self.found(name, grid))
+                    if least <= setting.learning_rate <= most
+                ]
         return in_order(jobs)
 
     def chosen(self, name: str) -> list[Job]:

@@ -186,6 +186,11 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         metavar="SEED",
         help="choose rates and weights by validation on these seeds first, one for each method",
     )
+    train.add_argument(
+        "--widen",
+        action="store_true",
+        help="let the search go on where a method's best rate is at an edge, by factors of 2",
+    )
     train.add_argument("--profile", default="quick", help="quick (default) or full")
     train.add_argument("--epochs", type=int, help="those of the profile if left out")
     train.add_argument("--device", default="cpu", help="cpu (default), cuda, ...")

@@ -10,7 +10,7 @@ from exercise_answers import told, wrong_answer_tests
 from scipy import stats
 
 from mtl_tutorial.exercises.lesson_11 import q1, q2, q3, q4, q5
-from mtl_tutorial.experiments.summary import holm, interval
+from mtl_tutorial.experiments.inference import holm, interval
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 DIFFERENCES = np.array([-2.0, 2, 4, 6, 10])

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from lesson_cells import run_tagged
 from scipy import stats
 
+from mtl_tutorial.experiments.inference import holm, interval
 from mtl_tutorial.experiments.protocol import Setting
 from mtl_tutorial.experiments.store import RESULTS, committed_results, origin
-from mtl_tutorial.experiments.summary import best_settings, final_settings, holm, interval
+from mtl_tutorial.experiments.summary import best_settings, final_settings
 
 UNHURRIED = settings(deadline=None, max_examples=60)
 score = st.floats(0, 1).map(lambda value: round(value, 3))

@@ -9,17 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from mtl_tutorial.experiments.inference import comparisons, holm, interval
 from mtl_tutorial.experiments.protocol import Setting
 from mtl_tutorial.experiments.summary import (
     as_text,
     best_settings,
-    comparisons,
     final_settings,
-    holm,
-    interval,
     means,
     to_frame,
     validation_score,
+    wider,
 )
 
 FLAT = ([0.5], [0.5])
@@ -215,7 +214,7 @@ def test_a_result_that_does_not_say_its_chance_has_that_of_its_data() -> None:
 
 def test_a_mean_with_a_chance_that_is_not_known_is_no_number() -> None:
     runs = [result("equal", 0, test={"left": 0.4, "right": 0.5}), dead("equal", 1, None)]
-    assert "| – | – | 2 | 2, 1 of them diverged |" in as_text(to_frame(runs))
+    assert "| – | – | – | 2 | 1 of 2 diverged |" in as_text(to_frame(runs))
 
 
 @pytest.mark.parametrize("who", ["pcgrad", "equal"])
@@ -230,11 +229,11 @@ def test_a_method_with_diverged_runs_or_an_opponent_earns_no_sign(who) -> None:
     ]
     tests = comparisons(to_frame(runs)).set_index("method")
     assert tests.loc["pcgrad", "p"].isna().all()
-    text = as_text(to_frame(runs))
-    rows = {line.split(" | ")[1]: line for line in text.splitlines()[2:]}
+    lines = as_text(to_frame(runs)).splitlines()
+    rows = {line.split(" | ")[1]: line for line in lines[2 : lines.index("")]}
     assert "+" not in rows["pcgrad"] and "- |" not in rows["pcgrad"]
-    assert rows[who].endswith("| 5, 2 of them diverged |")
-    assert ("+" in rows["dwa"]) == (who == "pcgrad")
+    assert rows[who].endswith("| 2 of 5 diverged |")
+    assert (" + |" in rows["dwa"]) == (who == "pcgrad")
 
 
 def test_a_result_names_its_own_tasks() -> None:
@@ -244,8 +243,10 @@ def test_a_result_names_its_own_tasks() -> None:
     assert frame["task"].tolist() == ["left", "right", "middle"]
     old = result("pcgrad", test={"left": 0.5, "right": 0.5})
     rows = as_text(to_frame([new, old])).splitlines()
-    assert rows[0] == "| two_digits | method | left | right | middle | seconds a run | runs |"
-    assert "| – | 2 | 1 |" in rows[3]
+    assert (
+        rows[0] == "| two_digits | method | left | right | middle | mean | seconds a run | runs |"
+    )
+    assert "| 50.0 | 50.0 | – | 50.0 | 2 | 1 |" in rows[3]
 
 
 def test_a_result_of_data_that_the_catalogue_does_not_have_is_tabulated_too() -> None:
@@ -272,13 +273,96 @@ def test_a_table_of_several_versions_says_so() -> None:
     assert last == "These 3 runs were not made alike: 2 by recipe 1, 1 by recipe 2."
 
 
-def test_the_text_has_a_row_a_method_and_marks_what_differs() -> None:
-    steps = np.arange(5) / 1000
-    text = as_text(table({"equal": 0.5 + steps, "pcgrad": 0.6 + 1.1 * steps, "dwa": 0.5 + steps}))
-    rows = {line.split(" | ")[1]: line for line in text.splitlines()[2:]}
-    assert "60.2 ± 0.2+" in rows["pcgrad"]
-    assert "50.2 ± 0.2 |" in rows["equal"]
-    assert "50.2 ± 0.2 |" in rows["dwa"]
+def runs_of(values: dict[str, np.ndarray], **more) -> list[dict]:
+    """Results of methods, or of networks that share nothing, over seeds."""
+    return [
+        result(
+            "equal" if name.startswith("single") else name,
+            seed,
+            architecture=name if name.startswith("single") else "hard_sharing",
+            test={"left": value, "right": value},
+            **more,
+        )
+        for name, row in values.items()
+        for seed, value in enumerate(row)
+    ]
+
+
+def text_of(values: dict[str, np.ndarray], **more) -> tuple[dict[str, str], str]:
+    """The rows of a table by method, and the line below it."""
+    lines = as_text(to_frame(runs_of(values, **more))).splitlines()
+    rows = lines[2 : lines.index("")]
+    return {(row.split(" | ")[1], row.split(" | ")[0][2:]): row for row in rows}, lines[-1]
+
+
+def test_the_mean_has_the_sign_of_what_was_found() -> None:
+    steps = np.arange(8) / 1000
+    wide = np.array([1, -1, 3, -3, 2, -2, 1, -1]) / 100
+    rows, note = text_of(
+        {
+            "single_task": 0.7 + 0.9 * steps,
+            "equal": 0.5 + steps,
+            "pcgrad": 0.6 + 1.1 * steps,
+            "mgda": 0.4 + 1.1 * steps,
+            "dwa": 0.5 + steps + wide / 30,
+            "gradnorm": 0.5 + 1.3 * steps,
+            "uncertainty": 0.5 + wide,
+        }
+    )
+    signs = {method: row.split(" | ")[4][-2:] for (method, _), row in rows.items()}
+    expected = {"pcgrad": " +", "mgda": " -", "dwa": " =", "gradnorm": "+="}
+    assert {name: signs[name] for name in expected} == expected
+    assert signs["uncertainty"][-1].isdigit()
+    assert rows["equal", "single_task"].split(" | ")[4] == "70.3 ± 0.2 +"
+    assert "(paired t-test, Holm over 5)" in note and "(TOST, Holm over 5)" in note
+    assert "Friedman's test of 6 methods over 8 seeds: χ² = " in note
+    assert (
+        "minus equal weights (Holm over 1): single_task +20.0 (+19.9 to +20.0), p < 0.001" in note
+    )
+    assert "would have been found in 80 %" in note
+
+
+def test_the_line_below_says_what_the_test_scenes_add_where_all_metrics_are_accuracies() -> None:
+    values = {"equal": np.array([0.96, 0.96]), "dwa": np.array([0.96, 0.95])}
+    for protocol, expected in (({"profile": "full"}, True), ({}, False)):
+        _, note = text_of(values, protocol=protocol)
+        assert ("the 10,000 test scenes, the same for all, would add ± 0.4" in note) == expected
+    runs = runs_of(values, protocol={"profile": "full"})
+    for run in runs:
+        run["provenance"]["test_scenes"] = 400
+    assert "the 400 test scenes, the same for all, would add ± 1.9" in as_text(to_frame(runs))
+
+
+def test_the_line_below_says_which_rows_lack_seeds() -> None:
+    values = {"single_task": np.ones(2), "equal": np.ones(3) / 2, "dwa": np.ones(1)}
+    _, note = text_of(values)
+    assert note.endswith("Of 3 seeds there are so far: single_task 2, dwa 1.")
+
+
+def test_a_row_whose_best_rate_is_at_an_edge_goes_on_with_all_its_weights_and_seeds() -> None:
+    scores = {
+        ("equal", 0.1): 0.9,
+        ("equal", 0.2): 0.5,
+        ("dwa", 0.1): 0.5,
+        ("dwa", 0.2): 0.9,
+        ("dwa", 0.4): 0.5,
+        ("left=1,right=2", 0.1): 0.1,
+        ("left=1,right=2", 0.2): 0.9,
+        ("left=2,right=1", 0.1): 0.2,
+    }
+    results = [
+        result(name, seed, rate=rate, curves=([value], [value]), test={"left": 1, "right": 1})
+        for (name, rate), value in scores.items()
+        for seed in (7, 8)
+    ]
+    found = {(s.balancer, s.learning_rate, s.seed) for s in wider(results)}
+    assert found == {
+        (name, rate, seed)
+        for name, rate in (("equal", 0.05), ("left=1,right=2", 0.4), ("left=2,right=1", 0.4))
+        for seed in (7, 8)
+    }
+    (once,) = {s.learning_rate for s in wider([result("equal", 1, test={"left": 1, "right": 1})])}
+    assert once == 0.05  # one rate is both edges
 
 
 def test_the_text_says_diverged_where_no_run_is_left() -> None:

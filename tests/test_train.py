@@ -31,7 +31,7 @@ def test_the_command_prints_a_table_with_intervals(tmp_path, capsys) -> None:
     out = capsys.readouterr().out
     assert "| hard_sharing | equal |" in out
     assert "| hard_sharing | mgda |" in out
-    assert out.count("±") == 4
+    assert all(row.count("±") == 3 for row in out.splitlines()[2:4])
     assert train(*arguments, "--results", folder) == 0
     assert capsys.readouterr().out == out
 

@@ -19,8 +19,16 @@ from mtl_tutorial.data import DataUnavailableError
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
 from mtl_tutorial.experiments.store import recipe_in
-from mtl_tutorial.experiments.summary import as_text, best_settings, final_settings, to_frame
+from mtl_tutorial.experiments.summary import (
+    as_text,
+    best_settings,
+    final_settings,
+    to_frame,
+    wider,
+)
 from mtl_tutorial.profiles import check_choice
+
+WIDENED = 4  # times at most that a search goes on at an edge
 
 
 def train(
@@ -31,6 +39,7 @@ def train(
     learning_rates: Sequence[float] = (),
     seeds: Sequence[int] = (0, 1, 2),
     search_seeds: Sequence[int] = (),
+    widen: bool = False,
     profile: str = "quick",
     epochs: int | None = None,
     results: str | None = None,
@@ -44,6 +53,8 @@ def train(
 
     Args:
         balancers: names, fixed weights, or ``"all"``.
+        widen: let the search go on, rate by rate, for methods whose best is at an edge of those
+            that were tried; else it says so.
         results: the folder; left out, ``runs/PROFILE``.
         where: ``device``, ``workers``, ``backend``, ``scheduler``, as for `run_grid`.
 
@@ -66,6 +77,11 @@ def train(
                 _check_apart(seeds, search_seeds)
                 trials = settings(*axes, search_seeds)
                 found = run_grid(trials, protocol, folder / "search", **where)
+                for _ in range(WIDENED if widen else 0):
+                    if not (more := wider(found)):
+                        break
+                    found += run_grid(more, protocol, folder / "search", **where)
+                _warn_of_edges(wider(found))
                 runs = final_settings(best_settings(found), seeds)
             _check_one_setting_a_method(runs)
             table = as_text(to_frame(run_grid(runs, protocol, folder, **where)))
@@ -78,6 +94,17 @@ def train(
         print(f"mtl_tutorial: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _warn_of_edges(more: Sequence[Setting]) -> None:
+    """Say which methods a search has not tuned: a rate that it did not try may be better."""
+    rows = {(s.data, s.architecture, s.method): s.learning_rate for s in more}
+    for (data, architecture, method), rate in rows.items():
+        warnings.warn(
+            f"the best rate of {method!r} on {data}, {architecture}, is at an edge of those that "
+            f"were tried; add {rate:g}, or --widen",
+            stacklevel=2,
+        )
 
 
 def _names(balancers: Sequence[str]) -> list[str]:

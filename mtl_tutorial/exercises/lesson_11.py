@@ -351,7 +351,7 @@ q5 = Exercise(
     solution_code="""
 import numpy as np
 
-from mtl_tutorial.experiments.summary import interval
+from mtl_tutorial.experiments.inference import interval
 
 # In place of these numbers, the scores of your own runs.
 baseline, single = np.array([0.50, 0.52, 0.51]), np.array([0.70, 0.74, 0.71])

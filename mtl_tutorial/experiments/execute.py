@@ -311,10 +311,11 @@ class _Trial:
         state = self.state
         test: dict[str, dict[str, Any]] | None = None
         epochs = {}
+        scenes = self.scenes["test"]
+        test_scenes = max(len(scenes), self.protocol.held_out)
         if state.diverged is None:
             fresh = torch.Generator(self.place).manual_seed(1)
-            scenes = self.scenes["test"]
-            held_out = scenes.draw(max(len(scenes), self.protocol.held_out), fresh)
+            held_out = scenes.draw(test_scenes, fresh)
             test = {}
             for group, best in state.best.items():
                 self.model.load_state_dict(best["network"])
@@ -341,6 +342,7 @@ class _Trial:
                     "training_seconds": state.seconds,
                     "cpu_seconds": state.cpu_seconds,
                     "peak_memory_mb": peak_memory(self.place),
+                    "test_scenes": test_scenes,
                     "parameters": sum(p.numel() for p in self.model.parameters()),
                     **({} if self.captured is None else {"captured": self.captured.outcome}),
                 },

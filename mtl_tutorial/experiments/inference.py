@@ -1,0 +1,237 @@
+"""What runs over the same seeds can tell of methods: intervals, tests, and what they would miss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+GROUP = ["data", "architecture", "method"]
+MARGIN = 0.005  # within which two methods count as equivalent: half a point
+LEVEL = 0.05  # below which a corrected p counts
+POWER = 0.8  # with which the smallest difference would have been found
+SAME = 1e-9  # metrics have five digits: differences that vary by less do not vary
+ALONE = "single_task"  # how the names of networks begin that share nothing
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Give the mean of a sample and the ends of its Student-t interval, x̄ ± t s / √n.
+
+    The ends are NaN for a single value.
+    """
+    sample = np.asarray(values, dtype=float)
+    mean = float(sample.mean())
+    if len(sample) < 2:
+        return mean, np.nan, np.nan
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    return mean, mean - half, mean + half
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Adjust p-values for many comparisons: p̃_(k) = max_{j≤k} min(1, (m − j + 1) p_(j)).
+
+    p_(1) ≤ … ≤ p_(m) are the values in order. NaN stays NaN and does not count.
+
+    Source: Holm 1979, A simple sequentially rejective multiple test procedure.
+    """
+    p = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    order = [i for i in np.argsort(p) if not np.isnan(p[i])]
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
+    """Compare each method with a reference, seed by seed, on the same architecture.
+
+    A two-sided paired t-test of the metric for each task, with Holm's correction over all
+    comparisons of a data set. Where runs of one of the two diverged there is no test, so that
+    chance earns no sign. `outcomes` compares the means over tasks.
+
+    Returns:
+        ``difference`` (method minus reference) with ``low`` and ``high`` (95 %, not corrected),
+        ``p`` and ``p_corrected`` by data set, architecture, method and task.
+    """
+    rows = []
+    for key, part in frame.groupby(["data", "architecture", "task"], sort=False):
+        data, architecture, task = key
+        table = part.pivot_table(index="seed", columns="method", values="metric", sort=False)
+        diverged = part.groupby("method")["diverged"].any()
+        if reference not in table:
+            continue
+        for method in table.columns.drop(reference):
+            pairs = table[[method, reference]].dropna()
+            difference = pairs[method] - pairs[reference]
+            found = (*interval(difference), np.nan) if len(pairs) else (np.nan,) * 4
+            if difference.std() > 0 and not diverged[[method, reference]].any():
+                test = stats.ttest_rel(pairs[method], pairs[reference])
+                found = (difference.mean(), *test.confidence_interval(), test.pvalue)
+            rows.append((data, architecture, method, task, *found))
+    columns = [*GROUP, "task", "difference", "low", "high", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["p_corrected"] = table.groupby("data")["p"].transform(holm)
+    return table
+
+
+def primary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give the primary outcome of each run: the mean of its tasks' metrics, a row a run."""
+    run = ["data", "architecture", "method", "balancer", "learning_rate", "seed"]
+    grouped = frame.groupby(run, sort=False, as_index=False)
+    return grouped.agg(metric=("metric", "mean"), diverged=("diverged", "any"))
+
+
+class Friedman(NamedTuple):
+    """Friedman's test: whether the methods' ranks, seed by seed, could be luck.
+
+    Args:
+        statistic: χ², corrected for ties.
+        p: by the χ² distribution with ``methods - 1`` degrees of freedom.
+        methods, seeds: how many there are, of the seeds that all methods have.
+    """
+
+    statistic: float
+    p: float
+    methods: int
+    seeds: int
+
+
+def friedman(frame: pd.DataFrame) -> Friedman | None:
+    """Rank the methods of one data set and architecture on their primary outcome, a seed a block.
+
+    Runs that diverged count as chance. None where there are fewer than three methods or two seeds,
+    or all are the same.
+
+    Source: Friedman 1937; for comparing learners over blocks, Demšar 2006.
+    """
+    table = primary(frame).pivot_table(index="seed", columns="method", values="metric")
+    table = table.dropna()
+    if table.shape[1] < 3 or len(table) < 2 or table.eq(table.iloc[:, 0], axis=0).all(axis=None):
+        return None
+    found = stats.friedmanchisquare(*(table[method] for method in table))
+    return Friedman(float(found.statistic), float(found.pvalue), table.shape[1], len(table))
+
+
+def equivalence(differences: Sequence[float], margin: float = MARGIN) -> float:
+    """Give the p-value of two one-sided t-tests (TOST): that the mean lies within ± margin.
+
+    p = max of P(mean ≤ −margin) and P(mean ≥ margin). It is below 0.05 just where the 90 %
+    interval lies within the margin. NaN for a single difference.
+
+    Source: Schuirmann 1987.
+    """
+    sample = np.asarray(differences, dtype=float)
+    if len(sample) < 2:
+        return np.nan
+    if np.ptp(sample) < SAME:
+        return 0.0 if abs(sample[0]) < margin else 1.0
+    above = stats.ttest_1samp(sample, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(sample, margin, alternative="less").pvalue
+    return float(max(above, below))
+
+
+def detectable(deviation: float, pairs: int, level: float, power: float = POWER) -> float:
+    """Give the smallest true difference that a paired t-test would have found.
+
+    δ with P(|t| > t_{1−level/2}) = power, where t = √n d̄ / s has a noncentral t distribution with
+    n − 1 degrees of freedom and noncentrality √n δ / σ.
+
+    Args:
+        deviation: σ, of the differences.
+        pairs: n, ≥ 2.
+        level: of the test, two-sided; already divided where several tests are corrected.
+    """
+    degrees = pairs - 1
+    critical = stats.t.ppf(1 - level / 2, degrees)
+
+    def lacking(noncentrality: float) -> float:
+        right = stats.nct.sf(critical, degrees, noncentrality)
+        left = stats.nct.cdf(-critical, degrees, noncentrality)  # NaN where it is too small
+        return right + np.nan_to_num(left) - power
+
+    enough = critical
+    while lacking(enough) < 0:
+        enough *= 1.5
+    root = optimize.brentq(lacking, 0.0, enough)
+    return float(root * deviation / np.sqrt(pairs))
+
+
+def scene_error(accuracy: float, scenes: int, level: float = 0.95) -> float:
+    """Give half of the interval that an accuracy has for the scenes it was tested on alone.
+
+    z √(a (1 − a) / n), of a binomial.
+    """
+    return float(stats.norm.ppf((1 + level) / 2) * np.sqrt(accuracy * (1 - accuracy) / scenes))
+
+
+OUTCOMES = [*GROUP, "difference", "low", "high", "pairs", "p", "p_corrected"]
+OUTCOMES += ["p_equivalent", "detectable", "outcome"]
+
+
+def outcomes(frame: pd.DataFrame, reference: str = "equal", margin: float = MARGIN) -> pd.DataFrame:
+    """Compare each method with a reference on the primary outcome, seed by seed.
+
+    Methods are compared on their own architecture; networks that share nothing with the reference
+    of hard sharing. Each data set and architecture is a family of its own, as are the networks that
+    share nothing. Within a family Holm's correction is over all paired t-tests, and over all tests
+    of equivalence (TOST). A method some of whose runs diverged, or any where the reference's did,
+    is not tested.
+
+    Returns:
+        ``difference`` (method minus reference), ``low`` and ``high`` (95 %, not corrected),
+        ``pairs`` (seeds), ``p``, ``p_corrected``, ``p_equivalent`` (corrected), ``detectable``
+        (with 80 % power at 0.05 / m), and ``outcome``: ``ahead`` or ``behind`` where the difference
+        is found, ``equivalent`` where it is within ± margin, both at 0.05, else ``not told apart``;
+        ``not tested`` where there was no test.
+    """
+    runs = primary(frame)
+    rows = []
+    for (data, architecture), part in runs.groupby(["data", "architecture"], sort=False):
+        alone = architecture.startswith(ALONE)
+        rivals = runs[(runs["data"] == data) & (runs["architecture"] == "hard_sharing")]
+        rival = (rivals if alone else part).query("method == @reference")
+        for method, own in part.groupby("method", sort=False):
+            if (method == reference and not alone) or rival.empty:
+                continue
+            rows.append((data, architecture, method, *_pair(own, rival, margin)))
+    table = pd.DataFrame(rows, columns=[*OUTCOMES[:8], "p_equivalent", "detectable"])
+    family = table["architecture"].where(~table["architecture"].str.startswith(ALONE), ALONE)
+    families = table.groupby(["data", family], sort=False)
+    sizes = families["p"].transform("count")
+    table["p_corrected"] = families["p"].transform(holm)
+    table["p_equivalent"] = families["p_equivalent"].transform(holm)
+    table["detectable"] = [
+        detectable(deviation, pairs, LEVEL / m) if m and deviation > SAME else np.nan
+        for deviation, pairs, m in zip(table["detectable"], table["pairs"], sizes, strict=True)
+    ]
+    table["outcome"] = [_outcome(row) for row in table.itertuples()]
+    return table[OUTCOMES]
+
+
+def _pair(own: pd.DataFrame, rival: pd.DataFrame, margin: float) -> tuple[float, ...]:
+    """Difference, its interval, pairs, p, p of equivalence, deviation; of one comparison."""
+    both = own.merge(rival, on="seed", suffixes=("", "_rival"))
+    apart = (both["metric"] - both["metric_rival"]).to_numpy()
+    if len(apart) == 0:
+        return (np.nan,) * 3 + (0,) + (np.nan,) * 3
+    found = (*interval(apart), len(apart))
+    if len(apart) < 2 or own["diverged"].any() or rival["diverged"].any():
+        return (*found, np.nan, np.nan, np.nan)
+    if np.ptp(apart) < SAME:  # a t-test divides by their deviation
+        p = float(abs(apart[0]) < SAME)
+        return (*found, p, equivalence(apart, margin), 0.0)
+    p = float(stats.ttest_1samp(apart, 0).pvalue)
+    return (*found, p, equivalence(apart, margin), float(apart.std(ddof=1)))
+
+
+def _outcome(row) -> str:
+    if row.p_corrected < LEVEL:
+        return "ahead" if row.difference > 0 else "behind"
+    if row.p_equivalent < LEVEL:
+        return "equivalent"
+    return "not told apart" if row.p_corrected == row.p_corrected else "not tested"
