@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from mtl_tutorial.__main__ import main
+from mtl_tutorial.commands.train import WIDENED
 from mtl_tutorial.data import DataUnavailableError, digits
 from mtl_tutorial.experiments import store
 from mtl_tutorial.experiments.catalogue import load_scenes
@@ -47,6 +49,27 @@ def test_a_search_runs_only_what_it_chose_over_the_seeds(tmp_path, capsys) -> No
     assert len(list((folder / "search").glob("two_*seed7.json"))) == 6
     assert len(list(folder.glob("two_*seed0.json"))) == 2
     assert "| hard_sharing | fixed |" in capsys.readouterr().out
+
+
+def test_a_best_rate_at_an_edge_is_named_or_the_search_goes_on_from_it(tmp_path, capsys) -> None:
+    options = ("--epochs", "1", "--seeds", "0", "--search-seeds", "7", "--learning-rate")
+    rates, folder = ["1e-6", "2e-6"], str(tmp_path / "tiny")
+    assert train(*options, *rates, "--results", folder) == 0
+    said = capsys.readouterr().err
+    assert "the best rate of 'equal' on two_digits, hard_sharing, is at an edge" in said
+    assert "add 4e-06, or --widen" in said or "add 5e-07, or --widen" in said
+    folder = tmp_path / "wide"
+    assert train(*options, "0.01", "0.02", "--widen", "--results", str(folder)) == 0
+    tried = sorted(
+        float(re.search(r"rate([\d.e-]+)-seed", path.name)[1])
+        for path in (folder / "search").glob("two_*.json")
+    )
+    assert len(tried) > 2
+    (chosen,) = folder.glob("two_*.json")
+    best = float(re.search(r"rate([\d.e-]+)-seed", chosen.name)[1])
+    at_an_edge = best in (tried[0], tried[-1])
+    assert at_an_edge == ("is at an edge" in capsys.readouterr().err)
+    assert not at_an_edge or len(tried) == 2 + WIDENED
 
 
 @pytest.mark.parametrize(

@@ -164,8 +164,9 @@ def as_text(frame: pd.DataFrame) -> str:
 
     Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in
     percent. Behind the mean of the tasks stands what `outcomes` finds of it against equal weights:
-    ``+``, ``-``, ``=`` for equivalent (``+=``: a difference, and a small one), or nothing. Lines below the table say what was tested, what
-    would have been found, what diverged, and whether the runs were made alike.
+    ``+``, ``-``, ``=`` for equivalent (``+=``: a difference, and a small one), or nothing. Lines
+    below the table say what was tested, what would have been found, and whether the runs were made
+    alike.
     """
     first, *others = BALANCERS
     names = (*ARCHITECTURES, first, "fixed", *others)
