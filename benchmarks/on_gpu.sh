@@ -9,7 +9,7 @@
 # results. The same command with the same FOLDER goes on with the tables.
 #
 # gather_for_gpu.sh makes the folder GATHERED (.gpu) beforehand, where there is a network.
-# STAGES ("tests costs tables") and TABLES say what to do; TINY=1 is a rehearsal on a CPU.
+# STAGES ("tests costs tables"), TABLES and WORKERS say what to do; TINY=1 is a rehearsal on a CPU.
 set -uo pipefail
 seconds=${1:?how many seconds may it take?}
 folder=${2:-gpu_results}
@@ -17,7 +17,7 @@ start=$(date +%s)
 mkdir -p "$folder" && folder=$(cd "$folder" && pwd) || exit 1
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-gathered=${GATHERED:-.gpu} device=cuda profile=full workers=$(nproc)
+gathered=${GATHERED:-.gpu} device=cuda profile=full workers=${WORKERS:-$(nproc)}
 stages=${STAGES:-tests costs tables} tables=${TABLES:-full_100_epochs two_digits_8_epochs}
 tests="gpu or cuda or captured or launched or generators" costs="--rounds 5" sweep="--rounds 3"
 if [ -n "${TINY:-}" ]; then
