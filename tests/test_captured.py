@@ -13,7 +13,7 @@ from mtl_tutorial.balancing import BALANCERS, FixedWeights, Making, make_balance
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments import execute as execute_module
-from mtl_tutorial.experiments.captured import CapturedSteps, means_of_columns
+from mtl_tutorial.experiments.captured import CapturedSteps, Replayed, means_of_columns
 from mtl_tutorial.experiments.execute import execute
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 
@@ -141,3 +141,33 @@ def test_means_are_those_of_a_loop_over_the_steps() -> None:
         total = row + total
     assert means_of_columns(values) == (total / 500).tolist()
     assert np.allclose(means_of_columns(values), values.double().mean(0))
+
+
+def test_a_step_on_the_cpu_is_launched_every_time() -> None:
+    total = torch.zeros(())
+    replayed = Replayed(lambda: total.add_(1), [], torch.device("cpu"))
+    for _ in range(9):
+        replayed()
+    assert total == 9
+
+
+@gpu
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_replayed_step_draws_and_adds_as_a_launched_one_does(reads) -> None:
+    generator = torch.Generator("cuda")
+    total, drawn = torch.zeros(4, device="cuda"), []
+
+    def step() -> None:
+        total.add_(torch.rand(4, device="cuda", generator=generator))
+        if reads:
+            drawn.append(total.sum().item())
+
+    def after(make) -> torch.Tensor:
+        generator.manual_seed(3)
+        total.zero_()
+        for _ in range(9):
+            make()
+        return total.clone()
+
+    launched = after(step)
+    assert torch.equal(after(Replayed(step, [generator], torch.device("cuda"))), launched)

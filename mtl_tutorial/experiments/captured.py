@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -128,22 +127,56 @@ class CapturedSteps:
         before = balancer.state_dict()
         rows = {name: row.clone() for name, row in balancer.memory.items()}
         balancer.memory = dict(rows)
-        own = [self.run.generator, *_generators(balancer)]
-        default = torch.cuda.default_generators[self.order.device.index or 0]
-        states = [(g, g.clone_state()) for g in (*own, default) if g.device.type == "cuda"]
-        graph = _Graph(own)
-        try:
-            with graph.recorded():
-                self._next_step()
-                for name, row in rows.items():
-                    row.copy_(balancer.memory[name])
+
+        def step() -> None:
+            self._next_step()
+            for name, row in rows.items():
+                row.copy_(balancer.memory[name])
+
+        graph = _Graph([self.run.generator, *_generators(balancer)], self.order.device)
+        self.why_not = graph.record(step)
+        balancer.load_state_dict(before)
+        if not self.why_not:
             self._graph, self._rows = graph, rows
-        except (RuntimeError, ValueError) as error:
-            self.why_not = str(error).partition("\n")[0]
-            for generator, state in states:  # a capture that failed holds on to what it drew from
-                generator.graphsafe_set_state(state)
-        finally:
-            balancer.load_state_dict(before)
+
+
+class Replayed:
+    """A step without arguments that is launched a few times, then captured and replayed.
+
+    Where it can't be captured, and on a CPU, it is launched every time.
+
+    Args:
+        step: reads and writes tensors that stay where they are.
+        generators: that it draws from, beside the default one.
+        device: where it computes.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[], object],
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+    ) -> None:
+        self.step, self.generators, self.device = step, generators, device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.made = 0
+        self._graph: _Graph | None = None
+
+    def __call__(self) -> None:
+        """Make a step."""
+        if self.stream is None:
+            self.step()
+            return
+        outside = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(outside)
+        with torch.cuda.stream(self.stream):
+            if self.made == WARM_UP:
+                graph = _Graph(self.generators, self.device)
+                if not graph.record(self.step):
+                    self._graph = graph
+            (self._graph.replay if self._graph else self.step)()
+        outside.wait_stream(self.stream)
+        self.made += 1
 
 
 class _Graph:
@@ -151,36 +184,47 @@ class _Graph:
 
     Args:
         generators: that what happens draws from, beside the default one.
+        device: where it happens.
     """
 
-    def __init__(self, generators: list[torch.Generator]) -> None:
-        self.generators = generators
+    def __init__(self, generators: Sequence[torch.Generator], device: torch.device) -> None:
+        self.generators = [g for g in generators if g.device.type == "cuda"]
+        self.default = torch.cuda.default_generators[device.index or 0]
         self.parts: list[Callable[[], object]] = []
         self._open: torch.cuda.CUDAGraph | None = None
         self._pool = torch.cuda.graph_pool_handle()
+
+    def record(self, step: Callable[[], object]) -> str:
+        """Note what a step does on the current stream; nothing is computed.
+
+        Returns:
+            Why that can't be done; empty where it is.
+        """
+        states = [(g, g.clone_state()) for g in (*self.generators, self.default)]
+        gc.collect()  # a graph that dies within a capture would end it
+        torch.cuda.synchronize()
+        try:
+            with handled_by(self._call):
+                self._begin()
+                try:
+                    step()
+                finally:
+                    self._end()
+        except (RuntimeError, ValueError) as error:
+            for generator, state in states:  # a capture that failed holds on to what it drew from
+                generator.graphsafe_set_state(state)
+            return str(error).partition("\n")[0] or type(error).__name__
+        return ""
 
     def replay(self) -> None:
         """Do it again."""
         for part in self.parts:
             part()
 
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Inside, nothing is computed, only noted."""
-        gc.collect()  # a graph that dies within a capture would end it
-        torch.cuda.synchronize()
-        with handled_by(self._call):
-            self._begin()
-            try:
-                yield
-            finally:
-                self._end()
-
     def _begin(self) -> None:
         self._open = torch.cuda.CUDAGraph()
         for generator in self.generators:
-            if generator.device.type == "cuda":
-                self._open.register_generator_state(generator)
+            self._open.register_generator_state(generator)
         self._open.capture_begin(pool=self._pool, capture_error_mode="thread_local")
 
     def _end(self) -> None:

@@ -12,6 +12,7 @@ from torch.func import vmap
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.captured import Replayed
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.measuring import evaluate
@@ -81,6 +82,9 @@ def sweep(
         stepper = torch.optim.Adam(networks.parameters(), lr=learning_rate, fused=True)
     else:
         stepper = optimizer(networks.stacked)
+    for group in stepper.param_groups:
+        if device.type == "cuda" and "capturable" in group:  # where its counts of steps live
+            group["capturable"] = True
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
     streams = [scenes.stream(batch_size, generator) for generator in generators]
     scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
@@ -92,16 +96,24 @@ def sweep(
         block = torch.stack(of_seeds)
         return block.expand(len(weights), *block.shape).flatten(0, 1)
 
-    rows = []
-    for _ in range(steps):
+    count = len(weights) * len(seeds)
+    rows = torch.empty(steps, count, len(tasks), device=device)
+    position = torch.zeros(1, dtype=torch.long, device=device)
+
+    def step() -> None:
         batch = map_batches(for_all, *map(next, streams))
         _check_labelled(batch, tasks)
         losses = vmap(losses_of)(networks(batch.inputs), batch.targets)
-        rows.append(losses.detach())
+        rows.index_copy_(0, position, losses.detach()[None].float())
+        position.add_(1)
         stepper.zero_grad()
         (scale * losses).sum().backward()
         stepper.step()
-    history = torch.stack(rows).unflatten(1, (len(weights), len(seeds)))
+
+    replayed = Replayed(step, generators, device)
+    for _ in range(steps):
+        replayed()
+    history = rows.unflatten(1, (len(weights), len(seeds)))
     _check_finite(history, weights, seeds, tasks)
     apart = iter(networks.apart())
     trained = [[next(apart) for _ in seeds] for _ in weights]
