@@ -105,6 +105,12 @@ def test_a_bad_weight_is_refused_with_its_task_and_its_value(weight):
     assert repr(weight)[:200] in str(told.value)
 
 
+def test_a_weight_that_float32_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="weight of task 'box' must be at most 1e\\+38, got 1e308"):
+        FixedWeights({"digit": 1.0, "box": "1e308"})
+    FixedWeights({"digit": 1e38})
+
+
 @pytest.mark.parametrize("weight", BAD, ids=lambda weight: repr(weight)[:9])
 def test_a_refused_change_leaves_the_weights_as_they_were(weight):
     balancer = FixedWeights({"digit": 2, "box": 3})

@@ -264,6 +264,33 @@ def test_a_damaged_description_of_the_grid_is_made_again(content, tmp_path: Path
         assert json.loads((tmp_path / "grid.json").read_text())["epochs"] == 20
 
 
+def test_folders_in_place_of_files_are_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "grid.json").mkdir()
+    (tmp_path / f"{RUN}.json" / "notes").mkdir(parents=True)
+    assert ResultsFolder(tmp_path, PROTOCOL).all_finished([RUN]) is None
+    with pytest.raises(ValueError, match=r"is damaged \(it can't be read: .*directory"):
+        read_results(tmp_path)
+    with (
+        pytest.warns(UserWarning, match=r"set aside as .*\.json\.damaged"),
+        ResultsFolder(tmp_path, PROTOCOL).opened() as store,
+    ):
+        assert store.finished(RUN) is None
+        store.write(RUN, RESULT)
+    assert (tmp_path / f"{RUN}.json.damaged" / "notes").is_dir()
+    assert read_results(tmp_path) == [RESULT]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "1" * 100_000, '{"format":' * 100_000])
+def test_a_file_that_no_reader_can_take_is_set_aside(content, tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text(content)
+    (tmp_path / f"{RUN}.json").write_text(content)
+    with (
+        pytest.warns(UserWarning, match="set aside"),
+        ResultsFolder(tmp_path, PROTOCOL).opened() as store,
+    ):
+        assert store.finished(RUN) is None
+
+
 def test_what_was_set_aside_before_stays(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     for content in ("one", "two", "three"):

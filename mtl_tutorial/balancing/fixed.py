@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from mtl_tutorial.balancing.base import Balancer, backward_weighted_sum
 from mtl_tutorial.balancing.graph import Scale, check_losses
 
+LARGEST = 1e38  # a number of 32 bits can hold it
+
 
 class FixedWeights(Balancer):
     """Weigh the losses by numbers that you choose, and may change between two steps.
@@ -49,6 +51,8 @@ class FixedWeights(Balancer):
             number = math.nan
         if not (math.isfinite(number) and number >= 0):
             raise ValueError(f"weight of task {name!r} must be finite and ≥ 0, got {weight!r}")
+        if number > LARGEST:
+            raise ValueError(f"weight of task {name!r} must be at most {LARGEST:g}, got {weight}")
         self._weights[name] = number
 
     def weights_of(self, names: Iterable[str]) -> dict[str, float]:

@@ -248,7 +248,7 @@ def recipe_in(folder: Path) -> int | None:
 def _description(folder: Path) -> dict[str, Any]:
     """What ``grid.json`` holds; nothing where it is missing or damaged."""
     try:
-        return dict(json.loads((folder / GRID).read_text(encoding="utf-8")))
+        return dict(_content(folder / GRID))
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return {}
 
@@ -272,10 +272,7 @@ def read_result(path: Path) -> dict[str, Any]:
         OtherVersionError: where a later version of the course has written it.
         ValueError: where the file is damaged, or lacks what is read from it later.
     """
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except ValueError as error:  # also for bytes that are no text
-        raise ValueError(f"it can't be read: {error}") from error
+    result = _content(path)
     _check_holds(result, {"format": int})
     if result["format"] > FORMAT:
         raise OtherVersionError(
@@ -303,6 +300,27 @@ def read_result(path: Path) -> dict[str, Any]:
         if others := result["curves"][name].keys() - set(tasks):
             raise ValueError(f"its {name!r} is also of {min(others)!r}, and its tasks are {tasks}")
     return result
+
+
+def _content(path: Path) -> Any:
+    """What a file of JSON holds.
+
+    Raises:
+        ValueError: where it is damaged.
+        OSError: where it is not there, or can't be read for another reason.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except IsADirectoryError as error:
+        raise ValueError(f"it can't be read: {error.strerror}") from error
+    except OSError as error:
+        raise OSError(
+            f"{path} can't be read ({error.strerror}); mend that, or name another folder"
+        ) from error
+    except (ValueError, RecursionError) as error:  # also for bytes that are no text
+        raise ValueError(f"it can't be read: {error}") from error
 
 
 def protocol_of(result: Mapping[str, Any]) -> Protocol:
