@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mtl_tutorial.experiments import store as store_module
 from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import PROTOCOLS, Protocol, Setting
 from mtl_tutorial.experiments.store import (
@@ -330,6 +332,19 @@ with ResultsFolder(sys.argv[1], PROTOCOLS["quick"]).opened() as store:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of file size are POSIX's")
+def test_a_folder_without_room_for_its_description_is_named(tmp_path: Path, monkeypatch) -> None:
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(store_module, "write_whole", full)
+    sentence = f"results folder {tmp_path} can't be written .No space left on device.; name another"
+    with pytest.raises(OSError, match=sentence), ResultsFolder(tmp_path, PROTOCOL).opened():
+        pass
+    monkeypatch.undo()
+    with ResultsFolder(tmp_path, PROTOCOL).opened():  # nobody holds it
+        pass
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_full_disk_leaves_no_half_of_a_result_and_keeps_a_checkpoint(there, tmp_path) -> None:
     checkpoint = ResultsFolder(tmp_path, PROTOCOL).checkpoint_path(RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from mtl_tutorial.__main__ import main
+from mtl_tutorial.commands import train as train_module
 from mtl_tutorial.commands.train import WIDENED
 from mtl_tutorial.data import DataUnavailableError, digits
 from mtl_tutorial.experiments import store
@@ -107,6 +109,32 @@ def test_the_command_refuses_what_can_not_be_in_one_sentence(
     assert said.startswith("mtl_tutorial: ")
     assert sentence in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_to_be_warned_of_is_said_once_by_each_process(workers, tmp_path, capfd) -> None:
+    (tmp_path / "checkpoints").write_text("in the way")
+    arguments = ("--epochs", "2", "--seeds", "0", "1", "--workers", str(workers))
+    assert train(*arguments, "--results", str(tmp_path)) == 0
+    said = [line for line in re.split(r"[\r\n]", capfd.readouterr().err) if "checkpoint" in line]
+    sentence = (
+        f"mtl_tutorial: checkpoint folder {tmp_path}/checkpoints can't be written (File exists)"
+    )
+    assert 1 <= len(said) <= workers
+    assert all(line.startswith(sentence) for line in said)
+
+
+def test_a_file_that_can_not_be_used_is_named_without_a_number(tmp_path, monkeypatch, capsys):
+    def refused(*_arguments, **_options):
+        raise OSError(errno.EIO, "Input/output error", "results/grid.json")
+
+    monkeypatch.setattr(train_module, "run_grid", refused)
+    assert train("--results", str(tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        "mtl_tutorial: results/grid.json can't be used (Input/output error); mend that, and start "
+        "again\n"
+    )
 
 
 def test_a_folder_whose_name_is_too_long_is_named(tmp_path, capsys) -> None:

@@ -16,7 +16,7 @@ import torch
 from mtl_tutorial.balancing.registry import BALANCERS
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
-from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid
+from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid, say
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
 from mtl_tutorial.experiments.store import recipe_in
 from mtl_tutorial.experiments.summary import (
@@ -66,8 +66,8 @@ def train(
     torch.set_num_threads(1)  # the same numbers on any machine; see load_profile
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.showwarning = _say
+            warnings.simplefilter("default")  # once
+            warnings.showwarning = say
             protocol = make_protocol(profile, epochs=epochs)
             folder = Path(results) if results else Path("runs") / protocol.profile
             protocol = replace(protocol, recipe=_recipe(folder, protocol.recipe))
@@ -89,6 +89,8 @@ def train(
                 sys.stdout.reconfigure(errors="replace")  # ± is not in every encoding
             print(table)
     except (ValueError, OSError, DataUnavailableError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # not yet a sentence
         raise UsageError(str(error)) from error
     except RunFailedError as error:
         print(f"mtl_tutorial: {error}", file=sys.stderr)
@@ -145,7 +147,3 @@ def _check_one_setting_a_method(runs: Sequence[Setting]) -> None:
                 f"{method!r} has {len(settings_of)} settings on {data}, {architecture}, and a row "
                 f"of the table is one; choose among them with --search-seeds, or name one"
             )
-
-
-def _say(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"mtl_tutorial: {message}", file=sys.stderr)

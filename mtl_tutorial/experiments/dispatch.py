@@ -214,7 +214,7 @@ def _parallel(
     elif backend == "local" and workers > 1:
         try:
             yield joblib.Parallel(
-                workers, **options, initializer=_end_with, initargs=(os.getpid(),)
+                workers, **options, initializer=_begin_work, initargs=(os.getpid(),)
             )
         except BrokenExecutor as error:
             raise RunFailedError(WORKER_KILLED) from error
@@ -247,8 +247,14 @@ def _check_makeable(left: Sequence[Setting], protocol: Protocol, device: str) ->
         make_balancer(balancer, Making(scenes["train"].tasks, 1, torch.Generator()))
 
 
-def _end_with(parent: int) -> None:
+def say(message, category, filename, lineno, file=None, line=None) -> None:
+    """Print a warning as one sentence, over a bar; to be ``warnings.showwarning``."""
+    tqdm.write(f"\rmtl_tutorial: {message}", file=sys.stderr)  # the bar may be another process's
+
+
+def _begin_work(parent: int) -> None:
     """Let this process end within a second of the one that started it, whatever it does."""
+    warnings.showwarning = say
 
     def watch() -> None:
         while os.getppid() == parent:

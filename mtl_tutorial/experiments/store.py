@@ -91,10 +91,7 @@ class ResultsFolder:
                 f"ended, or name another folder"
             ) from None
         except OSError as error:
-            raise OSError(
-                f"results folder {self.folder} can't be written ({error.strerror}); "
-                f"name another folder"
-            ) from error
+            raise self._unwritable(error) from error
         try:
             self._claim()
             self._remove_drafts()
@@ -108,7 +105,15 @@ class ResultsFolder:
             return
         if path.exists():
             set_aside(path)
-        write_whole(path, as_json({"format": FORMAT, **asdict(self.protocol)}))
+        try:
+            write_whole(path, as_json({"format": FORMAT, **asdict(self.protocol)}))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> OSError:
+        return OSError(
+            f"results folder {self.folder} can't be written ({error.strerror}); name another folder"
+        )
 
     def _check_own(self) -> bool:
         """Check that the folder is that of the protocol; tell whether it says so by itself.
