@@ -97,11 +97,12 @@ def load_checkpoint(path: str | Path, **parts: Any) -> None:
         OSError: where the file can't be opened.
     """
     _check_parts(parts, "load_state_dict")
-    data = io.BytesIO(Path(path).read_bytes())
+    content = Path(path).read_bytes()
     try:
-        states = torch.load(data, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise ValueError(f"checkpoint {path} can't be read ({error}); train again") from error
+        states = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a damaged file, with long advice
+        what = "is damaged, or was never a checkpoint" if content else "is empty"
+        raise ValueError(f"checkpoint {path} can't be read: it {what}; train again") from error
     if not isinstance(states, dict):
         raise ValueError(
             f"checkpoint {path} holds a {type(states).__name__} in place of states by name; it is "

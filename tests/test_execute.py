@@ -92,8 +92,13 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_run_starts_anew(keep, tmp_pat
         execute(RUN, PROTOCOL, checkpoint=path, on_epoch=stopped_after(1))
     damaged = path.read_bytes()[:keep]
     path.write_bytes(damaged)
-    with pytest.warns(UserWarning, match=r"run\.pt is damaged .* set aside as run\.pt\.damaged"):
+    with pytest.warns(UserWarning) as warned:
         result = execute(RUN, PROTOCOL, checkpoint=path)
+    what = "is damaged, or was never a checkpoint" if damaged else "is empty"
+    assert [str(warning.message) for warning in warned] == [
+        f"{path} is damaged (can't be read: it {what}); it is set aside as run.pt.damaged, "
+        f"and made anew"
+    ]
     assert (tmp_path / "run.pt.damaged").read_bytes() == damaged
     assert numbers(result) == numbers(execute(RUN, PROTOCOL))
 

@@ -424,6 +424,11 @@ def test_the_recipe_of_a_folder_is_that_of_its_results(content, tmp_path: Path) 
     assert recipe_in(tmp_path) == 1
 
 
+def test_a_folder_of_a_later_version_has_no_recipe_that_is_known(tmp_path: Path) -> None:
+    (tmp_path / "grid.json").write_text('{"format": 3, "epochs": 20}')
+    assert recipe_in(tmp_path) is None
+
+
 def test_all_results_are_given_only_where_none_is_missing_or_damaged(tmp_path: Path) -> None:
     store = ResultsFolder(tmp_path / "new", PROTOCOL)
     assert store.all_finished([RUN]) is None

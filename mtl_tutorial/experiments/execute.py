@@ -227,7 +227,8 @@ class _Trial:
             if any(_shapes(best["network"]) != shapes for best in self.state.best.values()):
                 raise ValueError("its best network is another one")
         except (ValueError, OSError, LookupError, TypeError, AttributeError) as error:
-            set_aside(checkpoint, str(error))
+            reason = str(error).removeprefix(f"checkpoint {checkpoint} ")
+            set_aside(checkpoint, reason.removesuffix("; train again"))
             return _Trial(self.setting, self.protocol, self.scenes, self.place)
         return self
 

@@ -123,7 +123,7 @@ class ResultsFolder:
         """
         own = asdict(self.protocol)
         there = _description(self.folder)
-        if isinstance(there.get("format"), int) and there["format"] > FORMAT:
+        if _is_later(there):
             raise ValueError(
                 f"results folder {self.folder} has the format {there['format']}, and this version "
                 f"of the course knows {FORMAT} at most; update the course, or name another folder"
@@ -244,6 +244,8 @@ def recipe_in(folder: Path) -> int | None:
     """Give the recipe of the grid in a folder; None where there is no grid, or it can't be read."""
     with suppress(OSError):
         there = _description(folder)
+        if _is_later(there):
+            return None
         if "epochs" not in there:
             there = _protocol_of_results(folder)
         return there.get("recipe", 1) if there else None
@@ -256,6 +258,11 @@ def _description(folder: Path) -> dict[str, Any]:
         return dict(_content(folder / GRID))
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return {}
+
+
+def _is_later(description: Mapping[str, Any]) -> bool:
+    """Whether a later version of the course has written it."""
+    return isinstance(description.get("format"), int) and description["format"] > FORMAT
 
 
 def _protocol_of_results(folder: Path) -> dict[str, Any]:
@@ -471,7 +478,10 @@ def set_aside(path: Path, reason: str = "it can't be read") -> Path:
             f"{path} is damaged ({reason}) and can't be renamed ({error.strerror}); name another "
             f"folder"
         ) from error
-    warnings.warn(f"{path} is damaged ({reason}); set aside as {aside.name}", stacklevel=2)
+    warnings.warn(
+        f"{path} is damaged ({reason}); it is set aside as {aside.name}, and made anew",
+        stacklevel=2,
+    )
     return aside
 
 
