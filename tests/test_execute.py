@@ -426,3 +426,12 @@ def test_a_stopped_run_on_a_gpu_goes_on_to_the_same_numbers(tmp_path) -> None:
     resumed = execute(RUN, PROTOCOL, device="cuda", checkpoint=tmp_path / "x")
     for task, scores in whole["test"].items():
         assert resumed["test"][task] == pytest.approx(scores, abs=0.02)
+
+
+def test_a_copy_of_a_checkout_says_its_commit_itself(monkeypatch) -> None:
+    module._commit.cache_clear()
+    monkeypatch.setenv("MTL_COMMIT", "0123456789ab")
+    try:
+        assert module.versions(torch.device("cpu"))["commit"] == "0123456789ab"
+    finally:
+        module._commit.cache_clear()

@@ -430,7 +430,7 @@ def _version(library: str) -> str | None:
 def _commit() -> str | None:
     """The commit of the checkout that the package lies in, with a plus where it has changes.
 
-    In a copy without git, what ``MTL_COMMIT`` says.
+    In a copy of a checkout ``MTL_COMMIT`` says it, whatever git there says.
     """
 
     def git(*arguments: str) -> str:
@@ -443,12 +443,14 @@ def _commit() -> str | None:
         )
         return done.stdout.strip()
 
+    if said := os.environ.get("MTL_COMMIT"):
+        return said
     try:
         git("ls-files", "--error-unmatch", "tasks.py")  # it may lie in somebody else's checkout
         changed = "+" if git("status", "--porcelain", "--untracked-files=no", ".") else ""
         return git("rev-parse", "--short=12", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):
-        return os.environ.get("MTL_COMMIT")
+        return None
 
 
 def peak_memory(place: torch.device) -> float | None:
