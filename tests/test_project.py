@@ -174,10 +174,12 @@ def test_the_readme_shows_the_widgets_as_the_lessons_do() -> None:
 
 
 def test_the_readmes_table_is_that_of_the_results() -> None:
-    tables = re.findall(r"<!-- from (\S+) -->\n(.*?)\n<!-- end -->", read("README.md"), re.DOTALL)
+    marks = r"<!-- from ([^\s,]+)(?:, searched in (\S+))? -->\n(.*?)\n<!-- end -->"
+    tables = re.findall(marks, read("README.md"), re.DOTALL)
     assert tables
-    for folder, table in tables:
-        assert table == as_text(to_frame(read_results(ROOT / folder)))
+    for folder, searched_in, table in tables:
+        search = read_results(ROOT / searched_in) if searched_in else []
+        assert table == as_text(to_frame(read_results(ROOT / folder)), search)
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])

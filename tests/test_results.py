@@ -48,6 +48,31 @@ def test_the_picture_of_methods_says_once_what_its_signs_mean() -> None:
     assert words[0] == "interval of equal weights" and words[2].endswith("from equal weights")
 
 
+def test_small_single_task_networks_stand_beside_the_large_ones_with_a_thin_diamond() -> None:
+    both = pd.concat([table(), table().query("architecture == 'single_task'").replace(
+        {"architecture": {"single_task": "single_task_small"}}).assign(mean=0.955)])  # fmt: skip
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, both, title="t")
+    axes = figure.axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels[:3] == ["single-task networks", "small single-task networks", "equal weights"]
+    marks = {
+        line.get_ydata()[0]: line.get_marker() for line in axes.lines if len(line.get_ydata()) == 1
+    }
+    assert (marks[0], marks[1], marks[2]) == ("D", "d", "s")
+
+
+def test_a_method_whose_runs_diverged_is_drawn_without_an_interval() -> None:
+    frame = table()
+    frame.loc[frame["method"] == "pcgrad", ["low", "high"]] = float("nan")
+    figure = Figure(figsize=(9, 4))
+    draw_methods(figure, frame, title="t")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_ydata()[0] == 2] == [0.95]
+    assert all(0 < end < 1 for end in axes.get_xlim())
+
+
 def test_a_task_that_is_drawn_in_black_is_filled_only_where_it_differs() -> None:
     figure = Figure(figsize=(9, 4))
     draw_methods(figure, table().replace({"task": {"left": "match"}}), title="t")
@@ -66,6 +91,7 @@ def test_architectures_other_than_hard_sharing_are_named() -> None:
     assert method_label("pcgrad", "hard_sharing") == "PCGrad"
     assert method_label("equal", "mtan") == "MTAN, equal weights"
     assert method_label("equal", "single_task") == "single-task networks"
+    assert method_label("equal", "single_task_small") == "small single-task networks"
 
 
 def test_the_band_of_a_search_holds_the_best_of_each_method() -> None:

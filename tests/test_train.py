@@ -57,9 +57,14 @@ def test_a_best_rate_at_an_edge_is_named_or_the_search_goes_on_from_it(tmp_path,
     options = ("--epochs", "1", "--seeds", "0", "--search-seeds", "7", "--learning-rate")
     rates, folder = ["1e-6", "2e-6"], str(tmp_path / "tiny")
     assert train(*options, *rates, "--results", folder) == 0
-    said = capsys.readouterr().err
-    assert "the best rate of 'equal' on two_digits, hard_sharing, is at an edge" in said
-    assert "add 4e-06, or --widen" in said or "add 5e-07, or --widen" in said
+    said = capsys.readouterr()
+    sentence = "the best rate of 'equal' on two_digits, hard_sharing, is at an edge"
+    assert re.search(
+        sentence
+        + r" of those that were tried \((2e-06\); add 4e-06|1e-06\); add 5e-07), or --widen",
+        said.err,
+    )
+    assert "- Chosen by validation on seed 7, of 2 settings a method. At an edge" in said.out
     folder = tmp_path / "wide"
     assert train(*options, "0.01", "0.02", "--widen", "--results", str(folder)) == 0
     tried = sorted(
@@ -70,8 +75,17 @@ def test_a_best_rate_at_an_edge_is_named_or_the_search_goes_on_from_it(tmp_path,
     (chosen,) = folder.glob("two_*.json")
     best = float(re.search(r"rate([\d.e-]+)-seed", chosen.name)[1])
     at_an_edge = best in (tried[0], tried[-1])
-    assert at_an_edge == ("is at an edge" in capsys.readouterr().err)
+    said = capsys.readouterr().err
+    assert at_an_edge == ("is at an edge" in said) and "--widen" not in said
     assert not at_an_edge or len(tried) == 2 + WIDENED
+
+
+def test_a_method_that_diverged_at_every_rate_is_named_with_a_smaller_one(tmp_path, capsys) -> None:
+    rates = ("--learning-rate", "1e20", "1e10", "--search-seeds", "7")
+    assert train("--epochs", "1", "--seeds", "0", *rates, "--results", str(tmp_path)) == 0
+    said = capsys.readouterr().err
+    assert "all runs of 'equal' on two_digits, hard_sharing, diverged in the search; " in said
+    assert "add 5e+09, or --widen" in said
 
 
 @pytest.mark.parametrize(

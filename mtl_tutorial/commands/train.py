@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,9 @@ from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid, say
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
+from mtl_tutorial.experiments.search import best_settings, final_settings, searched, wider
 from mtl_tutorial.experiments.store import recipe_in
-from mtl_tutorial.experiments.summary import (
-    as_text,
-    best_settings,
-    final_settings,
-    to_frame,
-    wider,
-)
+from mtl_tutorial.experiments.summary import as_text, to_frame
 from mtl_tutorial.profiles import check_choice
 
 WIDENED = 4  # times at most that a search goes on at an edge
@@ -72,7 +68,7 @@ def train(
             folder = Path(results) if results else Path("runs") / protocol.profile
             protocol = replace(protocol, recipe=_recipe(folder, protocol.recipe))
             axes = data, architectures, _names(balancers), learning_rates
-            runs = settings(*axes, seeds)
+            runs, found = settings(*axes, seeds), []
             if search_seeds:
                 _check_apart(seeds, search_seeds)
                 trials = settings(*axes, search_seeds)
@@ -81,10 +77,10 @@ def train(
                     if not (more := wider(found)):
                         break
                     found += run_grid(more, protocol, folder / "search", **where)
-                _warn_of_edges(wider(found))
+                _warn_of_edges(found, widen)
                 runs = final_settings(best_settings(found), seeds)
             _check_one_setting_a_method(runs)
-            table = as_text(to_frame(run_grid(runs, protocol, folder, **where)))
+            table = as_text(to_frame(run_grid(runs, protocol, folder, **where)), found)
             if hasattr(sys.stdout, "reconfigure"):
                 sys.stdout.reconfigure(errors="replace")  # ± is not in every encoding
             print(table)
@@ -98,15 +94,21 @@ def train(
     return 0
 
 
-def _warn_of_edges(more: Sequence[Setting]) -> None:
+def _warn_of_edges(found: Iterable[Mapping[str, Any]], widened: bool) -> None:
     """Say which methods a search has not tuned: a rate that it did not try may be better."""
-    rows = {(s.data, s.architecture, s.method): s.learning_rate for s in more}
-    for (data, architecture, method), rate in rows.items():
-        warnings.warn(
-            f"the best rate of {method!r} on {data}, {architecture}, is at an edge of those that "
-            f"were tried; add {rate:g}, or --widen",
-            stacklevel=2,
-        )
+    for row in searched(found):
+        if row.next_rate is not None:
+            where = f"{row.best.method!r} on {row.best.data}, {row.best.architecture},"
+            warnings.warn(
+                (
+                    f"the best rate of {where} is at an edge of those that were tried "
+                    f"({row.best.learning_rate:g}); "
+                    if math.isfinite(row.score)
+                    else f"all runs of {where} diverged in the search; "
+                )
+                + f"add {row.next_rate:g}{'' if widened else ', or --widen'}",
+                stacklevel=2,
+            )
 
 
 def _names(balancers: Sequence[str]) -> list[str]:

@@ -69,7 +69,7 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
             pairs = table[[method, reference]].dropna()
             difference = pairs[method] - pairs[reference]
             found = (*interval(difference), np.nan) if len(pairs) else (np.nan,) * 4
-            if difference.std() > 0 and not diverged[[method, reference]].any():
+            if difference.std() > SAME and not diverged[[method, reference]].any():
                 test = stats.ttest_rel(pairs[method], pairs[reference])
                 found = (difference.mean(), *test.confidence_interval(), test.pvalue)
             rows.append((data, architecture, method, task, *found))
@@ -80,10 +80,25 @@ def comparisons(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
 
 
 def primary(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give the primary outcome of each run: the mean of its tasks' metrics, a row a run."""
-    run = ["data", "architecture", "method", "balancer", "learning_rate", "seed"]
-    grouped = frame.groupby(run, sort=False, as_index=False)
-    return grouped.agg(metric=("metric", "mean"), diverged=("diverged", "any"))
+    """Give the primary outcome of each run: the mean of its tasks' metrics, a row a run.
+
+    Column ``tasks`` says of which.
+
+    Raises:
+        ValueError: where a method has several settings; as runs of one they would count twice.
+    """
+    setting = [*GROUP, "balancer", "learning_rate"]
+    for (*_, method), own in frame[setting].drop_duplicates().groupby(GROUP, sort=False):
+        if len(own) > 1:
+            raise ValueError(
+                f"{method!r} has {len(own)} settings, and a row of a table is one; choose with "
+                f"best_settings"
+            )
+    grouped = frame.groupby([*setting, "seed"], sort=False, as_index=False)
+    runs = grouped.agg(
+        metric=("metric", "mean"), diverged=("diverged", "any"), tasks=("task", ", ".join)
+    )
+    return runs.assign(metric=runs["metric"].round(9))  # what is equal ranks alike
 
 
 class Friedman(NamedTuple):
@@ -91,7 +106,7 @@ class Friedman(NamedTuple):
 
     Args:
         statistic: χ², corrected for ties.
-        p: by the χ² distribution with ``methods - 1`` degrees of freedom.
+        p: by the χ² distribution with `degrees` of freedom.
         methods, seeds: how many there are, of the seeds that all methods have.
     """
 
@@ -100,18 +115,25 @@ class Friedman(NamedTuple):
     methods: int
     seeds: int
 
+    @property
+    def degrees(self) -> int:
+        """Of freedom: one fewer than there are methods."""
+        return self.methods - 1
+
 
 def friedman(frame: pd.DataFrame) -> Friedman | None:
     """Rank the methods of one data set and architecture on their primary outcome, a seed a block.
 
-    Runs that diverged count as chance. None where there are fewer than three methods or two seeds,
-    or all are the same.
+    Runs that diverged count as chance; methods with the same scores for all seeds count once. None
+    where that leaves fewer than three methods, or there are not two seeds that all of them have,
+    or their tasks are not the same.
 
     Source: Friedman 1937; for comparing learners over blocks, Demšar 2006.
     """
-    table = primary(frame).pivot_table(index="seed", columns="method", values="metric")
-    table = table.dropna()
-    if table.shape[1] < 3 or len(table) < 2 or table.eq(table.iloc[:, 0], axis=0).all(axis=None):
+    runs = primary(frame)
+    table = runs.pivot_table(index="seed", columns="method", values="metric")
+    table = table.dropna().T.drop_duplicates().T
+    if table.shape[1] < 3 or len(table) < 2 or runs["tasks"].nunique() > 1:
         return None
     found = stats.friedmanchisquare(*(table[method] for method in table))
     return Friedman(float(found.statistic), float(found.pvalue), table.shape[1], len(table))
@@ -121,15 +143,14 @@ def equivalence(differences: Sequence[float], margin: float = MARGIN) -> float:
     """Give the p-value of two one-sided t-tests (TOST): that the mean lies within ± margin.
 
     p = max of P(mean ≤ −margin) and P(mean ≥ margin). It is below 0.05 just where the 90 %
-    interval lies within the margin. NaN for a single difference.
+    interval lies within the margin. NaN for a single difference, and for those that do not vary:
+    they say nothing of how much others would.
 
     Source: Schuirmann 1987.
     """
     sample = np.asarray(differences, dtype=float)
-    if len(sample) < 2:
+    if len(sample) < 2 or np.ptp(sample) < SAME:
         return np.nan
-    if np.ptp(sample) < SAME:
-        return 0.0 if abs(sample[0]) < margin else 1.0
     above = stats.ttest_1samp(sample, -margin, alternative="greater").pvalue
     below = stats.ttest_1samp(sample, margin, alternative="less").pvalue
     return float(max(above, below))
@@ -179,15 +200,16 @@ def outcomes(frame: pd.DataFrame, reference: str = "equal", margin: float = MARG
     Methods are compared on their own architecture; networks that share nothing with the reference
     of hard sharing. Each data set and architecture is a family of its own, as are the networks that
     share nothing. Within a family Holm's correction is over all paired t-tests, and over all tests
-    of equivalence (TOST). A method some of whose runs diverged, or any where the reference's did,
-    is not tested.
+    of equivalence (TOST). Not tested, and not in the family, are a method some of whose runs
+    diverged, or any where the reference's did, and one whose difference is the same for all seeds.
 
     Returns:
         ``difference`` (method minus reference), ``low`` and ``high`` (95 %, not corrected),
         ``pairs`` (seeds), ``p``, ``p_corrected``, ``p_equivalent`` (corrected), ``detectable``
         (with 80 % power at 0.05 / m), and ``outcome``: ``ahead`` or ``behind`` where the difference
-        is found, ``equivalent`` where it is within ± margin, both at 0.05, else ``not told apart``;
-        ``not tested`` where there was no test.
+        is found, ``equivalent`` where it is within ± margin, both at 0.05, else ``not told apart``.
+        Without a test: ``diverged``, ``reference diverged``, ``other tasks``, ``same`` (the scores
+        of the reference for every seed), or ``too few`` to test.
     """
     runs = primary(frame)
     rows = []
@@ -199,39 +221,45 @@ def outcomes(frame: pd.DataFrame, reference: str = "equal", margin: float = MARG
             if (method == reference and not alone) or rival.empty:
                 continue
             rows.append((data, architecture, method, *_pair(own, rival, margin)))
-    table = pd.DataFrame(rows, columns=[*OUTCOMES[:8], "p_equivalent", "detectable"])
+    columns = [*OUTCOMES[:8], "p_equivalent", "detectable", "outcome"]
+    table = pd.DataFrame(rows, columns=columns)
     family = table["architecture"].where(~table["architecture"].str.startswith(ALONE), ALONE)
     families = table.groupby(["data", family], sort=False)
     sizes = families["p"].transform("count")
     table["p_corrected"] = families["p"].transform(holm)
     table["p_equivalent"] = families["p_equivalent"].transform(holm)
     table["detectable"] = [
-        detectable(deviation, pairs, LEVEL / m) if m and deviation > SAME else np.nan
+        detectable(deviation, pairs, LEVEL / m) if deviation > 0 else np.nan
         for deviation, pairs, m in zip(table["detectable"], table["pairs"], sizes, strict=True)
     ]
     table["outcome"] = [_outcome(row) for row in table.itertuples()]
     return table[OUTCOMES]
 
 
-def _pair(own: pd.DataFrame, rival: pd.DataFrame, margin: float) -> tuple[float, ...]:
-    """Difference, its interval, pairs, p, p of equivalence, deviation; of one comparison."""
+def _pair(own: pd.DataFrame, rival: pd.DataFrame, margin: float) -> tuple:
+    """Of one comparison: difference, its interval, pairs, p, p of equivalence, deviation, and why
+    it is not tested.
+    """
     both = own.merge(rival, on="seed", suffixes=("", "_rival"))
     apart = (both["metric"] - both["metric_rival"]).to_numpy()
-    if len(apart) == 0:
-        return (np.nan,) * 3 + (0,) + (np.nan,) * 3
-    found = (*interval(apart), len(apart))
-    if len(apart) < 2 or own["diverged"].any() or rival["diverged"].any():
-        return (*found, np.nan, np.nan, np.nan)
-    if np.ptp(apart) < SAME:  # a t-test divides by their deviation
-        p = float(abs(apart[0]) < SAME)
-        return (*found, p, equivalence(apart, margin), 0.0)
+    found = (*(interval(apart) if len(apart) else (np.nan,) * 3), len(apart))
+    reasons = {
+        "reference diverged": rival["diverged"].any(),
+        "diverged": own["diverged"].any(),
+        "other tasks": {*own["tasks"]} != {*rival["tasks"]},
+        "same": len(apart) > 1 and np.abs(apart).max() < SAME,
+        "too few": len(apart) < 2
+        or not np.ptp(apart) >= SAME,  # a t-test divides by their deviation
+    }
+    if reason := next((name for name, holds in reasons.items() if holds), None):
+        return (*found, np.nan, np.nan, np.nan, reason)
     p = float(stats.ttest_1samp(apart, 0).pvalue)
-    return (*found, p, equivalence(apart, margin), float(apart.std(ddof=1)))
+    return (*found, p, equivalence(apart, margin), float(apart.std(ddof=1)), "")
 
 
 def _outcome(row) -> str:
+    if row.outcome:
+        return row.outcome
     if row.p_corrected < LEVEL:
         return "ahead" if row.difference > 0 else "behind"
-    if row.p_equivalent < LEVEL:
-        return "equivalent"
-    return "not told apart" if row.p_corrected == row.p_corrected else "not tested"
+    return "equivalent" if row.p_equivalent < LEVEL else "not told apart"

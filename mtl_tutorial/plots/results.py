@@ -48,14 +48,16 @@ METHOD_NAMES = {
     "nash_mtl": "Nash-MTL",
 }
 SINGLE = ("single_task", "equal")
+SMALL = ("single_task_small", "equal")
+ALONE = {"single_task": "single-task networks", "single_task_small": "small single-task networks"}
 METRICS = {"box": "mean IoU", "mask": "pixel IoU"}  # of the other tasks it is the accuracy
 ARCHITECTURE_NAMES = {"cross_stitch": "cross-stitch", "mtan": "MTAN"}
 
 
 def method_label(method: str, architecture: str) -> str:
     """What a method is called in pictures; hard sharing goes without saying."""
-    if architecture == "single_task":
-        return "single-task networks"
+    if architecture in ALONE:
+        return ALONE[architecture]
     name = METHOD_NAMES.get(method, method)
     if architecture == "hard_sharing":
         return name
@@ -71,8 +73,8 @@ def draw_methods(
 ) -> str:
     """Draw each method's test metric with its 95 % interval, one panel a task.
 
-    Square: equal weights; star: tuned weighted sum; diamond: single-task networks. The legend
-    names the rest.
+    Square: equal weights; star: tuned weighted sum; diamonds: single-task networks, thin where they
+    are small. The legend names the rest.
 
     Args:
         table: of one data set, as `experiments.summary.means` gives it; of one architecture, and
@@ -90,7 +92,7 @@ def draw_methods(
         for key, row in own.items():
             if key == SINGLE:
                 axes.axvline(row["mean"], color=GREY, linestyle=":", linewidth=1.6)
-            elif key[1] == "equal":
+            elif key[1] == "equal" and key != SMALL:
                 axes.axvspan(row["low"], row["high"], color=GREY, alpha=0.22, linewidth=0)
         for place, (key, row) in enumerate(own.items()):
             mark, size, ink = marks.get(key, ("o", 8.0, colour))
@@ -101,7 +103,7 @@ def draw_methods(
             axes.hlines(place, max(row["low"], left), row["high"], color=ink, linewidth=2)
             axes.plot(row["mean"], place, mark, color=ink, markersize=size, markerfacecolor=fill)
         axes.set(xlim=(left, right), ylim=(len(keys) - 0.4, -0.6), yticks=range(len(keys)))
-        labels = [method_label(m, a if a == SINGLE[0] else "hard_sharing") for a, m in keys]
+        labels = [method_label(m, a if a in ALONE else "hard_sharing") for a, m in keys]
         axes.set_yticklabels(labels if task == tasks[0] else [])
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
@@ -157,8 +159,9 @@ def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, 
     """Marker, size and colour of the baselines that are there, in the order of their rows."""
     marks: dict[tuple[str, str], tuple[str, float, str]] = {}
     for method, mark in (("equal", ("s", 8.0, BLACK)), ("fixed", ("*", 15.0, BLACK))):
-        marks |= {key: mark for key in keys if key[1] == method and key != SINGLE}
-    return {SINGLE: ("D", 8.0, BLACK), **marks} if SINGLE in keys else marks
+        marks |= {key: mark for key in keys if key[1] == method and key[0] not in ALONE}
+    alone = {SINGLE: ("D", 8.0, BLACK), SMALL: ("d", 8.0, BLACK)}
+    return {key: mark for key, mark in alone.items() if key in keys} | marks
 
 
 def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
