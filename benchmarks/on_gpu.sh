@@ -19,10 +19,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 gathered=${GATHERED:-.gpu} device=cuda profile=full workers=${WORKERS:-$(nproc)}
 stages=${STAGES:-tests costs tables} tables=${TABLES:-full_100_epochs two_digits_8_epochs}
+files=(captured balancing training execute runs scenes digits sweep)
 tests="gpu or cuda or captured or launched or generators" costs="--rounds 5" sweep="--rounds 3"
 if [ -n "${TINY:-}" ]; then
-    device=cpu profile=quick workers=2 tables=rehearsal tests="means or note"
-    costs="--rounds 1 --steps 1 --tasks 2" sweep="--rounds 1 --steps 1 --weights 2 --seeds 1 --encoders dense-32"
+    device=cpu profile=quick workers=2 tables=rehearsal files=(captured) tests=means
+    costs="--rounds 1 --steps 1 --tasks 2 --threads 1" sweep="--rounds 1 --steps 1 --weights 2 --seeds 1 --encoders dense-32"
 fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -49,10 +50,10 @@ for stage in $stages; do
     says "$stage"
     case $stage in
     tests)
+        paths=("${files[@]/#/tests/test_}")
+        paths=("${paths[@]/%/.py}")
         within 30 python3 -m pytest -o addopts="" -p no:cacheprovider -q --tb=short -n "$workers" \
-            tests/test_captured.py tests/test_balancing.py tests/test_training.py tests/test_execute.py \
-            tests/test_runs.py tests/test_scenes.py tests/test_digits.py tests/test_sweep.py \
-            -k "$tests" > "$folder/tests.txt" 2>&1
+            "${paths[@]}" -k "$tests" > "$folder/tests.txt" 2>&1
         tail -n 15 "$folder/tests.txt"
         ;;
     costs)

@@ -117,7 +117,7 @@ TABLES = {
     "two_fashion_1_epoch": Table(1, [everything("two_fashion", LEFT_RIGHT, SGD_RATES, seeds=10)]),
     "rehearsal": Table(
         1,
-        [Grid("two_digits", (*ALONE, *SHARED), ("equal", "pcgrad"), (0.01, 0.02), 2, (1000,))],
+        [Grid("two_digits", (*ALONE, *SHARED), ("equal", "pcgrad"), (0.02, 0.04), 1, (1000,))],
     ),
     "other_networks_1_epoch": Table(
         1,

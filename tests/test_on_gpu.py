@@ -30,19 +30,22 @@ def results(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory) -> tuple[Path, str]:
+def rehearsed(tmp_path_factory) -> tuple[Path, str, int]:
+    """The folder of a rehearsal, what it printed, and how many results a short one left before."""
     folder = tmp_path_factory.mktemp("gpu") / "out"
-    return folder, on_gpu(folder, 500)
+    assert "done" in on_gpu(folder, 12, STAGES="tables")
+    some = len(results(folder))
+    return folder, on_gpu(folder, 500), some
 
 
 def test_it_leaves_at_most_eight_files_whose_names_can_travel(rehearsed) -> None:
-    folder, _ = rehearsed
+    folder, *_ = rehearsed
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["costs.md", "log.txt", "results.tar.gz", "tests.txt"]
 
 
 def test_it_runs_tests_and_measures_costs(rehearsed) -> None:
-    folder, printed = rehearsed
+    folder, printed, _ = rehearsed
     assert " passed" in (folder / "tests.txt").read_text()
     costs = (folder / "costs.md").read_text()
     for words in ("no CUDA GPU here", "reads no value", "| PCGrad |", "times one"):
@@ -51,20 +54,16 @@ def test_it_runs_tests_and_measures_costs(rehearsed) -> None:
 
 
 def test_its_results_are_those_of_a_table_and_say_what_made_them(rehearsed) -> None:
-    folder, _ = rehearsed
+    folder, *_ = rehearsed
     found = results(folder)
     tested = [name for name in found if "/search/" not in name]
-    assert len(tested) == 2 * 4  # seeds, rows
+    assert len(tested) == 4  # rows
     with tarfile.open(folder / "results.tar.gz") as archive:
         result = json.load(archive.extractfile(tested[0]))
     assert result["setting"]["seed"] >= 1010
     assert result["provenance"]["device"].startswith("cpu")
 
 
-def test_out_of_time_it_keeps_what_there_is_and_goes_on_later(tmp_path) -> None:
-    folder = tmp_path / "out"
-    stopped = on_gpu(folder, 12, STAGES="tables")
-    some = len(results(folder))
-    assert "done" in stopped
-    on_gpu(folder, 500, STAGES="tables")
-    assert len(results(folder)) > some
+def test_out_of_time_it_keeps_what_there_is_and_goes_on_later(rehearsed) -> None:
+    folder, _, some = rehearsed
+    assert some < len(results(folder))
