@@ -6,7 +6,8 @@
 # Runs the GPU's tests, measures what a step costs, captured and launched one by one, and a sweep, then
 # trains the tables of results/PROTOCOL.md until SECONDS have passed, the most important runs first.
 # Leaves at most 8 files in FOLDER (gpu_results): what was printed, and results.tar.gz, to be unpacked in
-# results. The same command with the same FOLDER goes on with the tables.
+# results. What is in results is not trained again. Runs that were cut off are in checkpoints.tar.gz: the same
+# command with the same FOLDER goes on with them.
 #
 # gather_for_gpu.sh makes the folder GATHERED (.gpu) beforehand, where there is a network.
 # STAGES ("tests costs tables"), TABLES and WORKERS say what to do; TINY=1 is a rehearsal on a CPU.
@@ -72,11 +73,18 @@ for stage in $stages; do
             mkdir "$scratch/mps" && nvidia-cuda-mps-control -d
         fi
         mkdir -p "$scratch/results"
-        [ -f "$folder/results.tar.gz" ] && tar -xzf "$folder/results.tar.gz" -C "$scratch/results"
+        for table in $tables; do
+            [ -d "results/$table" ] && cp -r "results/$table" "$scratch/results"
+        done
+        for archive in "$folder/results.tar.gz" "$folder/checkpoints.tar.gz"; do
+            [ -f "$archive" ] && tar -xzf "$archive" -C "$scratch/results"
+        done
         within 100 python3 benchmarks/tables.py $tables --device "$device" --profile "$profile" \
             --workers "$workers" --root "$scratch/results" --seconds "$(left)" >> "$folder/log.txt" 2>&1
         tail -n 5 "$folder/log.txt"
         tar -czf "$folder/results.tar.gz" -C "$scratch/results" --exclude=checkpoints --exclude=.lock .
+        (cd "$scratch/results" && find . -name "*.pt" -print0) |
+            tar -czf "$folder/checkpoints.tar.gz" -C "$scratch/results" --null --files-from=-
         ;;
     esac
 done

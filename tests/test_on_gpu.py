@@ -41,7 +41,9 @@ def rehearsed(tmp_path_factory) -> tuple[Path, str, int]:
 def test_it_leaves_at_most_eight_files_whose_names_can_travel(rehearsed) -> None:
     folder, *_ = rehearsed
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["costs.md", "log.txt", "results.tar.gz", "tests.txt"]
+    assert names == ["checkpoints.tar.gz", "costs.md", "log.txt", "results.tar.gz", "tests.txt"]
+    with tarfile.open(folder / "checkpoints.tar.gz") as archive:
+        assert archive.getnames() == []  # all runs have ended
 
 
 def test_it_runs_tests_and_measures_costs(rehearsed) -> None:
