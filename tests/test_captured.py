@@ -9,11 +9,17 @@ import pytest
 import torch
 
 from mtl_tutorial.architectures import HardSharing, LeNet
-from mtl_tutorial.balancing import BALANCERS, FixedWeights, Making, make_balancer
+from mtl_tutorial.balancing import BALANCERS, FixedWeights, Making, PCGrad, make_balancer
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments import execute as execute_module
-from mtl_tutorial.experiments.captured import CapturedSteps, Replayed, means_of_columns
+from mtl_tutorial.experiments.captured import (
+    CapturedSteps,
+    Replayed,
+    _constants,
+    means_of_columns,
+    why_not_captured,
+)
 from mtl_tutorial.experiments.execute import execute
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 
@@ -171,3 +177,60 @@ def test_a_replayed_step_draws_and_adds_as_a_launched_one_does(reads) -> None:
 
     launched = after(step)
     assert torch.equal(after(Replayed(step, [generator], torch.device("cuda"))), launched)
+
+
+class Annealed(FixedWeights):
+    """Inherits, and does more."""
+
+
+class Learns(FixedWeights):
+    replayable = True
+
+    def after_step(self, losses) -> None:
+        self.set_weight("left", 2.0)
+
+
+def run_with(balancer=None, optimizer=torch.optim.SGD, hook=False, **options) -> Run:
+    scenes = two_digits("test")
+    run = Run(
+        lambda: HardSharing(LeNet(), scenes.tasks),
+        scenes.tasks,
+        scenes,
+        seed=0,
+        steps=1,
+        balancer=balancer or FixedWeights(),
+        optimizer=lambda model: optimizer(model.parameters(), lr=0.1, **options),
+    )
+    if hook:
+        run.model.encoder.register_forward_hook(lambda *given: None)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ({}, ""),
+        ({"optimizer": torch.optim.Adam, "fused": True}, ""),
+        ({"balancer": Annealed()}, "the balancer is not replayable"),
+        ({"balancer": Learns()}, "the balancer learns after a step"),
+        ({"balancer": PCGrad(torch.Generator())}, "the balancer draws on the CPU"),
+        ({"optimizer": torch.optim.Adam}, "the optimizer is no SGD or fused Adam, but Adam"),
+        ({"optimizer": torch.optim.Adagrad}, "the optimizer is no SGD or fused Adam, but Adagrad"),
+        ({"hook": True}, "the model has hooks"),
+    ],
+)
+def test_what_a_graph_can_not_replay_is_told_before(run, why) -> None:
+    assert why_not_captured(run_with(**run)) == why
+
+
+def test_what_changes_between_epochs_is_captured_anew() -> None:
+    run = run_with(momentum=0.9)
+    seen = {_constants(run)}
+    run.optimizer.param_groups[0]["lr"] = 0.05
+    seen.add(_constants(run))
+    run.optimizer.param_groups[0]["momentum"] = 0.5
+    seen.add(_constants(run))
+    run.balancer.set_weight("left", 3.0)
+    seen.add(_constants(run))
+    next(iter(run.model.parameters())).requires_grad_(False)
+    assert _constants(run) not in seen and len(seen) == 4

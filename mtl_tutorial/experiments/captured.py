@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import random
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_tutorial.balancing import Balancer, NonFiniteError
+from mtl_tutorial.balancing import Balancer, FixedWeights, FromTorchJD, NonFiniteError
 from mtl_tutorial.balancing.host import handled_by
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import Run
@@ -45,9 +47,9 @@ class CapturedSteps:
         self.log = torch.zeros(self.full + bool(self.rest), 2 * len(run.tasks), device=device)
         self.stream = torch.cuda.Stream(device)
         self.warm = 0
-        self.why_not = "" if run.balancer.replayable else "the balancer is not replayable"
+        self.why_not = why_not_captured(run)
         self._graph: _Graph | None = None
-        self._rates: list[float] = []  # that are captured
+        self._constants = ""  # that are captured
         self._rows: dict[str, Tensor] = {}  # the memory that the graph reads and writes
         for group in run.optimizer.param_groups:
             if "capturable" in group:  # where its counts of steps live
@@ -69,8 +71,9 @@ class CapturedSteps:
         with self.run.randomness.in_force(), torch.cuda.stream(self.stream):
             self.order.copy_(self.scenes.order(self.run.generator))
             self.position.zero_()
+            constants = _constants(self.run)
             for step in range(self.full):
-                self._full_step(step + 1)
+                self._full_step(step + 1, constants)
             if self.rest:
                 self._step(self.order[-self.rest :])
         outside.wait_stream(self.stream)
@@ -79,11 +82,10 @@ class CapturedSteps:
             raise NonFiniteLossError(self.run.tasks[name].name, step + 1, losses[step, name].item())
         return losses, weights
 
-    def _full_step(self, step: int) -> None:
-        rates = [float(group["lr"]) for group in self.run.optimizer.param_groups]
-        if self.warm >= WARM_UP and not self.why_not and rates != self._rates:
+    def _full_step(self, step: int, constants: str) -> None:
+        if self.warm >= WARM_UP and not self.why_not and constants != self._constants:
             self._capture()
-            self._rates = rates
+            self._constants = constants
         if self._graph is None:
             self.warm += 1
             self._next_step()
@@ -102,9 +104,13 @@ class CapturedSteps:
         batch = self.scenes.compose(index, self.run.generator)
         record = self._one(batch)
         names = [task.name for task in self.run.tasks]
-        if record.losses.keys() != set(names):
-            raise ValueError("labels are missing")
-        row = [part[name].float() for part in (record.losses, record.weights) for name in names]
+        if missing := set(names) - record.losses.keys():
+            raise ValueError(
+                f"a batch has no label of task {min(missing)!r}, and was said to be complete; make "
+                f"batches with complete=False"
+            )
+        parts = [part[name] for part in (record.losses, record.weights) for name in names]
+        row = [torch.as_tensor(part, dtype=torch.float32, device=self.log.device) for part in parts]
         self.log.index_copy_(0, self.position[None], torch.stack(row)[None])
         self.position += 1
 
@@ -124,20 +130,69 @@ class CapturedSteps:
 
     def _capture(self) -> None:
         balancer, self._graph = self.run.balancer, None
-        before = balancer.state_dict()
+        before, chance = balancer.state_dict(), _chance_on_cpu()
         rows = {name: row.clone() for name, row in balancer.memory.items()}
         balancer.memory = dict(rows)
+        vars(balancer)["replayed"] = lambda: None  # it would be noted, and done in every step
 
         def step() -> None:
             self._next_step()
+            if balancer.memory.keys() != rows.keys():
+                raise ValueError("the balancer begins to remember another task")
             for name, row in rows.items():
                 row.copy_(balancer.memory[name])
 
         graph = _Graph([self.run.generator, *_generators(balancer)], self.order.device)
-        self.why_not = graph.record(step)
-        balancer.load_state_dict(before)
+        try:
+            self.why_not = graph.record(step)
+        finally:
+            del vars(balancer)["replayed"]
+            balancer.load_state_dict(before)
+        if not self.why_not and _chance_on_cpu() != chance:
+            self.why_not = "a step draws random numbers on the CPU"
         if not self.why_not:
             self._graph, self._rows = graph, rows
+
+
+def why_not_captured(run: Run) -> str:
+    """Say why the steps of a run can't be replayed, as far as that can be told; else nothing.
+
+    What runs in Python alone (hooks, counters, random numbers of the CPU) is not replayed.
+    """
+    balancer, model = run.balancer, run.model
+    if not {**vars(type(balancer)), **vars(balancer)}.get("replayable"):  # not an inherited one
+        return "the balancer is not replayable"
+    if type(balancer).after_step not in (Balancer.after_step, FromTorchJD.after_step):
+        return "the balancer learns after a step"
+    if any(generator.device.type == "cpu" for generator in _generators(balancer)):
+        return "the balancer draws on the CPU"
+    fused = all(group.get("fused") for group in run.optimizer.param_groups)
+    known = (torch.optim.Adam, torch.optim.AdamW) if fused else (torch.optim.SGD,)
+    if type(run.optimizer) not in known:
+        return f"the optimizer is no SGD or fused Adam, but {type(run.optimizer).__name__}"
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    of_modules = any(getattr(part, name) for part in model.modules() for name in hooks)
+    of_parameters = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    if of_modules or any(getattr(p, name) for p in model.parameters() for name in of_parameters):
+        return "the model has hooks"
+    return ""
+
+
+def _constants(run: Run) -> str:
+    """What a graph holds as numbers of its own: settings of the optimizer, and fixed weights."""
+    groups = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in run.optimizer.param_groups
+    ]
+    frozen = [parameter.requires_grad for parameter in run.model.parameters()]
+    weights = run.balancer.weights if isinstance(run.balancer, FixedWeights) else None
+    return repr((groups, frozen, weights))
+
+
+def _chance_on_cpu() -> tuple[bytes, object, str]:
+    """Where the random numbers of the CPU stand: torch's, Python's and numpy's."""
+    numpy = repr(np.random.get_state())
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), numpy
 
 
 class Replayed:
@@ -210,7 +265,7 @@ class _Graph:
                     step()
                 finally:
                     self._end()
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # launched one by one, the step says what is wrong with it
             for generator, state in states:  # a capture that failed holds on to what it drew from
                 generator.graphsafe_set_state(state)
             return str(error).partition("\n")[0] or type(error).__name__
@@ -228,10 +283,10 @@ class _Graph:
         self._open.capture_begin(pool=self._pool, capture_error_mode="thread_local")
 
     def _end(self) -> None:
-        assert self._open is not None
         graph, self._open = self._open, None
-        graph.capture_end()
-        self.parts.append(graph.replay)
+        if graph is not None:
+            graph.capture_end()
+            self.parts.append(graph.replay)
 
     def _call(self, function: Callable[[Tensor], Tensor], given: Tensor, like: Tensor) -> Tensor:
         self._end()

@@ -204,11 +204,11 @@ class _Trial:
         generators = {"scenes": self.run.generator, "balancer": luck}
         self.state = _State(_name(setting, protocol), generators, self.run.randomness, place)
         self.state.made_by = [versions(place)]
-        fresh = torch.Generator(place).manual_seed(0)  # the same scenes in every run
-        self.validation = scenes["validation"].draw(protocol.held_out, fresh)
+        self.validation = held_out(scenes["validation"], protocol.held_out, seed=0)
         self.few = map_batches(lambda tensor: tensor[:LOOK_AT], self.validation)
         self.captured: CapturedSteps | None = None
-        if place.type == "cuda" and self.validation.complete:
+        complete = held_out(scenes["train"], 1, seed=0).complete and self.validation.complete
+        if place.type == "cuda" and complete:
             self.captured = CapturedSteps(self.run, scenes["train"], protocol.batch_size)
 
     def parts(self) -> dict[str, Any]:
@@ -315,15 +315,14 @@ class _Trial:
         scenes = self.scenes["test"]
         test_scenes = max(len(scenes), self.protocol.held_out)
         if state.diverged is None:
-            fresh = torch.Generator(self.place).manual_seed(1)
-            held_out = scenes.draw(test_scenes, fresh)
+            unseen = held_out(scenes, test_scenes, seed=1)
             test = {}
             for group, best in state.best.items():
                 self.model.load_state_dict(best["network"])
                 names = group.split(",")
                 chosen = [task for task in self.tasks if task.name in names]
                 with self.run.randomness.in_force():
-                    scores = score(self.model, chosen, held_out)
+                    scores = score(self.model, chosen, unseen)
                 for name, found in scores.items():
                     test[name], epochs[name] = found._asdict(), best["epoch"]
             if lost := [name for name in test if not math.isfinite(test[name]["loss"])]:
@@ -344,6 +343,7 @@ class _Trial:
                     "cpu_seconds": state.cpu_seconds,
                     "peak_memory_mb": peak_memory(self.place),
                     "test_scenes": test_scenes,
+                    "scenes": "each once" if test_scenes <= len(scenes) else "drawn",
                     "parameters": sum(p.numel() for p in self.model.parameters()),
                     **({} if self.captured is None else {"captured": self.captured.outcome}),
                 },
@@ -353,6 +353,17 @@ class _Trial:
                 "diverged": state.diverged,
             }
         ) | {"setting": asdict(self.setting)}  # its learning rate in full
+
+
+def held_out(scenes: Scenes, count: int, *, seed: int) -> Batch:
+    """Compose scenes to score on: the same in every run, on every device.
+
+    Each digit's at most once where there are enough of them; else they are drawn with replacement.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if count > len(scenes):
+        return scenes.draw(count, generator)
+    return scenes.compose(scenes.order(generator)[:count], generator)
 
 
 def _append(curves: dict[str, Any], values: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ ACCURACIES = {  # tasks whose metric is a share of the scenes
     for task in tasks
     if task.metric in (accuracy, binary_accuracy)
 }
-MADE_BY = ("commit", "torch", "device", "recipe", "tasks")
+MADE_BY = ("commit", "torch", "device", "recipe", "test scenes", "tasks")
 
 
 def notes_of(

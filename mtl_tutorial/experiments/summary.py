@@ -79,7 +79,8 @@ def _made_by(result: Mapping[str, Any]) -> dict[str, str]:
         name: ", then ".join(dict.fromkeys(str(made.get(name)) for made in makers(result)))
         for name in ("commit", "torch", "device")
     }
-    return found | {"recipe": str(recipe_of(result))}
+    tested_on = result["provenance"].get("scenes", "drawn")  # each once, or drawn anew
+    return found | {"recipe": str(recipe_of(result)), "test scenes": tested_on}
 
 
 def means(frame: pd.DataFrame) -> pd.DataFrame:

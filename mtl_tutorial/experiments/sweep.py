@@ -12,6 +12,7 @@ from torch.func import vmap
 
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
+from mtl_tutorial.data.scenes import check_whole
 from mtl_tutorial.experiments.captured import Replayed
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
@@ -86,7 +87,7 @@ def sweep(
         if device.type == "cuda" and "capturable" in group:  # where its counts of steps live
             group["capturable"] = True
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-    streams = [scenes.stream(batch_size, generator) for generator in generators]
+    check_whole("batch_size", batch_size, "scenes")
     scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
 
     def losses_of(outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
@@ -101,7 +102,7 @@ def sweep(
     position = torch.zeros(1, dtype=torch.long, device=device)
 
     def step() -> None:
-        batch = map_batches(for_all, *map(next, streams))
+        batch = map_batches(for_all, *(scenes.draw(batch_size, own) for own in generators))
         _check_labelled(batch, tasks)
         losses = vmap(losses_of)(networks(batch.inputs), batch.targets)
         rows.index_copy_(0, position, losses.detach()[None].float())
