@@ -11,7 +11,7 @@ from result_cases import dead, result, runs_of
 from mtl_tutorial.experiments.inference import detectable, outcomes
 from mtl_tutorial.experiments.notes import notes_of
 from mtl_tutorial.experiments.search import searched
-from mtl_tutorial.experiments.summary import to_frame
+from mtl_tutorial.experiments.summary import as_text, to_frame
 
 RANDOM = np.random.default_rng(0)
 COMMON = 0.9 + 0.02 * RANDOM.standard_normal(12)
@@ -38,7 +38,7 @@ def test_the_family_of_each_test_and_its_size_are_said() -> None:
     said = note("Signs compare the mean of the tasks with that of equal weights", runs_of(SCORES))
     assert "= equivalent within ± 0.5 (TOST)" in said
     assert said.endswith(
-        "for each of the two tests, over the m = 3 other methods tested, and apart from them over "
+        "for each of the two tests, over the m = 3 other methods, and apart from them over "
         "the m = 2 rows that share nothing."
     )
     without = {name: SCORES[name] for name in ("equal", "pcgrad", "single_task")}
@@ -68,7 +68,8 @@ def test_the_smallest_difference_that_would_have_been_found_is_given_by_method()
 def test_networks_that_share_nothing_are_set_against_equal_weights_in_a_line_of_their_own() -> None:
     said = note("Sharing nothing, minus equal weights of hard_sharing", runs_of(SCORES))
     assert re.search(
-        r"single_task \+\d\.\d \(\+0\.\d to \+1\.\d; p < 0\.001, TOST p = [\d.]+: ahead\);", said
+        r"single_task \+\d\.\d\d \(\+0\.\d\d to \+\d\.\d\d; p < 0\.001, TOST p = [\d.]+: ahead\);",
+        said,
     )
     assert re.search(
         r"single_task_small -?0\.\d \(-0\.\d to \+?0\.\d; p = \S+, TOST p < 0\.001: equivalent\)",
@@ -88,8 +89,8 @@ def test_each_network_that_is_shared_has_its_own_tests() -> None:
         )
     ]
     signs = note("Signs", runs)
-    assert "m = 2 other methods tested on hard_sharing, and apart" in signs
-    assert "m = 2 other methods tested on mtan." in signs
+    assert "m = 2 other methods on hard_sharing, and apart" in signs
+    assert "m = 2 other methods on mtan." in signs
     assert note("hard_sharing: Friedman's test of 3", runs)
     assert note("mtan: Friedman's test of 3", runs)
     assert note("Of 12 seeds", runs[:-1]) == "Of 12 seeds there are so far: mtan mgda 11."
@@ -105,7 +106,7 @@ def test_rows_without_a_test_are_named_with_the_reason() -> None:
         "Not tested: gradnorm (runs diverged); fixed (the scores of equal weights for every "
         "seed); uncertainty (too few runs on the same seeds)."
     )
-    assert "the m = 3 other methods tested" in note("Signs", runs)
+    assert "the m = 6 other methods" in note("Signs", runs)
     broken = [*runs_of({"pcgrad": SCORES["pcgrad"]}), *(dead("equal", s, 0.1) for s in range(12))]
     assert note("Not tested", broken) == "Not tested: pcgrad (runs of equal weights diverged)."
     assert not [line for line in notes(broken) if line.startswith("Signs")]
@@ -167,11 +168,11 @@ def test_the_search_behind_a_table_is_said_with_its_budget_and_its_edges() -> No
     three = {0.05: 0.5, 0.1: 0.9, 0.2: 0.5}
     search = {"equal": three, "pcgrad": three, "dwa": three, "mgda": {0.1: 0.9, 0.2: 0.5}}
     assert note("Chosen", runs, trials(search)) == (
-        "Chosen by validation on seeds 7, 8, of 3 settings a method (2 for mgda). At an edge of "
-        "the rates that were tried: mgda (0.1)."
+        "Chosen by validation on seeds 7, 8, a run each, of 3 settings a method (2 for mgda). At "
+        "an edge of the rates that were tried: mgda (0.1)."
     )
     assert note("Chosen", runs[:3], trials({"equal": three}, [7])) == (
-        "Chosen by validation on seed 7, of 3 settings a method."
+        "Chosen by validation on seed 7, a run each, of 3 settings a method."
     )
     assert not [line for line in notes(runs) if line.startswith("Chosen")]
     assert not [line for line in notes(runs, trials({"dwa": three})) if line.startswith("Chosen")]
@@ -211,3 +212,23 @@ def test_a_table_that_mixes_what_made_it_says_so_with_counts(name, change) -> No
         runs[2][key] = {**runs[2].get(key, {}), **value} if isinstance(value, dict) else value
     (line,) = [line for line in notes(runs) if "not made alike" in line]
     assert re.match(rf"These 3 runs were not made alike: \d by {name} .*, \d by {name} ", line)
+
+
+def test_rows_that_were_planned_and_have_no_runs_are_named_and_count() -> None:
+    planned = [
+        ("two_digits", network, method)
+        for network, method in (
+            *(("hard_sharing", name) for name in ("equal", "pcgrad", "mgda", "upgrad")),
+            *((f"single_task{kind}", "equal") for kind in ("", "_small")),
+            ("mtan", "equal"),
+        )
+    ]
+    runs = to_frame(runs_of({name: SCORES[name] for name in ("single_task", "equal", "pcgrad")}))
+    said = as_text(runs, planned=[*planned, ("two_fashion", "hard_sharing", "mgda")])
+    assert (
+        "- Of 7 rows that were planned 3 have runs; none yet: hard_sharing mgda, hard_sharing "
+        "upgrad, single_task_small, mtan equal. They count in m." in said
+    )
+    assert "over the m = 3 other methods, and apart from them over the m = 2 rows" in said
+    alone = outcomes(runs, planned=planned).set_index("architecture").loc["single_task"]
+    assert alone["p_corrected"] == pytest.approx(min(1, 2 * alone["p"]))

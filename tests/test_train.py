@@ -64,7 +64,10 @@ def test_a_best_rate_at_an_edge_is_named_or_the_search_goes_on_from_it(tmp_path,
         + r" of those that were tried \((2e-06\); add 4e-06|1e-06\); add 5e-07), or --widen",
         said.err,
     )
-    assert "- Chosen by validation on seed 7, of 2 settings a method. At an edge" in said.out
+    assert (
+        "- Chosen by validation on seed 7, a run each, of 2 settings a method. At an edge"
+        in said.out
+    )
     folder = tmp_path / "wide"
     assert train(*options, "0.01", "0.02", "--widen", "--results", str(folder)) == 0
     tried = sorted(

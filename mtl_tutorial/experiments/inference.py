@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -190,26 +190,36 @@ def scene_error(accuracy: float, scenes: int, level: float = 0.95) -> float:
     return float(stats.norm.ppf((1 + level) / 2) * np.sqrt(accuracy * (1 - accuracy) / scenes))
 
 
-OUTCOMES = [*GROUP, "difference", "low", "high", "pairs", "p", "p_corrected"]
+OUTCOMES = [*GROUP, "difference", "low", "high", "pairs", "m", "p", "p_corrected"]
 OUTCOMES += ["p_equivalent", "detectable", "outcome"]
 
 
-def outcomes(frame: pd.DataFrame, reference: str = "equal", margin: float = MARGIN) -> pd.DataFrame:
+def outcomes(
+    frame: pd.DataFrame,
+    reference: str = "equal",
+    margin: float = MARGIN,
+    planned: Collection[tuple[str, str, str]] = (),
+) -> pd.DataFrame:
     """Compare each method with a reference on the primary outcome, seed by seed.
 
     Methods are compared on their own architecture; networks that share nothing with the reference
     of hard sharing. Each data set and architecture is a family of its own, as are the networks that
     share nothing. Within a family Holm's correction is over all paired t-tests, and over all tests
-    of equivalence (TOST). Not tested, and not in the family, are a method some of whose runs
-    diverged, or any where the reference's did, and one whose difference is the same for all seeds.
+    of equivalence (TOST). Not tested are a method some of whose runs diverged, or any where the
+    reference's did, and one whose difference is the same for all seeds. They count in m all the
+    same, and so do the rows that are planned and have no runs yet: how many tests there are was
+    decided before.
+
+    Args:
+        planned: data set, architecture and method of the rows that there are to be.
 
     Returns:
         ``difference`` (method minus reference), ``low`` and ``high`` (95 %, not corrected),
-        ``pairs`` (seeds), ``p``, ``p_corrected``, ``p_equivalent`` (corrected), ``detectable``
-        (with 80 % power at 0.05 / m), and ``outcome``: ``ahead`` or ``behind`` where the difference
-        is found, ``equivalent`` where it is within ± margin, both at 0.05, else ``not told apart``.
-        Without a test: ``diverged``, ``reference diverged``, ``other tasks``, ``same`` (the scores
-        of the reference for every seed), or ``too few`` to test.
+        ``pairs`` (seeds), ``m``, ``p``, ``p_corrected``, ``p_equivalent`` (corrected),
+        ``detectable`` (with 80 % power at 0.05 / m), and ``outcome``: ``ahead`` or ``behind`` where
+        the difference is found, ``equivalent`` where it is within ± margin, both at 0.05, else
+        ``not told apart``. Without a test: ``diverged``, ``reference diverged``, ``other tasks``,
+        ``same`` (the scores of the reference for every seed), or ``too few`` to test.
     """
     runs = primary(frame)
     rows = []
@@ -221,19 +231,38 @@ def outcomes(frame: pd.DataFrame, reference: str = "equal", margin: float = MARG
             if (method == reference and not alone) or rival.empty:
                 continue
             rows.append((data, architecture, method, *_pair(own, rival, margin)))
-    columns = [*OUTCOMES[:8], "p_equivalent", "detectable", "outcome"]
+    columns = [*OUTCOMES[:7], "p", "p_equivalent", "detectable", "outcome"]
     table = pd.DataFrame(rows, columns=columns)
-    family = table["architecture"].where(~table["architecture"].str.startswith(ALONE), ALONE)
-    families = table.groupby(["data", family], sort=False)
-    sizes = families["p"].transform("count")
-    table["p_corrected"] = families["p"].transform(holm)
-    table["p_equivalent"] = families["p_equivalent"].transform(holm)
+    family = [_family(row.data, row.architecture) for row in table.itertuples()]
+    sizes = {name: family.count(name) for name in family}
+    there = set(table[GROUP].itertuples(index=False, name=None))
+    for data, architecture, method in planned:
+        counted = (data, architecture, method) in there or (
+            method == reference and not architecture.startswith(ALONE)
+        )
+        if not counted and (name := _family(data, architecture)) in sizes:
+            sizes[name] += 1
+    table["m"], table["p_corrected"] = [sizes[name] for name in family], np.nan
+    for name in sizes:
+        own = np.array([one == name for one in family])
+        table.loc[own, "p_corrected"] = _corrected(table.loc[own, "p"], sizes[name])
+        table.loc[own, "p_equivalent"] = _corrected(table.loc[own, "p_equivalent"], sizes[name])
     table["detectable"] = [
-        detectable(deviation, pairs, LEVEL / m) if deviation > 0 else np.nan
-        for deviation, pairs, m in zip(table["detectable"], table["pairs"], sizes, strict=True)
+        detectable(row.detectable, row.pairs, LEVEL / row.m) if row.detectable > 0 else np.nan
+        for row in table.itertuples()
     ]
     table["outcome"] = [_outcome(row) for row in table.itertuples()]
     return table[OUTCOMES]
+
+
+def _family(data: str, architecture: str) -> str:
+    return f"{data}, {ALONE if architecture.startswith(ALONE) else architecture}"
+
+
+def _corrected(p: pd.Series, tests: int) -> np.ndarray:
+    """Holm's correction over all tests of a family; those without a p count with p = 1."""
+    untested = tests - int(p.count())
+    return holm([*p, *[1.0] * untested])[: len(p)]
 
 
 def _pair(own: pd.DataFrame, rival: pd.DataFrame, margin: float) -> tuple:

@@ -32,7 +32,10 @@ MADE_BY = ("commit", "torch", "device", "recipe", "test scenes", "tasks")
 
 
 def notes_of(
-    frame: pd.DataFrame, tested: pd.DataFrame, searches: Iterable[Searched] = ()
+    frame: pd.DataFrame,
+    tested: pd.DataFrame,
+    searches: Iterable[Searched] = (),
+    planned: Iterable[tuple[str, str, str]] = (),
 ) -> list[str]:
     """Say what was tested, what would have been found, and whether the runs were made alike.
 
@@ -40,6 +43,7 @@ def notes_of(
         frame: runs of one data set, as `experiments.summary.to_frame` gives them.
         tested: what `outcomes` gives of them.
         searches: what `searched` gives of the search that chose their settings.
+        planned: data set, architecture and method of the rows that there are to be.
     """
     alone = tested["architecture"].str.startswith(ALONE)
     families = dict(list(tested[~alone].groupby("architecture", sort=False)))
@@ -52,7 +56,7 @@ def notes_of(
             found += _smallest(families[architecture])
         if found:
             notes.append(where + " ".join(found))
-    notes += [*_alone(tested[alone]), *_untested(tested), *_lacking(frame)]
+    notes += [*_alone(tested[alone]), *_untested(tested), *_lacking(frame, planned)]
     return [*notes, *_chosen(frame, searches), *_mixture(frame)]
 
 
@@ -76,13 +80,13 @@ def _scope(frame: pd.DataFrame) -> list[str]:
 
 def _signs(families: Mapping[str, pd.DataFrame], alone: pd.DataFrame) -> list[str]:
     """What the signs mean, and over how many tests they are corrected."""
-    sizes = {name: int(family["p"].count()) for name, family in families.items()}
+    sizes = {name: int(family["m"].iloc[0]) for name, family in families.items() if len(family)}
     parts = [
-        f"the m = {m} other methods tested" + (f" on {name}" if len(sizes) > 1 else "")
+        f"the m = {m} other methods" + (f" on {name}" if len(sizes) > 1 else "")
         for name, m in sizes.items()
-        if m
+        if families[name]["p"].count()
     ]
-    if m := int(alone["p"].count()):
+    if alone["p"].count() and (m := int(alone["m"].iloc[0])):
         parts.append(f"the m = {m} row{'s' * (m > 1)} that share{'s' * (m == 1)} nothing")
     if not parts:
         return []
@@ -171,18 +175,30 @@ def _names(rows: pd.DataFrame, table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _lacking(frame: pd.DataFrame) -> list[str]:
-    """Say which rows have not all of the seeds that there are."""
+def _lacking(frame: pd.DataFrame, planned: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Say which rows have no runs yet, or not all of the seeds that there are."""
     runs = primary(frame)
+    there = set(runs[GROUP].itertuples(index=False, name=None))
+    (data,) = frame["data"].unique()
+    rows = [row for row in dict.fromkeys(planned) if row[0] == data]
+    absent = pd.DataFrame([row for row in rows if row not in there], columns=GROUP)
+    missing = []
+    if not absent.empty:
+        every = pd.DataFrame(rows, columns=GROUP)
+        names = ", ".join(_names(absent, every))
+        missing = [
+            f"Of {len(rows)} rows that were planned {len(rows) - len(absent)} have runs; none yet: "
+            f"{names}. They count in m."
+        ]
     seeds = runs["seed"].nunique()
     counts = runs.groupby(GROUP, sort=False, as_index=False)["seed"].nunique()
     short = counts[counts["seed"] < seeds]
     if short.empty:
-        return []
+        return missing
     parts = [
         f"{name} {count}" for name, count in zip(_names(short, counts), short["seed"], strict=True)
     ]
-    return [f"Of {seeds} seeds there are so far: {', '.join(parts)}."]
+    return [*missing, f"Of {seeds} seeds there are so far: {', '.join(parts)}."]
 
 
 def _chosen(frame: pd.DataFrame, searches: Iterable[Searched]) -> list[str]:
@@ -208,8 +224,8 @@ def _chosen(frame: pd.DataFrame, searches: Iterable[Searched]) -> list[str]:
         str(seed) for seed in sorted({seed for row, _ in found.values() for seed in row.seeds})
     ]
     notes = [
-        f"Chosen by validation on seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}, of {usual} "
-        f"setting{'s'[: usual - 1]} a method{more}."
+        f"Chosen by validation on seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}, a run each, of "
+        f"{usual} setting{'s'[: usual - 1]} a method{more}."
     ]
     at_edge = {
         n: row.best.learning_rate for n, (row, _) in found.items() if row.next_rate is not None
@@ -228,7 +244,7 @@ def _chosen(frame: pd.DataFrame, searches: Iterable[Searched]) -> list[str]:
 
 
 def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+    return f"{100 * difference:+.2f}".replace("-0.00", "0.00").replace("+0.00", "0.00")
 
 
 def _p(value: float) -> str:

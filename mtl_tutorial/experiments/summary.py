@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,11 @@ def _spread(runs: pd.DataFrame) -> tuple[float, float, float]:
     return mean, low, high
 
 
-def as_text(frame: pd.DataFrame, search: Iterable[Mapping[str, Any]] = ()) -> str:
+def as_text(
+    frame: pd.DataFrame,
+    search: Iterable[Mapping[str, Any]] = (),
+    planned: Collection[tuple[str, str, str]] = (),
+) -> str:
     """Give the means and comparisons as a Markdown table, a row a method, a column a task.
 
     Rows are in the order of the catalogue. A cell is the mean ± half of its 95 % interval, in
@@ -117,6 +121,7 @@ def as_text(frame: pd.DataFrame, search: Iterable[Mapping[str, Any]] = ()) -> st
     Args:
         frame: of final runs, a setting a method.
         search: results of the search that chose them; the text then says what it has tried.
+        planned: as for `outcomes`; the text then says which rows have no runs yet.
     """
     first, *others = BALANCERS
     names = (*ARCHITECTURES, first, "fixed", *others)
@@ -125,8 +130,8 @@ def as_text(frame: pd.DataFrame, search: Iterable[Mapping[str, Any]] = ()) -> st
     frame = frame.sort_values(["architecture", "method"], **by_name)
     rows, lines = searched(search), []
     for data, part in frame.groupby("data", sort=False):
-        tested = outcomes(part)
-        notes = notes_of(part, tested, rows)
+        tested = outcomes(part, planned=planned)
+        notes = notes_of(part, tested, rows, planned)
         lines += ["", *_table(str(data), part, tested), "", *(f"- {note}" for note in notes)]
     return "\n".join(lines).strip()
 
