@@ -72,7 +72,8 @@ def test_networks_that_share_nothing_are_set_against_equal_weights_in_a_line_of_
         said,
     )
     assert re.search(
-        r"single_task_small [-+]?0\.\d\d \(-0\.\d\d to \+?0\.\d\d; p = \S+, TOST p < 0\.001: equivalent\)",
+        r"single_task_small [-+]?0\.\d\d \(-0\.\d\d to \+?0\.\d\d; p = \S+, "
+        r"TOST p < 0\.001: equivalent\)",
         said,
     )
     assert "finds a true difference of" in said
