@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ import torch
 
 from mtl_tutorial.balancing import BALANCERS
 from mtl_tutorial.experiments.catalogue import load_scenes
-from mtl_tutorial.experiments.dispatch import attempt
+from mtl_tutorial.experiments.dispatch import WORKER_KILLED, RunFailedError, _Keeper, attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
 from mtl_tutorial.experiments.summary import best_settings, wider
@@ -178,13 +179,14 @@ class Tables:
         """Search, widen, and train what was chosen; what can't be chosen yet is left out."""
         for rows in self.groups():
             wanted = [job for job in self.searches() if row_of(job.setting) in rows]
-            for _ in range(1 + WIDENED):
+            for _ in range(2 + WIDENED):  # rows that were cut off are completed first
                 self.train(wanted)
                 if self.passed > self.seconds:
                     return
+                tried = {str(job.folder.result_path(job.setting)) for job in wanted}
                 wanted = [job for job in self.wider() if row_of(job.setting) in rows]
-                if not wanted:
-                    break
+                if tried.issuperset(str(job.folder.result_path(job.setting)) for job in wanted):
+                    break  # all is found, or what is missing has failed
         self.train([job for name in self.tables for job in self.chosen(name)])
 
     def groups(self) -> Iterator[list[str]]:
@@ -223,22 +225,23 @@ class Tables:
         tried = [*grid.tried(), *replace(grid, rates=rates).tried()]
         return [result for setting in tried if (result := place.finished(setting)) is not None]
 
+    def next_in(self, name: str, grid: Grid) -> list[Setting]:
+        """What a grid's search has to try next: what is missing, else the rates at an edge."""
+        least, most = grid.rates[0] / 2**WIDENED, grid.rates[-1] * 2**WIDENED
+        return [s for s in wider(self.found(name, grid)) if least <= s.learning_rate <= most]
+
     def wider(self) -> list[Job]:
-        """Runs at the next rate, for the rows whose best is at an edge of what was tried."""
-        jobs = []
-        for name, table in self.tables.items():
-            place = self.folder(name, self.protocols[name], search=True)
-            for grid in [] if table.searched_in else table.grids:
-                least, most = grid.rates[0] / 2**WIDENED, grid.rates[-1] * 2**WIDENED
-                jobs += [
-                    Job(setting, place)
-                    for setting in wider(self.found(name, grid))
-                    if least <= setting.learning_rate <= most
-                ]
-        return in_order(jobs)
+        """Runs that complete a row, or at the next rate where its best is at an edge."""
+        return in_order(
+            Job(setting, self.folder(name, self.protocols[name], search=True))
+            for name, table in self.tables.items()
+            if not table.searched_in
+            for grid in table.grids
+            for setting in self.next_in(name, grid)
+        )
 
     def chosen(self, name: str) -> list[Job]:
-        """The runs that are tested."""
+        """The runs that are tested: of rows whose search has ended."""
         table = self.tables[name]
         place = self.folder(name, self.protocols[name])
         jobs = []
@@ -247,7 +250,8 @@ class Tables:
             searched = TABLES[source].grids[0] if table.searched_in else grid
             results = self.found(source, searched)
             done = set(map(Setting.of, results))
-            open_rows = {row_of(setting) for setting in searched.tried() if setting not in done}
+            missing = [setting for setting in searched.tried() if setting not in done]
+            open_rows = set(map(row_of, [*missing, *self.next_in(source, searched)]))
             best = [s for s in best_settings(results) if row_of(s) not in open_rows]
             seeds = range(FIRST_SEED, FIRST_SEED + grid.seeds)
             jobs += [
@@ -257,14 +261,21 @@ class Tables:
         return in_order(jobs)
 
     def train(self, jobs: Sequence[Job]) -> None:
-        """Run what has no result yet, and write each result as it comes."""
+        """Run what has no result yet, and write each result as it comes.
+
+        Raises:
+            RunFailedError: where results can't be written.
+            BrokenExecutor: where a worker was killed.
+        """
         for data, protocol in {(job.setting.data, job.folder.protocol) for job in jobs}:
             # unpacks what was downloaded, before several workers do it at once
             load_scenes(data, *protocol.sources(data), "cpu", protocol.recipe)
         with ExitStack() as stack:
-            for place in dict.fromkeys(job.folder.folder for job in jobs):
-                folder = next(job.folder for job in jobs if job.folder.folder == place)
-                stack.enter_context(folder.opened())
+            keepers: dict[Path, _Keeper] = {}
+            for folder in (job.folder for job in jobs):
+                if folder.folder not in keepers:
+                    keeper = _Keeper(stack.enter_context(folder.opened()))
+                    keepers[folder.folder] = stack.enter_context(keeper)
             left = [job for job in jobs if job.folder.finished(job.setting) is None]
             left = list(dict.fromkeys(left))
             by_name = {(job.folder.protocol, str(job.setting)): job for job in left}
@@ -285,7 +296,7 @@ class Tables:
                 if failure:
                     print(f"{setting} failed:\n{failure}", file=sys.stderr, flush=True)
                     continue
-                job.folder.write(setting, result)
+                keepers[job.folder.folder].keep(setting, result)
                 place = job.folder.folder.relative_to(self.root)
                 print(f"{self.passed:6.0f} s  {done}/{len(left)}  {place}  {setting}", flush=True)
 
@@ -315,7 +326,14 @@ def main() -> None:
     parser.add_argument("--profile", default="full", help="quick for a rehearsal")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after")
     choice = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopped = []
+
+    def stop(*given) -> None:
+        if not stopped:  # a second signal would disturb what the first one ends
+            stopped.append(given)
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
     torch.set_num_threads(1)
     tables = {name: TABLES[name] for name in choice.tables}
     where = {"device": choice.device, "workers": choice.workers, "seconds": choice.seconds}
@@ -323,6 +341,10 @@ def main() -> None:
         Tables(tables, choice.root, profile=choice.profile, **where).run()
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on")
+    except BrokenExecutor:  # the signal may have been theirs, too
+        sys.exit("stopped; the same command goes on" if stopped else WORKER_KILLED)
+    except (RunFailedError, OSError) as error:
+        sys.exit(f"stopped: {error}; the same command goes on")
 
 
 if __name__ == "__main__":

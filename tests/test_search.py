@@ -78,6 +78,7 @@ def test_a_row_whose_best_rate_is_at_an_edge_goes_on_with_all_its_weights_and_se
         ("left=1,right=2", 0.1): 0.1,
         ("left=1,right=2", 0.2): 0.9,
         ("left=2,right=1", 0.1): 0.2,
+        ("left=2,right=1", 0.2): 0.3,
     }
     results = [
         result(name, seed, rate=rate, curves=([value], [value]), test={"left": 1, "right": 1})
@@ -92,6 +93,24 @@ def test_a_row_whose_best_rate_is_at_an_edge_goes_on_with_all_its_weights_and_se
     }
     (once,) = {s.learning_rate for s in wider([result("equal", 1, test={"left": 1, "right": 1})])}
     assert once == 0.05  # one rate is both edges
+
+
+def test_a_row_that_was_cut_off_is_completed_before_it_goes_on() -> None:
+    scores = {(f"left={w},right=1", rate): rate for w in (1, 2) for rate in (0.1, 0.2)}
+    whole = tried(scores | {("equal", 0.1): 0.5})
+    for cut in (1, 2, 3):  # in the widening to 0.2
+        names = [f"left={w},right=1" for w in (1, 2) for _ in (7, 8)][-cut:]
+        wide = [r for r in whole if r["setting"]["learning_rate"] == 0.2]
+        left = [r for r in whole if r not in wide[-cut:]]
+        (row,) = [row for row in searched(left) if row.best.method == "fixed"]
+        missing = [Setting.of(r) for r in wide[-cut:]]
+        assert [setting.balancer for setting in missing] == names
+        assert sorted(map(str, row.gaps)) == sorted(map(str, missing))
+        more = wider(left)
+        assert [s for s in more if s.method == "fixed"] == row.gaps
+        assert {s.learning_rate for s in more if s.method == "equal"} == {0.05}
+    assert all(not row.gaps for row in searched(whole))
+    assert {s.learning_rate for s in wider(whole) if s.method == "fixed"} == {0.4}
 
 
 def test_a_search_says_how_many_settings_and_seeds_each_method_was_given() -> None:

@@ -6,7 +6,9 @@ import importlib.util
 import json
 import re
 import sys
-from dataclasses import replace
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -154,7 +156,72 @@ def test_the_most_important_rows_come_first_and_unfinished_searches_choose_nothi
     ]
     training.seconds = 1e9
     training.train(training.searches()[:2])
+    assert training.chosen("b") == []  # the best of two rates is at an edge
+    while more := training.wider():
+        training.train(more)
     assert {tables.row_of(job.setting) for job in training.chosen("b")} == {"equal"}
+
+
+def test_a_widening_that_was_cut_off_is_completed_before_its_row_is_tested(tmp_path) -> None:
+    weights = ("left=1,right=2", "left=2,right=1")
+    grid = replace(TINY, architectures=["hard_sharing"], balancers=weights)
+    found = {"a": tables.Table(1, [grid])}
+    training = tables.Tables(found, tmp_path, profile="quick", device="cpu", workers=1)
+    training.train(training.searches()[:1])
+    place = training.folder("a", training.protocols["a"], search=True)
+    (pattern,) = place.folder.glob("*seed*.json")
+    like = json.loads(pattern.read_text())
+    scores = {(w, rate): 1 - abs(rate - 0.015) for w in weights for rate in (0.005, 0.01, 0.02)}
+    scores |= {(w, 0.04): 0.1 for w in weights}
+    for (balancer, rate), score in scores.items():
+        setting = Setting("two_digits", "hard_sharing", balancer, rate, 1000)
+        curves = like["curves"] | {"validation metric": {"left": [score], "right": [score]}}
+        made = like | {"setting": asdict(setting), "curves": curves}
+        place.write(setting, made)
+    assert training.wider() == []
+    assert len(training.chosen("a")) == 2
+    place.result_path(setting).unlink()
+    assert [job.setting for job in training.wider()] == [setting]
+    assert training.chosen("a") == []
+
+
+def test_a_killed_worker_and_a_full_disk_end_with_a_sentence(tmp_path, monkeypatch, capsys) -> None:
+    command = ["tables.py", "rehearsal", "--profile", "quick", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--root", str(tmp_path)])
+    handlers = []
+    monkeypatch.setattr(tables.signal, "signal", lambda number, handler: handlers.append(handler))
+
+    def ends(error):
+        def train(*given):
+            raise error
+
+        monkeypatch.setattr(tables.Tables, "train", train)
+        with pytest.raises(SystemExit) as ended:
+            tables.main()
+        return ended.value.code
+
+    assert ends(BrokenExecutor()) == tables.WORKER_KILLED
+    assert "no room" in ends(OSError("no room"))
+
+    def signalled(*given):  # its workers have ended by the same signal
+        with suppress(KeyboardInterrupt):
+            handlers[-1](15, None)
+        raise BrokenExecutor
+
+    monkeypatch.setattr(tables.Tables, "train", signalled)
+    with pytest.raises(SystemExit, match="stopped; the same command goes on"):
+        tables.main()
+    monkeypatch.undo()
+
+    def full(*given):
+        raise OSError("no room")
+
+    monkeypatch.setattr(tables.ResultsFolder, "write", full)
+    found = {"a": tables.Table(1, [replace(TINY, balancers=["equal"], rates=(0.01,))])}
+    training = tables.Tables(found, tmp_path, profile="quick", device="cpu", workers=1)
+    with pytest.warns(UserWarning, match="wait in memory"), pytest.raises(tables.RunFailedError):
+        training.train(training.searches())
+    assert capsys.readouterr().err.count('{"best_epoch"') == 2  # printed, so not lost
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch, capsys) -> None:

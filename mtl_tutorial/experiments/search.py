@@ -50,6 +50,20 @@ class Searched(NamedTuple):
         return sorted({setting.seed for setting in self.tried})
 
     @property
+    def gaps(self) -> list[Setting]:
+        """What is missing of all weights at all rates on all seeds: the search was cut off."""
+        axes = [
+            dict.fromkeys(getattr(setting, name) for setting in self.tried)
+            for name in ("balancer", "learning_rate", "seed")
+        ]
+        done = {(s.balancer, s.learning_rate, s.seed) for s in self.tried}
+        return [
+            replace(self.best, balancer=balancer, learning_rate=rate, seed=seed)
+            for balancer, rate, seed in itertools.product(*axes)
+            if (balancer, rate, seed) not in done
+        ]
+
+    @property
     def next_rate(self) -> float | None:
         """The rate to try where the best one is at an edge: half the least, twice the greatest.
 
@@ -87,13 +101,16 @@ def best_settings(results: Iterable[Mapping[str, Any]]) -> list[Setting]:
 
 
 def wider(results: Iterable[Mapping[str, Any]]) -> list[Setting]:
-    """Give what a search has to try next: the rows whose best rate is at an edge go on by 2.
+    """Give what a search has to try next: rows whose best rate is at an edge go on by 2.
 
-    These are all weights and seeds of such a row, at its next rate.
+    These are all weights and seeds of such a row, at its next rate. A row that was cut off is
+    completed first: what it was tried with is tried together, all weights, rates and seeds.
     """
     found: dict[Setting, None] = {}
     for row in searched(results):
-        if (rate := row.next_rate) is not None:
+        if gaps := row.gaps:
+            found |= dict.fromkeys(gaps)
+        elif (rate := row.next_rate) is not None:
             found |= dict.fromkeys(replace(tried, learning_rate=rate) for tried in row.tried)
     return list(found)
 
