@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from mtl_tutorial.balancing import BALANCERS, Making, make_balancer
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, load_scenes, make_network
+from mtl_tutorial.experiments.catalogue import load_scenes, make_network
 from mtl_tutorial.experiments.protocol import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -238,16 +238,3 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch
     assert "dwa-rate0.01-seed1000 failed:\nits trace" in capsys.readouterr().err
     assert len(list((tmp_path / "a").glob("*equal*.json"))) == 2
     assert not list((tmp_path / "a").glob("*dwa*.json"))
-
-
-def test_the_command_trains_a_table_and_shows_what_it_does(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["tables.py", "rehearsal", "--profile", "quick", "--workers", "1", "--root", str(tmp_path)],
-    )
-    monkeypatch.setattr(tables.signal, "signal", lambda *given: None)
-    tables.main()
-    assert "rehearsal  two_digits-hard_sharing-pcgrad" in capsys.readouterr().out
-    result = json.loads(next((tmp_path / "rehearsal").glob("*pcgrad*.json")).read_text())
-    assert result["setting"]["architecture"] in ARCHITECTURES
