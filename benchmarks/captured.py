@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_tutorial.architectures import HardSharing, LeNet
 from mtl_tutorial.balancing import BALANCERS, Making, make_balancer
-from mtl_tutorial.data import two_digits
+from mtl_tutorial.data import Scenes, two_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments.captured import CapturedSteps
 from mtl_tutorial.experiments.execute import repeatable
@@ -28,17 +28,21 @@ from mtl_tutorial.experiments.execute import repeatable
 
 def steps_of(name: str, seed: int = 0) -> CapturedSteps:
     scenes = two_digits("train", device="cuda").keep(256 * 50, torch.Generator("cuda"))
-    generator = torch.Generator("cuda").manual_seed(seed)
-    run = Run(
+    return CapturedSteps(run_of(name, scenes, seed), scenes, 256)
+
+
+def run_of(name: str, scenes: Scenes, seed: int = 0, steps: int = 0) -> Run:
+    generator = torch.Generator(scenes.digits.labels.device).manual_seed(seed)
+    return Run(
         lambda: HardSharing(LeNet(), scenes.tasks),
         scenes.tasks,
         scenes,
         seed=seed,
-        steps=0,
+        steps=steps,
+        batch_size=256,
         balancer=make_balancer(name, Making(scenes.tasks, 50, generator)),
         optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
     )
-    return CapturedSteps(run, scenes, 256)
 
 
 def milliseconds(epoch: Callable[[], object], epochs: int = 2) -> float:
@@ -112,9 +116,8 @@ class Counter(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         """Count a call, unless it only makes a view."""
         result = function(*arguments, **(options or {}))
-        if not any(
-            info.alias_info and not info.alias_info.is_write for info in _arguments(function)
-        ):
+        aliases = [info.alias_info for info in function._schema.arguments if info.alias_info]
+        if all(alias.is_write for alias in aliases):
             self.calls += 1
             tensors = [
                 t for t in tree_leaves((arguments, options, result)) if isinstance(t, Tensor)
@@ -123,25 +126,11 @@ class Counter(TorchDispatchMode):
         return result
 
 
-def _arguments(function) -> list:
-    return function._schema.arguments
-
-
 def counts() -> None:
     """Print what one step needs, and what the card could make of that alone."""
     print("| method | calls | million operations | MB read and written |\n|---|---|---|---|")
     for name in ("equal", "gradnorm", "pcgrad", "mgda"):
-        scenes = two_digits("train")
-        run = Run(
-            lambda: HardSharing(LeNet(), scenes.tasks),
-            scenes.tasks,
-            scenes,
-            seed=0,
-            steps=4,
-            batch_size=256,
-            balancer=make_balancer(name, Making(scenes.tasks, 50, torch.Generator())),
-            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
-        )
+        run = run_of(name, two_digits("train"), steps=2)
         next(run)
         with Counter() as counter, FlopCounterMode(display=False) as operations:
             next(run)

@@ -24,15 +24,14 @@ import joblib
 import torch
 
 from mtl_tutorial.balancing import BALANCERS
-from mtl_tutorial.experiments.catalogue import load_scenes
-from mtl_tutorial.experiments.dispatch import WORKER_KILLED, RunFailedError, _Keeper, attempt
+from mtl_tutorial.balancing.registry import method_of
+from mtl_tutorial.experiments.dispatch import WORKER_KILLED, Keeper, RunFailedError, attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
+from mtl_tutorial.experiments.search import WIDENED, best_settings, wider
 from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
-from mtl_tutorial.experiments.summary import best_settings, wider
 
 SEARCH_SEEDS = (1000, 1001, 1002)
 FIRST_SEED = 1010  # of those that are tested
-WIDENED = 4  # times at most
 SGD_RATES = (0.0125, 0.025, 0.05, 0.1, 0.2)
 ADAM_RATES = (0.00125, 0.0025, 0.005, 0.01, 0.02)
 STITCH_RATES = (0.0015625, 0.003125, 0.00625, 0.0125, 0.025)  # its units learn at 100 times these
@@ -267,14 +266,11 @@ class Tables:
             RunFailedError: where results can't be written.
             BrokenExecutor: where a worker was killed.
         """
-        for data, protocol in {(job.setting.data, job.folder.protocol) for job in jobs}:
-            # unpacks what was downloaded, before several workers do it at once
-            load_scenes(data, *protocol.sources(data), "cpu", protocol.recipe)
         with ExitStack() as stack:
-            keepers: dict[Path, _Keeper] = {}
+            keepers: dict[Path, Keeper] = {}
             for folder in (job.folder for job in jobs):
                 if folder.folder not in keepers:
-                    keeper = _Keeper(stack.enter_context(folder.opened()))
+                    keeper = Keeper(stack.enter_context(folder.opened()))
                     keepers[folder.folder] = stack.enter_context(keeper)
             left = [job for job in jobs if job.folder.finished(job.setting) is None]
             left = list(dict.fromkeys(left))
@@ -304,6 +300,17 @@ class Tables:
 def attempt_of(setting: Setting, protocol: Protocol, device: str, checkpoint: Path):
     """Execute a run in a worker; give its protocol, and what `attempt` gives."""
     return protocol, *attempt(setting, protocol, device, checkpoint, threads=1)
+
+
+def planned(name: str) -> list[tuple[str, str, str]]:
+    """Data set, architecture and method of the rows that a table is to have."""
+    return [
+        (grid.data, architecture, method)
+        for grid in TABLES[name].grids
+        for architecture in grid.architectures
+        for method in dict.fromkeys(map(method_of, grid.balancers))
+        if architecture not in ALONE or method == "equal"
+    ]
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

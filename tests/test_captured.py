@@ -105,17 +105,8 @@ class SaysNothing(FixedWeights):
 )
 def test_a_step_that_can_not_be_captured_is_launched_one_by_one(balancer, why) -> None:
     def steps_of(make):
-        scenes = two_digits("train", device="cuda")
-        run = Run(
-            lambda: HardSharing(LeNet(), scenes.tasks),
-            scenes.tasks,
-            scenes,
-            seed=0,
-            steps=0,
-            balancer=make(),
-            optimizer=lambda model: torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9),
-        )
-        return CapturedSteps(run, scenes, 64)
+        run = run_with(make(), device="cuda", lr=0.02, momentum=0.9)
+        return CapturedSteps(run, two_digits("train", device="cuda"), 64)
 
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         plain, captured = steps_of(balancer), steps_of(FixedWeights)
@@ -190,8 +181,10 @@ class Learns(FixedWeights):
         self.set_weight("left", 2.0)
 
 
-def run_with(balancer=None, optimizer=torch.optim.SGD, hook=False, **options) -> Run:
-    scenes = two_digits("test")
+def run_with(
+    balancer=None, optimizer=torch.optim.SGD, hook=False, device="cpu", lr=0.1, **options
+) -> Run:
+    scenes = two_digits("train", device=device)
     run = Run(
         lambda: HardSharing(LeNet(), scenes.tasks),
         scenes.tasks,
@@ -199,7 +192,7 @@ def run_with(balancer=None, optimizer=torch.optim.SGD, hook=False, **options) ->
         seed=0,
         steps=1,
         balancer=balancer or FixedWeights(),
-        optimizer=lambda model: optimizer(model.parameters(), lr=0.1, **options),
+        optimizer=lambda model: optimizer(model.parameters(), lr=lr, **options),
     )
     if hook:
         run.model.encoder.register_forward_hook(lambda *given: None)

@@ -175,17 +175,7 @@ def test_the_readme_shows_the_widgets_as_the_lessons_do() -> None:
 
 def planned_rows(table: str) -> list[tuple[str, str, str]]:
     """Data set, architecture and method of the rows that a table is to have."""
-    code = f"""
-import tables
-from mtl_tutorial.balancing.registry import method_of
-print([
-    (grid.data, network, method)
-    for grid in tables.TABLES[{table!r}].grids
-    for network in grid.architectures
-    for method in dict.fromkeys(map(method_of, grid.balancers))
-    if network not in tables.ALONE or method == "equal"
-])
-"""
+    code = f"import tables; print(tables.planned({table!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True
     )

@@ -12,12 +12,12 @@ import pytest
 
 from mtl_tutorial.__main__ import main
 from mtl_tutorial.commands import train as train_module
-from mtl_tutorial.commands.train import WIDENED
 from mtl_tutorial.data import DataUnavailableError, digits
 from mtl_tutorial.experiments import store
 from mtl_tutorial.experiments.catalogue import load_scenes
 from mtl_tutorial.experiments.dispatch import run_grid
 from mtl_tutorial.experiments.protocol import make_protocol, settings
+from mtl_tutorial.experiments.search import WIDENED
 
 
 def train(*arguments: str) -> int:

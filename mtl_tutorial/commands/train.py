@@ -19,12 +19,10 @@ from mtl_tutorial.commands import UsageError
 from mtl_tutorial.data import DataUnavailableError
 from mtl_tutorial.experiments.dispatch import RunFailedError, run_grid, say
 from mtl_tutorial.experiments.protocol import Setting, make_protocol, settings
-from mtl_tutorial.experiments.search import best_settings, final_settings, searched, wider
+from mtl_tutorial.experiments.search import WIDENED, best_settings, final_settings, searched, wider
 from mtl_tutorial.experiments.store import recipe_in
 from mtl_tutorial.experiments.summary import as_text, to_frame
 from mtl_tutorial.profiles import check_choice
-
-WIDENED = 4  # times at most that a search goes on at an edge
 
 
 def train(

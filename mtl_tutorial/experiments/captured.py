@@ -51,9 +51,7 @@ class CapturedSteps:
         self._graph: _Graph | None = None
         self._constants = ""  # that are captured
         self._rows: dict[str, Tensor] = {}  # the memory that the graph reads and writes
-        for group in run.optimizer.param_groups:
-            if "capturable" in group:  # where its counts of steps live
-                group["capturable"] = True
+        make_capturable(run.optimizer)
 
     @property
     def outcome(self) -> str:
@@ -152,6 +150,13 @@ class CapturedSteps:
             self.why_not = "a step draws random numbers on the CPU"
         if not self.why_not:
             self._graph, self._rows = graph, rows
+
+
+def make_capturable(optimizer: torch.optim.Optimizer) -> None:
+    """Let an optimizer keep its counts of steps on the GPU, where it counts any."""
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["capturable"] = True
 
 
 def why_not_captured(run: Run) -> str:

@@ -129,6 +129,7 @@ DATA_SETS = {
         2e-3,
     ),
 }
+ALONE = "single_task"  # how the names of networks begin that share nothing
 ARCHITECTURES = ("single_task", "single_task_small", "hard_sharing", "cross_stitch", "mtan")
 
 

@@ -87,7 +87,7 @@ def run_grid(
     place.check_names(settings)
     if (found := place.all_finished(settings)) is not None:
         return found  # also from where nothing can be written
-    with place.opened() as store, _Keeper(store) as keeper:
+    with place.opened() as store, Keeper(store) as keeper:
         results = {setting: store.finished(setting) for setting in settings}
         left = [setting for setting, result in results.items() if result is None]
         if backend == "local":
@@ -114,7 +114,7 @@ def run_grid(
     return cast("list[dict[str, Any]]", [results[setting] for setting in settings])
 
 
-class _Keeper:
+class Keeper:
     """Writes results as they come; what can't be written is held until it can be, or is said.
 
     Left, it tries once more, and prints what is still not written, so that no run is lost.
@@ -127,10 +127,11 @@ class _Keeper:
         self.store = store
         self.held: dict[Setting, dict[str, Any]] = {}
 
-    def __enter__(self) -> _Keeper:
+    def __enter__(self) -> Keeper:
         return self
 
     def keep(self, setting: Setting, result: dict[str, Any]) -> None:
+        """Write a result, and what is held; warn where that can't be done now."""
         self.held[setting] = result
         if error := self._write():
             held = f"{len(self.held)} of the results"

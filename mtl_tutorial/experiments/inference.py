@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from mtl_tutorial.experiments.catalogue import ALONE
+
 GROUP = ["data", "architecture", "method"]
 MARGIN = 0.005  # within which two methods count as equivalent: half a point
 LEVEL = 0.05  # below which a corrected p counts
 POWER = 0.8  # with which the smallest difference would have been found
 SAME = 1e-9  # metrics have five digits: differences that vary by less do not vary
-ALONE = "single_task"  # how the names of networks begin that share nothing
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mtl_tutorial.data import TASKS
+from mtl_tutorial.experiments.catalogue import ALONE
 from mtl_tutorial.experiments.inference import (
-    ALONE,
     GROUP,
     LEVEL,
     MARGIN,

@@ -10,7 +10,7 @@ from typing import Any
 
 from mtl_tutorial.balancing.registry import BALANCERS, fixed_weights, method_of
 from mtl_tutorial.data import TWO_DIGITS_RECIPE
-from mtl_tutorial.experiments.catalogue import ARCHITECTURES, DATA_SETS, make_network
+from mtl_tutorial.experiments.catalogue import ALONE, ARCHITECTURES, DATA_SETS, make_network
 from mtl_tutorial.profiles import check_choice
 
 HIGHEST_RATE = 1e30  # times the rates of all optimizers, and a number of 32 bits can still hold it
@@ -146,7 +146,7 @@ def settings(
     found: dict[Setting, None] = {}
     for name, architecture, balancer, seed in itertools.product(*axes):
         check_choice("data set", name, DATA_SETS)
-        used = "equal" if architecture.startswith("single_task") else balancer
+        used = "equal" if architecture.startswith(ALONE) else balancer
         for rate in learning_rates or [DATA_SETS[name].learning_rate]:
             found[Setting(name, architecture, used, float(rate), seed)] = None
     if not found:

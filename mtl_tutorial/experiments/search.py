@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_tutorial.experiments.inference import ALONE
+from mtl_tutorial.experiments.catalogue import ALONE
 from mtl_tutorial.experiments.protocol import Setting
+
+WIDENED = 4  # times at most that a search goes on at an edge
 
 
 def validation_score(result: Mapping[str, Any]) -> float:

@@ -13,7 +13,7 @@ from torch.func import vmap
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.scenes import check_whole
-from mtl_tutorial.experiments.captured import Replayed
+from mtl_tutorial.experiments.captured import Replayed, make_capturable
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
 from mtl_tutorial.measuring import evaluate
@@ -83,9 +83,8 @@ def sweep(
         stepper = torch.optim.Adam(networks.parameters(), lr=learning_rate, fused=True)
     else:
         stepper = optimizer(networks.stacked)
-    for group in stepper.param_groups:
-        if device.type == "cuda" and "capturable" in group:  # where its counts of steps live
-            group["capturable"] = True
+    if device.type == "cuda":
+        make_capturable(stepper)
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
     check_whole("batch_size", batch_size, "scenes")
     scale = torch.tensor(table, device=device).repeat_interleave(len(seeds), dim=0)
