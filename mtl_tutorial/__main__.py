@@ -151,8 +151,46 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     build.add_argument("--force", action="store_true", help="all, out of date or not")
     build.set_defaults(run=_build)
 
+    _add_audit(commands)
     _add_train(commands)
     return parser, commands.choices
+
+
+def _add_audit(commands: argparse._SubParsersAction) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="run lessons at other sizes, and say which claims turn (maintainers)",
+        description="Run lessons as they come and with one change at a time, and say claim by "
+        "claim where it holds and where it turns.",
+    )
+    audit.add_argument(
+        "names", nargs="*", metavar="LESSON", help="number, name or path; all if left out"
+    )
+    audit.add_argument(
+        "--steps", nargs="+", type=float, default=[], metavar="FACTOR", help="such as 2 4"
+    )
+    audit.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="FIRST",
+        help="such as 3: as many seeds as the lesson has, from this one on",
+    )
+    audit.add_argument(
+        "--rates",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="FACTOR",
+        help="such as 0.5 2: of the rate of every optimizer",
+    )
+    audit.add_argument(
+        "--arithmetic", nargs="+", default=[], metavar="NAME", help="of older processors: avx2 sse4"
+    )
+    audit.add_argument("--workers", type=int, default=1, help="lessons at a time (default 1)")
+    audit.add_argument("--results", type=Path, metavar="FILE", help="add what was found to a file")
+    audit.set_defaults(run=_audit)
 
 
 def _add_train(commands: argparse._SubParsersAction) -> None:
@@ -223,6 +261,21 @@ def _build(names: list[str], force: bool) -> int:
     from mtl_tutorial.commands.build import build
 
     return build(names, force=force)
+
+
+def _audit(
+    names: list[str],
+    steps: list[float],
+    seeds: list[int],
+    rates: list[float],
+    arithmetic: list[str],
+    workers: int,
+    results: Path | None,
+) -> int:
+    from mtl_tutorial.commands.audit import audit, sizes
+
+    at = sizes(steps, seeds, rates, arithmetic)
+    return audit(names, at=at, workers=workers, results=results)
 
 
 def _train(**arguments) -> int:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+KNOBS = ("MTL_STEPS", "MTL_FIRST_SEED", "MTL_RATE")  # other sizes of a profile: see load_profile
+Number = TypeVar("Number", int, float)
 
 
 def check_choice(what: str, value: str, choices: Iterable[str]) -> str:
@@ -86,18 +92,70 @@ def load_profile(name: str | None = None, *, device: str | None = None) -> Profi
     times slower where threads wait for a busy core, and give the same numbers on any number of
     cores.
 
+    Three variables try a lesson at another size: ``MTL_STEPS`` and ``MTL_RATE`` are factors, of
+    the steps and of the learning rate of every optimizer; ``MTL_FIRST_SEED`` is where the seeds
+    begin.
+
     Args:
         name: ``"quick"`` or ``"full"``; left out, the variable ``MTL_PROFILE``, else quick.
         device: left out, the CPU for quick; for full a GPU where there is one.
 
     Raises:
-        ValueError: for an unknown profile or a device that is not there.
+        ValueError: for an unknown profile, a device that is not there, or a variable that can't
+            be used.
     """
     name = check_choice(
         "profile", name or os.environ.get("MTL_PROFILE") or "quick", ("quick", "full")
     )
+    steps = _knob("MTL_STEPS", float, 1.0)
+    first_seed = _knob("MTL_FIRST_SEED", int, 0)
+    _scale_learning_rates(_knob("MTL_RATE", float, 1.0))
     if name == "quick":
         torch.set_num_threads(1)
-        return Profile("quick", "embedded", 400, 64, (0, 1, 2), resolve_device(device or "cpu"))
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    return Profile("full", "mnist", 10_000, 128, (0, 1, 2, 3, 4), resolve_device(device or best))
+        digits, own_steps, batch_size, seeds, best = "embedded", 400, 64, 3, "cpu"
+    else:
+        digits, own_steps, batch_size, seeds = "mnist", 10_000, 128, 5
+        best = "cuda" if torch.cuda.is_available() else "cpu"
+    return Profile(
+        name,
+        digits,
+        max(1, round(own_steps * steps)),
+        batch_size,
+        tuple(range(first_seed, first_seed + seeds)),
+        resolve_device(device or best),
+    )
+
+
+def _knob(name: str, kind: Callable[[str], Number], default: Number) -> Number:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        value = kind(text)
+        if (kind is int and value >= 0) or (kind is float and 0 < value < math.inf):
+            return value
+    except ValueError:
+        pass
+    rule = "a whole number, 0 or more" if kind is int else "a factor above 0, such as 2 or 0.5"
+    raise ValueError(f"the variable {name} must be {rule}, got {text!r}; unset it for {default:g}")
+
+
+_hook: Any = None
+
+
+def _scale_learning_rates(factor: float) -> None:
+    """Have every optimizer's first step multiply its rates, whoever made it."""
+    global _hook
+    if _hook is not None:
+        _hook.remove()
+        _hook = None
+    if factor == 1:
+        return
+
+    def scale(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+        for group in optimizer.param_groups:
+            if "scaled_by" not in group:
+                group["scaled_by"] = factor
+                group["lr"] = group["lr"] * factor
+
+    _hook = register_optimizer_step_pre_hook(scale)

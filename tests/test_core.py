@@ -278,3 +278,29 @@ def test_a_solution_is_the_source_of_the_right_function() -> None:
     namespace: dict = {}
     exec(code, namespace)
     assert namespace["answer"](3) == 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (0.54, "but for the rounding"),
+        (0.5, "but for the rounding"),
+        (1, "Count again"),
+        (53.9, "in per cent"),
+        (53.89, "in per cent"),
+        (0.53, "Count again"),
+        (5.39, "Count again"),
+    ],
+)
+def test_a_right_number_rounded_further_or_in_per_cent_is_told_so(answer, words) -> None:
+    assert words in number(0.53891, otherwise="Count again.")(answer)
+
+
+def test_per_cent_are_told_apart_from_a_fraction() -> None:
+    assert "as a fraction" in number(53.9, tolerance=0.1, otherwise="Count again.")(0.539)
+
+
+def test_numbers_are_told_so_only_where_all_of_them_are_rounded() -> None:
+    verdict = numbers({"a": 0.126, "b": 2.0}, mistakes=(), otherwise="Look at {off}.")
+    assert "but for the rounding" in verdict([0.1, 2])
+    assert verdict([0.1, 3]) == "Look at a."

@@ -131,3 +131,38 @@ def test_quick_runs_on_one_thread_and_full_on_as_many_as_before():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_steps_and_seeds_can_be_others(monkeypatch):
+    monkeypatch.setenv("MTL_STEPS", "0.5")
+    monkeypatch.setenv("MTL_FIRST_SEED", "3")
+    profile = load_profile("quick")
+    assert (profile.steps, profile.seeds) == (200, (3, 4, 5))
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_the_rate_of_every_optimizer_is_scaled_once_and_for_as_long_as_asked(monkeypatch, factor):
+    def moved(steps: int) -> float:
+        parameter = torch.nn.Parameter(torch.zeros(()))
+        optimizer = torch.optim.SGD([parameter], lr=0.1)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            parameter.backward()
+            optimizer.step()
+        return -parameter.item()
+
+    monkeypatch.setenv("MTL_RATE", str(factor))
+    load_profile("quick")
+    load_profile("quick")
+    assert moved(3) == pytest.approx(0.3 * factor)
+    monkeypatch.delenv("MTL_RATE")
+    load_profile("quick")
+    assert moved(3) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", ["MTL_STEPS", "MTL_RATE", "MTL_FIRST_SEED"])
+@pytest.mark.parametrize("value", ["0x", "-1", "inf", "nan"])
+def test_a_size_that_cannot_be_is_refused_by_name(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"variable {name} must be .*, got '{value}'; unset it"):
+        load_profile("quick")

@@ -14,6 +14,7 @@ PACKAGE = "mtl_tutorial"
 FLOORS = (
     ("tasks",),
     ("profiles",),
+    ("claims",),
     ("data", "architectures", "balancing"),
     ("measuring", "checkpoints"),
     ("training",),

@@ -184,8 +184,18 @@ def is_fresh(notebook: NotebookNode) -> bool:
     return isinstance(kept, Mapping) and kept.get("digest") == digest(notebook)
 
 
-def run(notebook: NotebookNode, path: Path) -> NotebookNode:
+def run(
+    notebook: NotebookNode,
+    path: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    go_on: bool = False,
+) -> NotebookNode:
     """Give a copy of the notebook with the outputs of a fresh kernel in ``path``'s folder.
+
+    Args:
+        variables: of the environment, beside the quick profile.
+        go_on: run the cells after one that raised, too.
 
     Raises:
         BuildError: naming the cell that raised, and its error.
@@ -204,6 +214,7 @@ def run(notebook: NotebookNode, path: Path) -> NotebookNode:
         kernel_manager_class=RunningPythonManager,
         resources={"metadata": {"path": str(path.parent)}},
         timeout=CELL_SECONDS,
+        allow_errors=go_on,
         record_timing=False,
         store_widget_state=False,
         shutdown_kernel="immediate",
@@ -211,7 +222,7 @@ def run(notebook: NotebookNode, path: Path) -> NotebookNode:
     )
     with tempfile.TemporaryDirectory() as profile:
         try:
-            client.execute(env=_environment(profile))
+            client.execute(env={**_environment(profile), **(variables or {})})
         except CellExecutionError as error:
             reason = f"{error.ename}: {error.evalue}" if error.ename else str(error)
             raise BuildError(f"{path.stem}, {_last_cell(ran)} raised {reason}") from None
@@ -247,7 +258,8 @@ class _Interrupt:
             if task:
                 task.cancel()
 
-        with contextlib.suppress(NotImplementedError):  # Windows raises KeyboardInterrupt itself
+        # Windows, and a thread, raise KeyboardInterrupt themselves.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(signal.SIGINT, end)
             loop.add_signal_handler(signal.SIGTERM, end)
 

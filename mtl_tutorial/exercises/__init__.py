@@ -9,13 +9,16 @@ from mtl_tutorial.exercises.core import (
     choice,
     number,
 )
+from mtl_tutorial.exercises.guess import Guess, guess
 
 __all__ = [
     "AnswerError",
     "Exercise",
+    "Guess",
     "as_function",
     "as_number",
     "as_numbers",
     "choice",
+    "guess",
     "number",
 ]

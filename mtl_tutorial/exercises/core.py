@@ -95,10 +95,10 @@ class Exercise:
         _show(f"{self.name}. A solution:", "", SKY, code=self.solution_code.strip())
 
 
-class _Message:
+class Message:
     """A sentence with a coloured edge; plain text where there is no HTML."""
 
-    def __init__(self, head: str, body: str, colour: str, code: str) -> None:
+    def __init__(self, head: str, body: str, colour: str, code: str = "") -> None:
         self.head, self.body, self.colour, self.code = head, body, colour, code
 
     def __repr__(self) -> str:
@@ -113,7 +113,7 @@ class _Message:
 
 
 def _show(head: str, body: str, colour: str, *, code: str = "") -> None:
-    display(_Message(head, body, colour, code))
+    display(Message(head, body, colour, code))
 
 
 def as_number(answer: Any) -> float:
@@ -211,9 +211,32 @@ def number(
         for known, hint in ((value, None), *foreseen):
             if abs(given - known) <= tolerance:
                 return hint
-        return otherwise
+        return in_other_words([given], [value]) or otherwise
 
     return Verdict(judge, foreseen)
+
+
+def in_other_words(given: Sequence[float], right: Sequence[float]) -> str | None:
+    """Say so where numbers are the right ones, rounded further or in per cent.
+
+    Args:
+        given, right: of equal length, and not the same.
+    """
+    pairs = list(zip(given, right, strict=True))
+    broken = all(_decimals(a) or abs(a) >= 10 for a in given)  # 1 in place of 0.8 is no rounding
+    if broken and all(a == round(b, _decimals(a)) for a, b in pairs):
+        return "You are there, but for the rounding: give more decimals."
+    if all(abs(b) <= 1 and math.isclose(a, 100 * b, rel_tol=5e-3) for a, b in pairs):
+        return "The right size, in per cent. A fraction of 1 is asked for here."
+    if broken and all(abs(a) <= 1 and math.isclose(100 * a, b, rel_tol=5e-3) for a, b in pairs):
+        return "The right size, as a fraction of 1. Per cent are asked for here."
+    return None
+
+
+def _decimals(number: float) -> int:
+    """How many stand behind the point as it is written."""
+    exponent = Decimal(repr(number)).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def numbers(
@@ -246,6 +269,8 @@ def numbers(
         for known, hint, *rule in mistakes:
             if rule[0](given) if rule else near(given, known):
                 return hint
+        if told := in_other_words(given, values):
+            return told
         if callable(otherwise):
             return otherwise(given)
         pairs = zip(right, given, values, strict=True)
