@@ -17,6 +17,7 @@ from mtl_tutorial.commands.build import digest, is_fresh
 
 LARGEST = 400_000  # bytes
 LONGEST_FROM_SCRATCH = 30  # lines of code
+LONGEST_CELL = 20  # lines
 
 # What each lesson has, in its order. Text is looked for in Markdown, code in code.
 ANATOMY = (
@@ -29,7 +30,7 @@ ANATOMY = (
     ("an assert that it equals the package's version", "code", r"assert .*(\bequal\(| == )"),
     ("a widget of the package", "code", None),  # as `widget_cells` finds it
     ("an experiment over the seeds", "code", r"seeds?=profile\.seeds"),
-    ("exercises", "markdown", r"^## exercises"),
+    ("an exercise", "code", r"\.check\("),
     ("what to remember", "markdown", r"^## what to remember"),
     ("references", "markdown", r"^## references"),
     ("the next lesson", "markdown", r"next lesson"),
@@ -209,6 +210,77 @@ def test_claims_are_measured(notebook: NotebookNode) -> None:
 
 def has_assert(source: str) -> bool:
     return any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(unmagicked(source))))
+
+
+@pytest.fixture
+def done(notebook: NotebookNode) -> NotebookNode:
+    """A lesson in which things are guessed and tried."""
+    if not any("guess(" in source for source in sources(notebook, "code")):
+        pytest.skip("it has no guess yet")
+    return notebook
+
+
+def is_folded(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def test_a_cell_is_read_in_one_breath(done: NotebookNode) -> None:
+    for cell in done.cells:
+        if cell.cell_type == "code" and "from-scratch" not in tags(cell):
+            assert cell.source.count("\n") < LONGEST_CELL, cell.source
+
+
+def test_set_up_is_folded_and_what_is_folded_is_marked_for_other_readers(
+    done: NotebookNode,
+) -> None:
+    (first, *_) = [cell for cell in done.cells if "load_profile(" in cell.source]
+    assert is_folded(first)
+    for cell in done.cells:
+        assert is_folded(cell) == ("hide-input" in tags(cell)), cell.source
+        if is_folded(cell):
+            assert not re.search(r"\bclaim\(|\.check\(|\bguess\(", cell.source), cell.source
+
+
+def test_what_is_claimed_is_a_claim_and_asserts_are_of_equality(done: NotebookNode) -> None:
+    code = sources(done, "code")
+    assert sum(source.count("claim(") for source in code) >= 2
+    for source in code:
+        assert not re.search(r"\bquick\b|profile\.name", source), source
+        for node in ast.walk(ast.parse(unmagicked(source))):
+            if isinstance(node, ast.Assert):
+                effects = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+                compared = [
+                    type(op)
+                    for part in ast.walk(node.test)
+                    if isinstance(part, ast.Compare)
+                    for op in part.ops
+                ]
+                assert not set(compared) & set(effects), f"a claim: {ast.unparse(node)}"
+
+
+def test_every_guess_is_compared_with_what_came_out_after_it(done: NotebookNode) -> None:
+    code = "\n".join(sources(done, "code"))
+    guessed = re.findall(r"^(\w+) = guess\(", code, re.MULTILINE)
+    assert len(set(guessed)) == len(guessed) == code.count("guess(") >= 2
+    for name in guessed:
+        before, _, after = code.partition(f"{name} = guess(")
+        assert f"{name}.compare(" in after and f"{name}.compare(" not in before, name
+
+
+def test_what_answers_a_guess_is_folded_in_a_copy(done: NotebookNode) -> None:
+    answers = [cell for cell in done.cells if "answer" in tags(cell)]
+    assert answers
+    assert {cell.cell_type for cell in answers} == {"markdown"}
+
+
+def test_some_exercises_stand_where_they_belong(done: NotebookNode) -> None:
+    places = [n for n, cell in enumerate(done.cells) if ".check(" in cell.source]
+    assert places[0] < 0.6 * len(done.cells), "the first exercise comes late"
+    assert places[-1] - places[0] > 8, "all exercises stand in one place"
 
 
 def unmagicked(source: str) -> str:
