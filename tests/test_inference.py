@@ -364,7 +364,7 @@ def scores_of(left: dict[str, list[float]]) -> pd.DataFrame:
 
 
 def test_a_comparison_is_paired_by_seed() -> None:
-    equal, pcgrad = [0.1, 0.5, 0.9], [0.12, 0.53, 0.92]
+    equal, pcgrad = [0.2, 0.5, 0.9], [0.22, 0.53, 0.92]
     found = comparisons(scores_of({"equal": equal, "pcgrad": pcgrad})).set_index("task")
     assert found.loc["left", "difference"] == pytest.approx(np.mean([0.02, 0.03, 0.02]))
     assert found.loc["left", "p"] == pytest.approx(stats.ttest_rel(pcgrad, equal).pvalue)
@@ -375,7 +375,7 @@ def test_a_comparison_is_paired_by_seed() -> None:
 
 
 def test_all_comparisons_of_a_data_set_are_corrected_together() -> None:
-    frame = scores_of({"equal": [0.1, 0.2, 0.3], "mgda": [0.2, 0.25, 0.4], "dwa": [0.1, 0.3, 0.2]})
+    frame = scores_of({"equal": [0.2, 0.3, 0.4], "mgda": [0.3, 0.35, 0.5], "dwa": [0.2, 0.4, 0.3]})
     found = comparisons(frame).query("task == 'left'")
     assert found["p_corrected"].tolist() == pytest.approx(holm(found["p"]).tolist())
 

@@ -24,6 +24,22 @@ def test_a_run_that_diverged_counts_as_chance_and_its_seconds_do_not() -> None:
     assert found.loc["left", ["runs", "diverged", "seconds"]].tolist() == [3, 1, 2.0]
 
 
+@pytest.mark.parametrize(("right", "failed"), [(0.1125, True), (0.13, True), (0.14, False)])
+def test_a_run_that_ended_at_chance_in_a_task_has_diverged_with_the_score_it_has(
+    right, failed
+) -> None:
+    frame = to_frame([result("equal", 0, test={"left": 0.9, "right": right})])
+    assert frame["diverged"].tolist() == [failed, failed]
+    assert frame["metric"].tolist() == [0.9, right]
+
+
+def test_a_task_that_is_not_to_name_one_of_many_may_be_low() -> None:
+    found = result("equal", 0, data="located_digits", tasks=["digit", "box", "mask"])
+    found["test"] = {t: {"loss": 1.0, "metric": m} for t, m in (("digit", 0.8), ("mask", 0.0))}
+    found["test"]["box"] = {"loss": 1.0, "metric": 0.1}
+    assert not to_frame([found | {"diverged": None}])["diverged"].any()
+
+
 def test_a_result_that_does_not_say_its_chance_has_that_of_its_data() -> None:
     assert to_frame([result("equal", 0)])["metric"].tolist() == [0.1, 0.1]
 

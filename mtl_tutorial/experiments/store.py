@@ -50,6 +50,8 @@ TASKS_IN_1 = {  # results of format 1 do not say them
     "located_digits": ("digit", "box", "mask"),
     "seen_and_heard": ("digit", "speaker", "match", "sum"),
 }
+CLASSES = ("left", "right", "digit", "sum", "speaker")  # tasks that name one of many
+NEAR_CHANCE = 0.03  # of their accuracy
 CHANCE_IN_1 = {  # nor this; see `chance`
     **dict.fromkeys(("left", "right", "digit", "sum"), 0.1),
     **{"speaker": 0.17, "match": 0.5, "box": 0.43, "mask": 0.0},
@@ -357,10 +359,22 @@ def tasks_of(result: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def chance_of(result: Mapping[str, Any]) -> dict[str, float]:
-    """Give the score of chance, by task, of a run that diverged; NaN where it is not known."""
+    """Give the score of chance by task; NaN where it is not known."""
     known = result.get("chance") or CHANCE_IN_1
     found = {task: known.get(task) for task in tasks_of(result)}
     return {task: math.nan if value is None else value for task, value in found.items()}
+
+
+def has_failed(result: Mapping[str, Any]) -> bool:
+    """Tell whether a run diverged: by a loss that is no number, or an accuracy that is chance's.
+
+    The latter in the test, within 0.03, for the tasks that name one of many classes.
+    """
+    if not result["test"]:
+        return True
+    chance = chance_of(result)
+    named = [task for task in tasks_of(result) if task in CLASSES]
+    return any(result["test"][task]["metric"] <= chance[task] + NEAR_CHANCE for task in named)
 
 
 def _part(result: Any, path: str) -> Any:

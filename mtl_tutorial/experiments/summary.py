@@ -20,7 +20,7 @@ from mtl_tutorial.experiments.search import (
     validation_score,
     wider,
 )
-from mtl_tutorial.experiments.store import chance_of, makers, recipe_of, tasks_of
+from mtl_tutorial.experiments.store import chance_of, has_failed, makers, recipe_of, tasks_of
 
 __all__ = [
     "as_text",
@@ -45,7 +45,7 @@ def to_frame(results: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     ``seconds`` of training (on the CPU those of its cores, which do not depend on what else it
     does), ``peak_memory_mb`` (on the CPU the most that its process has used so far), and
     what made it: ``commit``, ``torch``, ``device`` and, for two digits, ``recipe``. A run that
-    diverged has the metric of chance, and no loss.
+    diverged has the metric of chance and no loss, or its own where it ended there (`has_failed`).
     """
     rows = []
     for result in results:
@@ -54,13 +54,13 @@ def to_frame(results: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         same = {
             **result["setting"],
             "method": setting.method,
-            "diverged": bool(result["diverged"]),
+            "diverged": has_failed(result),
             "seconds": made[seconds],
             "peak_memory_mb": made["peak_memory_mb"],
             "test_scenes": _test_scenes(result),
             **_made_by(result),
         }
-        by_chance = chance_of(result) if result["diverged"] else {}
+        by_chance = {} if result["test"] else chance_of(result)
         for task in tasks_of(result):
             scores = result["test"][task] if result["test"] else {"metric": by_chance[task]}
             rows.append({**same, "task": task, "loss": np.nan, **scores})
