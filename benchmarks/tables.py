@@ -1,9 +1,11 @@
 """Trains the networks of the tables that come with the course, by results/PROTOCOL.md.
 
 python benchmarks/tables.py two_digits_8_epochs full_100_epochs --device cuda --workers 16
+python benchmarks/tables.py --write README.md
 
 Stopped at any time, the same command goes on. The runs of several tables share the workers: first
-the searches, then what they have chosen.
+the searches, then what they have chosen. The second command trains nothing: it writes the tables of
+a page anew, from the results that its marks name.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+import re
 import signal
 import sys
 import time
@@ -28,7 +31,8 @@ from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.dispatch import WORKER_KILLED, Keeper, RunFailedError, attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 from mtl_tutorial.experiments.search import WIDENED, best_settings, wider
-from mtl_tutorial.experiments.store import RESULTS, ResultsFolder
+from mtl_tutorial.experiments.store import RESULTS, ResultsFolder, read_results
+from mtl_tutorial.experiments.summary import as_text, to_frame
 
 SEARCH_SEEDS = (1000, 1001, 1002)
 FIRST_SEED = 1010  # of those that are tested
@@ -313,6 +317,26 @@ def planned(name: str) -> list[tuple[str, str, str]]:
     ]
 
 
+MARKS = re.compile(
+    r"(?P<head><!-- from (?P<folder>[^\s,]+)(?:, searched in (?P<search>\S+))? -->\n)"
+    r".*?(?P<end>\n<!-- end -->)",
+    re.DOTALL,
+)
+
+
+def as_committed(page: str, root: Path) -> str:
+    """Give a page with the tables between its marks as the results in their folders make them."""
+
+    def table(mark: re.Match[str]) -> str:
+        folder, where = mark["folder"], mark["search"]
+        search = read_results(root / where) if where else []
+        rows = planned(Path(folder).name)
+        text = as_text(to_frame(read_results(root / folder)), search, rows)
+        return f"{mark['head']}{text}{mark['end']}"
+
+    return MARKS.sub(table, page)
+
+
 def in_order(jobs: Iterable[Job]) -> list[Job]:
     """A row of the table after the other, the most important first."""
     return sorted(jobs, key=lambda job: ROWS.index(row_of(job.setting)))
@@ -326,13 +350,23 @@ def row_of(setting: Setting) -> str:
 def main() -> None:
     """Train the tables that are named."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tables", nargs="+", choices=list(TABLES), metavar="TABLE")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write its tables anew")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--root", type=Path, default=RESULTS, help="of the folders")
     parser.add_argument("--profile", default="full", help="quick for a rehearsal")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after")
     choice = parser.parse_args()
+    if unknown := set(choice.tables) - set(TABLES):
+        parser.error(f"table must be one of {', '.join(TABLES)}, got {min(unknown)!r}")
+    if bool(choice.tables) == bool(choice.write):
+        parser.error("name tables to train, or a page with --write")
+    if choice.write:
+        page = choice.write.read_text(encoding="utf-8")
+        root = RESULTS.parent
+        choice.write.write_text(as_committed(page, root), encoding="utf-8")
+        return
     stopped = []
 
     def stop(*given) -> None:
@@ -350,7 +384,7 @@ def main() -> None:
         sys.exit("stopped; the same command goes on")
     except BrokenExecutor:  # the signal may have been theirs, too
         sys.exit("stopped; the same command goes on" if stopped else WORKER_KILLED)
-    except (RunFailedError, OSError) as error:
+    except (RunFailedError, OSError, ValueError) as error:  # such as a folder that is in use
         sys.exit(f"stopped: {error}; the same command goes on")
 
 

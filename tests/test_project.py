@@ -17,8 +17,6 @@ from packaging.specifiers import SpecifierSet
 
 import mtl_tutorial
 from mtl_tutorial.commands.pictures import PICTURES, pictures_of
-from mtl_tutorial.experiments.store import read_results
-from mtl_tutorial.experiments.summary import as_text, to_frame
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -171,26 +169,6 @@ def test_the_readme_shows_the_widgets_as_the_lessons_do() -> None:
     for name, (lesson, _) in PICTURES.items():
         kept = (ROOT / "pictures" / name).read_bytes()
         assert pictures_of(ROOT / "notebooks" / f"{lesson}.ipynb")[name] == kept
-
-
-def planned_rows(table: str) -> list[tuple[str, str, str]]:
-    """Data set, architecture and method of the rows that a table is to have."""
-    code = f"import tables; print(tables.planned({table!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return ast.literal_eval(done.stdout)
-
-
-def test_the_readmes_table_is_that_of_the_results() -> None:
-    marks = r"<!-- from ([^\s,]+)(?:, searched in (\S+))? -->\n(.*?)\n<!-- end -->"
-    tables = re.findall(marks, read("README.md"), re.DOTALL)
-    assert tables
-    for folder, searched_in, table in tables:
-        search = read_results(ROOT / searched_in) if searched_in else []
-        runs = to_frame(read_results(ROOT / folder))
-        assert table == as_text(runs, search, planned_rows(Path(folder).name))
 
 
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])

@@ -238,3 +238,39 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch
     assert "dwa-rate0.01-seed1000 failed:\nits trace" in capsys.readouterr().err
     assert len(list((tmp_path / "a").glob("*equal*.json"))) == 2
     assert not list((tmp_path / "a").glob("*dwa*.json"))
+
+
+def test_the_readmes_tables_are_those_of_the_results() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tables.MARKS.search(page)
+    assert tables.as_committed(page, ROOT) == page
+
+
+def test_a_table_that_is_out_of_date_is_written_anew_and_the_text_around_it_stays(
+    tmp_path, monkeypatch
+) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    other = tmp_path / "page.md"
+    head = "<!-- from results/full_100_epochs -->\n"
+    other.write_text(f"before\n{head}old\n<!-- end -->\nafter", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--write", str(other)])
+    tables.main()
+    written = other.read_text(encoding="utf-8")
+    assert written.startswith(f"before\n{head}| two_digits | method |")
+    assert written.endswith("\n<!-- end -->\nafter") and "old\n" not in written
+    assert page == (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["two_digit_8_epochs"], "table must be one of two_digits_8_epochs, .*, got 'two_digit_8"),
+        ([], "name tables to train, or a page with --write"),
+        (["rehearsal", "--write", "README.md"], "name tables to train, or a page"),
+    ],
+)
+def test_what_can_not_be_done_is_said(words, told, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", *words])
+    with pytest.raises(SystemExit):
+        tables.main()
+    assert re.search(told, capsys.readouterr().err)
