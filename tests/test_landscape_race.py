@@ -13,6 +13,7 @@ def test_the_race_is_drawn_up_to_the_step_that_is_shown() -> None:
     draw_race(figure, race, 12)
     lengths = {len(line.get_xdata()) for line in figure.axes[0].lines}
     assert lengths == {13, 1, 2}  # ways, points, the best trade-offs
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2", "3", "4", "5"]
 
 
 def test_controls_run_another_race_and_the_replay_does_not() -> None:

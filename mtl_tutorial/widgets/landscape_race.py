@@ -16,7 +16,7 @@ from mtl_tutorial.data.landscape import (
     landscape,
 )
 from mtl_tutorial.experiments.race import METHODS, OPTIMIZERS, Race, run_race
-from mtl_tutorial.plots import BLACK, GREEN, GREY, PURPLE, SKY, panels
+from mtl_tutorial.plots import BLACK, GREEN, GREY, PURPLE, SKY, annotate, panels
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.view import View
 
@@ -49,8 +49,10 @@ def draw_race(figure: Figure, race: Race, step: int) -> str:
             outcomes.plot(*race.losses[: step + 1, m, s].T, **style)
             plane.plot(*race.paths[step, m, s], "o", color=colour, markersize=5)
             outcomes.plot(*race.losses[step, m, s], "o", color=colour, markersize=5)
-    for start in race.paths[0, 0]:
+    for start in race.paths[0, 0].tolist():
         plane.plot(*start, "x", color=BLACK, markersize=7)
+        name = str(STARTS.index(tuple(start)) + 1) if tuple(start) in STARTS else ""
+        annotate(plane, start, name, dx=5, dy=4, fontweight="bold")
     plane.set(xlim=(-11, 11), ylim=(-13, 11), xlabel="x₁", ylabel="x₂")
     outcomes.set(xlim=(-22, 13), ylim=(-22, 13), xlabel="loss of task 1", ylabel="loss of task 2")
     plane.legend(loc="lower center", ncols=3, fontsize=9, handlelength=2.4, columnspacing=1)
