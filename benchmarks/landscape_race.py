@@ -43,6 +43,7 @@ def rows_of(rate: float) -> list[list]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    made_by = versions(torch.device("cpu"))  # before the checkout goes on
     begin, rows = time.process_time(), []
     for rate in RATES:
         rows += rows_of(rate)
@@ -52,7 +53,7 @@ def main() -> None:
         "optimizer": "Adam",
         "steps": STEPS,
         "copies": f"{COPIES} a start, {APART} apart",
-        **versions(torch.device("cpu")),
+        **made_by,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "cpu_seconds": round(time.process_time() - begin),
     }
