@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from result_cases import FLAT, dead, result
+from result_cases import FLAT, dead, result, runs_of
 from scipy import integrate, stats
 
 from mtl_tutorial.experiments.inference import (
@@ -17,7 +17,10 @@ from mtl_tutorial.experiments.inference import (
     MARGIN,
     comparisons,
     detectable,
+    differences,
     equivalence,
+    false_finds,
+    found_with_fewer,
     friedman,
     holm,
     interval,
@@ -415,3 +418,42 @@ def test_a_task_of_a_method_with_diverged_runs_is_not_tested(who) -> None:
         for seed in range(5)
     ]
     assert comparisons(to_frame(runs))["p"].isna().all()
+
+
+def test_differences_are_paired_by_seed_and_name_what_shares_nothing() -> None:
+    runs = [
+        *runs_of({"equal": [0.5, 0.6], "pcgrad": [0.7, 0.5], "single_task": [0.8, 0.9]}),
+    ]
+    table = differences(to_frame(runs))
+    assert set(table.columns) == {"pcgrad", "single_task"}
+    assert table["pcgrad"].tolist() == pytest.approx([0.2, -0.1])
+    assert table["single_task"].tolist() == pytest.approx([0.3, 0.3])
+
+
+def test_a_large_difference_is_found_with_few_seeds_and_none_is_not() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (20, 2))
+    table = pd.DataFrame({"none": noise[:, 0] - noise[:, 0].mean(), "large": 0.05 + noise[:, 1]})
+    found = found_with_fewer(table, [3, 10, 20], m=10, draws=100)
+    assert found.index.tolist() == [3, 10, 20]
+    assert found.loc[10, "large"] > 0.9 > found.loc[3, "large"]
+    assert found["none"].max() < 0.1 and found.loc[20, "none"] == 0
+
+
+def test_more_tests_that_were_planned_find_less() -> None:
+    table = pd.DataFrame({"some": 0.006 + np.random.default_rng(1).normal(0, 0.01, 20)})
+    few, many = (found_with_fewer(table, [15], m=m, draws=200) for m in (1, 50))
+    assert few.loc[15, "some"] > many.loc[15, "some"] + 0.1
+
+
+def test_equal_methods_are_found_to_differ_the_more_tests_there_are_and_rarely_corrected() -> None:
+    found = false_finds([1, 5, 20], 5, tables=2000)
+    assert found.loc[1, "plain"] == pytest.approx(0.05, abs=0.015)
+    assert found.loc[1, "plain"] == found.loc[1, "corrected"]
+    assert found.loc[20, "plain"] > found.loc[5, "plain"] > 0.15
+    assert found["corrected"].max() < 0.065
+
+
+def test_what_is_corrected_in_false_finds_is_holms_correction() -> None:
+    p = np.random.default_rng(0).uniform(size=(200, 7)) ** 2
+    by_holm = [holm(row).min() < 0.05 for row in p]
+    assert by_holm == (p.min(axis=1) < 0.05 / 7).tolist()

@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from mtl_tutorial.plots import draw_methods, draw_skill, draw_tuning, method_label
+from mtl_tutorial.plots import (
+    draw_differences,
+    draw_methods,
+    draw_shares,
+    draw_skill,
+    draw_steps,
+    draw_tuning,
+    method_label,
+)
 from mtl_tutorial.tasks import Task
 
 PAIR = ("left", "right")
@@ -129,3 +137,45 @@ def test_skill_is_drawn_for_every_method_task_and_seed() -> None:
     assert draw_skill(figure, frame, tasks, title="t") == "t"
     dots = [line.get_ydata() for line in figure.axes[0].lines if len(line.get_ydata()) == 3]
     assert [list(values) for values in dots] == [[-0.1] * 3, [0.2] * 3]
+
+
+def test_differences_are_drawn_seed_by_seed_the_highest_mean_first() -> None:
+    table = pd.DataFrame({"mgda": [0.0, 0.01, 0.02], "pcgrad": [0.03, 0.02, 0.01]})
+    figure = Figure(figsize=(9, 3))
+    draw_differences(figure, table, {"pcgrad"}, margin=0.005, title="t")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["PCGrad", "MGDA"]
+    dots = [line for line in axes.lines if len(line.get_xdata()) == 3]
+    assert sorted(dots[0].get_xdata()) == [0.01, 0.02, 0.03]
+    fills = [line.get_markerfacecolor() for line in axes.lines if line.get_markersize() == 9]
+    assert fills[0] != "white" and fills[1] == "white"
+    ends = axes.collections[0].get_segments()[0][:, 0]
+    assert ends.mean() == pytest.approx(0.02) and ends[1] - ends[0] == pytest.approx(
+        0.0497, abs=1e-4
+    )
+
+
+def test_a_seed_that_a_row_lacks_is_left_out_of_it() -> None:
+    table = pd.DataFrame({"mgda": [0.0, 0.01, float("nan")], "pcgrad": [0.03, 0.02, 0.01]})
+    figure = Figure(figsize=(9, 3))
+    draw_differences(figure, table, margin=0.005, title="t")
+    assert sorted(len(line.get_xdata()) for line in figure.axes[0].lines) == [1, 1, 2, 2, 3]
+
+
+def test_shares_that_end_together_are_named_apart() -> None:
+    table = pd.DataFrame({"mgda": [0.1, 1.0], "pcgrad": [0.2, 1.0], "dwa": [0, 0.99]}, [3, 20])
+    figure = Figure(figsize=(9, 4))
+    draw_shares(figure, table, x="seeds", y="tables", level=0.05, title="t")
+    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts}
+    assert set(places) == {"MGDA", "PCGrad", "speed (DWA)", "5%"}
+    ends = sorted(places[name] for name in ("MGDA", "PCGrad", "speed (DWA)"))
+    assert ends[1] - ends[0] > 0.05 and ends[2] - ends[1] > 0.05 and ends[2] <= 1
+
+
+def test_steps_are_drawn_beside_what_they_reach_with_every_method_named() -> None:
+    frame = pd.DataFrame({"method": ["mgda", "equal"], "step": [1.0, 2.0], "value": [0.9, 0.9]})
+    figure = Figure(figsize=(9, 4))
+    draw_steps(figure, {"slow": frame, "best": frame}, title="t")
+    for axes in figure.axes:
+        assert {"MGDA", "equal weights"} <= {text.get_text() for text in axes.texts}
+    assert [axes.get_title() for axes in figure.axes] == ["slow", "best"]

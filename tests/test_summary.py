@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from result_cases import FLAT, dead, result, runs_of
 
-from mtl_tutorial.experiments.summary import as_text, means, to_frame
+from mtl_tutorial.experiments.summary import as_text, means, to_frame, trials
 
 
 def test_a_run_that_diverged_counts_as_chance_and_its_seconds_do_not() -> None:
@@ -156,3 +156,16 @@ def test_four_hundred_runs_are_a_text_of_one_table() -> None:
     rows = rows_of(as_text(to_frame(runs_of(values))))
     assert len(rows) == len(names)
     assert all(cells[-1] == "30" for cells in rows.values())
+
+
+def test_a_search_is_a_table_of_what_was_tried_without_what_diverged() -> None:
+    curves = {
+        "validation metric": {"left": [0.4, 0.6], "right": [0.2, 0.8]},
+        "weight": {"left": [1.0, 2.0], "right": [1.0, 0.0]},
+    }
+    tried = result("pcgrad", 7, rate=0.025, test={"left": 0.5, "right": 0.5}, curves=FLAT)
+    table = trials([tried | {"curves": curves}, result("mgda", 7)])
+    (row,) = table.itertuples()
+    assert (row.method, row.learning_rate, row.seed) == ("pcgrad", 0.025, 7)
+    assert row.value == pytest.approx(0.7)
+    assert row.step == pytest.approx(2.0)

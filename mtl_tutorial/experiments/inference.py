@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -189,6 +189,79 @@ def scene_error(accuracy: float, scenes: int, level: float = 0.95) -> float:
     z √(a (1 − a) / n), of a binomial.
     """
     return float(stats.norm.ppf((1 + level) / 2) * np.sqrt(accuracy * (1 - accuracy) / scenes))
+
+
+def differences(frame: pd.DataFrame, reference: str = "equal") -> pd.DataFrame:
+    """Give the primary outcome of each row of a table minus the reference's, seed by seed.
+
+    Of one data set: methods of hard sharing, and networks that share nothing under their own name.
+
+    Returns:
+        A column a row, by seed.
+    """
+    runs = primary(frame)
+    alone = runs["architecture"].str.startswith(ALONE)
+    rows = runs[alone | (runs["architecture"] == "hard_sharing")]
+    names = rows["method"].where(~alone, rows["architecture"])
+    table = rows.assign(row=names).pivot(index="seed", columns="row", values="metric")
+    return table.sub(table[reference], axis=0).drop(columns=reference)
+
+
+def found_with_fewer(
+    differences: pd.DataFrame, counts: Iterable[int], *, m: int, draws: int, seed: int = 0
+) -> pd.DataFrame:
+    """Say how often a table of fewer seeds would have found each method.
+
+    So many seeds are drawn, without replacement, from those that there are; a paired t-test of each
+    method, with Holm's correction over m tests, finds it or not.
+
+    Args:
+        differences: from the reference, a column a method, by seed; seeds that one lacks are left
+            out.
+        counts: of seeds, each at least 2.
+        m: of tests; those of methods that are not there count with p = 1.
+        draws: how often.
+
+    Returns:
+        The share of the draws in which a method is found, a column a method, by count.
+    """
+    generator = np.random.default_rng(seed)
+    values, found = differences.dropna().to_numpy(), {}
+    for count in counts:
+        chosen = np.stack([generator.permutation(len(values))[:count] for _ in range(draws)])
+        p = stats.ttest_1samp(values[chosen], 0, axis=1).pvalue
+        finds = [_corrected(pd.Series(row), m) < LEVEL for row in p]
+        found[count] = np.mean(finds, axis=0)
+    return pd.DataFrame(found, index=differences.columns).T
+
+
+def false_finds(methods: Iterable[int], seeds: int, *, tables: int, seed: int = 0) -> pd.DataFrame:
+    """Say how often a table finds a difference where there is none.
+
+    All methods and their reference are draws from one normal distribution; a paired t-test holds
+    each against the reference.
+
+    Args:
+        methods: how many there are beside the reference.
+        seeds: of each.
+        tables: how many are drawn.
+
+    Returns:
+        The share of tables with a find, by the number of methods: ``plain``, at 0.05 each, and
+        ``corrected``, by Holm.
+    """
+    scores = np.random.default_rng(seed).normal(
+        size=(tables, 1 + max(methods := [*methods]), seeds)
+    )
+    p = stats.ttest_rel(scores[:, 1:], scores[:, :1], axis=-1).pvalue
+    rows = {
+        m: {
+            "plain": (p[:, :m] < LEVEL).any(axis=1).mean(),
+            "corrected": (p[:, :m].min(axis=1) < LEVEL / m).mean(),  # Holm's first step
+        }
+        for m in methods
+    }
+    return pd.DataFrame(rows).T
 
 
 OUTCOMES = [*GROUP, "difference", "low", "high", "pairs", "m", "p", "p_corrected"]

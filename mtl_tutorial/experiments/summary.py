@@ -105,6 +105,21 @@ def _spread(runs: pd.DataFrame) -> tuple[float, float, float]:
     return mean, low, high
 
 
+def trials(search: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Give the runs of a search as a table, a row a run.
+
+    Columns: those of `Setting`, ``method``, ``value`` (`validation_score`; chance is what it is),
+    and ``step``, the sum of the loss weights, mean over training. Runs that diverged are left out.
+    """
+    rows = []
+    for result in search:
+        if not result["diverged"]:
+            sums = np.sum(list(result["curves"]["weight"].values()), axis=0)
+            found = {"value": validation_score(result), "step": float(np.mean(sums))}
+            rows.append({**result["setting"], "method": Setting.of(result).method, **found})
+    return pd.DataFrame(rows)
+
+
 def as_text(
     frame: pd.DataFrame,
     search: Iterable[Mapping[str, Any]] = (),

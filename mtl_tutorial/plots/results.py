@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
@@ -12,17 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from scipy import stats
 
 from mtl_tutorial.plots.style import (
     BLACK,
     BLUE,
     GREEN,
     GREY,
+    ORANGE,
     PURPLE,
     SKY,
+    VERMILION,
     annotate,
     figure_legend,
     panels,
+    percent_axis,
     task_style,
 )
 from mtl_tutorial.tasks import Task
@@ -162,6 +166,124 @@ def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, 
         marks |= {key: mark for key in keys if key[1] == method and key[0] not in ALONE}
     alone = {SINGLE: ("D", 8.0, BLACK), SMALL: ("d", 8.0, BLACK)}
     return {key: mark for key, mark in alone.items() if key in keys} | marks
+
+
+def draw_differences(
+    figure: Figure, table: pd.DataFrame, found: Container[str] = (), *, margin: float, title: str
+) -> str:
+    """Draw rows of a table minus their reference: a dot a seed, the mean with its 95 % interval.
+
+    Args:
+        table: differences as `experiments.inference.differences` gives them; the highest mean comes
+            first.
+        found: rows whose mean is filled: they are told apart.
+        margin: drawn as a band: within it, two methods count as equivalent.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    rows = table.mean().sort_values(ascending=False).index
+    axes.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+    axes.axvline(0, color=BLACK, linewidth=1)
+    for place, name in enumerate(rows):
+        values = table[name].dropna()
+        colour = BLACK if name in ALONE or name == "fixed" else BLUE
+        mean, half = values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.sem()
+        lift = place - 0.22 + 0.1 * (np.arange(len(values)) % 2)  # equal values stay two dots
+        axes.plot(values, lift, "o", color=colour, alpha=0.35, markersize=4, markeredgewidth=0)
+        axes.hlines(place + 0.12, mean - half, mean + half, color=colour, linewidth=2.5)
+        fill = colour if name in found else "white"
+        axes.plot(mean, place + 0.12, "o", color=colour, markersize=9, markerfacecolor=fill)
+    axes.set_yticks(range(len(rows)), [ALONE.get(n, METHOD_NAMES.get(n, n)) for n in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.3g}" if value else "0")
+    axes.set_xlabel("points of test accuracy, mean of the tasks, minus equal weights of that seed")
+    axes.set_title(title)
+    signs = {
+        "told apart": Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=9),
+        "not told apart": Line2D(
+            [], [], linestyle="", marker="o", color=BLUE, markersize=9, markerfacecolor="white"
+        ),
+        f"± {100 * margin:g}": Patch(color=GREY, alpha=0.18, linewidth=0),
+    }
+    height = figure.get_figheight()
+    figure_legend(figure, signs)
+    figure.subplots_adjust(0.215, 0.85 / height, 0.98, 1 - 0.42 / height)
+    return title
+
+
+def draw_shares(
+    figure: Figure, table: pd.DataFrame, *, x: str, y: str, level: float | None = None, title: str
+) -> str:
+    """Draw shares against a number, a line a column, with its name at the line's end.
+
+    Args:
+        table: shares from 0 to 1, by the number.
+        x, y: what the axes show.
+        level: drawn as a dotted line.
+        title: what the picture shows.
+    """
+    axes = panels(figure)[0, 0]
+    percent_axis(axes)
+    colours = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+    last = table.iloc[-1].sort_values()
+    for i, (name, place) in enumerate(zip(last.index, _apart(last.to_numpy(), 0.06), strict=True)):
+        style = {"color": colours[i % len(colours)], "linestyle": ("-", "--", "-.")[i % 3]}
+        axes.plot(table.index, table[name], marker="o", markersize=5, **style)
+        axes.annotate(
+            ALONE.get(name, METHOD_NAMES.get(name, name)),
+            (1.02, place),
+            xycoords="axes fraction",
+            va="center",
+            color=style["color"],
+        )
+    if level is not None:
+        axes.axhline(level, color=GREY, linestyle=":", linewidth=1.6)
+        annotate(axes, (table.index[0], level), f"{level:.0%}", dx=0, dy=4, color=GREY)
+    axes.set(xlabel=x, ylabel=y, title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.subplots_adjust(0.09, 0.16, 0.76, 0.88)
+    return title
+
+
+def _apart(values: np.ndarray, least: float) -> np.ndarray:
+    """Move rising values so that neighbours are so far apart at least, and none is above 1."""
+    places = np.array(values, dtype=float)
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + least)
+    below = 1 + least
+    for i in reversed(range(len(places))):
+        below = places[i] = min(places[i], below - least)
+    return places
+
+
+def draw_steps(figure: Figure, frames: Mapping[str, pd.DataFrame], *, title: str) -> str:
+    """Draw methods' validation metric against the sum of their loss weights, a panel a frame.
+
+    Args:
+        frames: columns ``method``, ``step`` and ``value``, by the panel's title.
+        title: what the picture shows.
+    """
+    for axes, (name, frame) in zip(panels(figure, 1, len(frames))[0], frames.items(), strict=True):
+        frame = frame.sort_values("value")
+        low, high = frame["value"].min(), frame["value"].max()
+        height = (high - low) or 0.01
+        axes.plot(frame["step"], frame["value"], "o", color=BLUE, markersize=8)
+        axes.set_ylim(low - 0.06 * height, high + 0.06 * height)
+        heights = _apart(0.06 / 1.12 + (frame["value"].to_numpy() - low) / height / 1.12, 0.07)
+        for row, place in zip(frame.itertuples(), heights, strict=True):
+            end = (1.02, place)
+            axes.annotate("", (row.step, row.value), end, textcoords="axes fraction", zorder=0,
+                          arrowprops={"arrowstyle": "-", "color": GREY, "alpha": 0.4})  # fmt: skip
+            label = METHOD_NAMES.get(row.method, row.method)
+            axes.annotate(label, end, xycoords="axes fraction", va="center", fontsize=9)
+        axes.set(xlabel="sum of the loss weights", title=name)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    figure.axes[0].set_ylabel("validation metric, mean of the tasks")
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    figure.subplots_adjust(0.09, 0.15, 0.83, 0.83, wspace=0.78)
+    return title
 
 
 def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
