@@ -127,8 +127,23 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     parser.add_argument("--version", action="version", version=f"mtl_tutorial {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    lab = commands.add_parser("lab", help="open the lessons in JupyterLab")
+    lab = commands.add_parser(
+        "lab",
+        help="open the lessons in JupyterLab",
+        description="Open the lessons in JupyterLab: your own copies, in my_lessons, where answers "
+        "that follow a guess are not yet shown. Yours is never overwritten.",
+    )
     lab.add_argument("lesson", nargs="?", help="number or name, such as 02; the first if left out")
+    lab.add_argument(
+        "--fresh",
+        action="store_true",
+        help="start your copy of that lesson anew; the old one is kept under another name",
+    )
+    lab.add_argument(
+        "--show",
+        action="store_true",
+        help="open the lessons themselves, answers and all, for a projector; they stay as they are",
+    )
     lab.add_argument("--port", type=int, help="where to serve; a free port if left out")
     lab.add_argument(
         "--no-browser", dest="browser", action="store_false", help="print the address only"
@@ -242,10 +257,10 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
 # Each command is imported when it runs, so that --help answers at once.
 
 
-def _lab(lesson: str | None, port: int | None, browser: bool) -> int:
+def _lab(**arguments) -> int:
     from mtl_tutorial.commands.lab import lab
 
-    lab(lesson, port=port, browser=browser)
+    lab(**arguments)
     return 0
 
 

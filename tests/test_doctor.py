@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -198,14 +199,21 @@ def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
     assert "MTL_DATA_ROOT" in homeless.advice
 
 
-def test_lessons_must_be_here_and_writable(tmp_path, monkeypatch):
-    assert "clone the repository" in check_lessons(tmp_path).advice
-    (tmp_path / "00_start_here.ipynb").touch()
-    assert check_lessons(tmp_path) == Check("lessons", True, "1, and they can be saved")
-    monkeypatch.setattr(os, "access", lambda path, mode: path == tmp_path)
-    check = check_lessons(tmp_path)
+def test_lessons_must_be_here_and_copies_of_them_must_be_writable(tmp_path, monkeypatch):
+    lessons, own = tmp_path / "notebooks", tmp_path / "my_lessons"
+    lessons.mkdir()
+    assert "clone the repository" in check_lessons(lessons).advice
+    (lessons / "00_start_here.ipynb").touch()
+    assert check_lessons(lessons) == Check("lessons", True, "1, and they can be saved")
+    own.mkdir()
+    (own / "00_start_here.ipynb").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    check = check_lessons(lessons)
     assert check.ok is False
     assert "00_start_here.ipynb can't be written" in check.message
+    shutil.rmtree(own)
+    own.touch()
+    assert "my_lessons can't be written" in check_lessons(lessons).message
 
 
 def test_every_library_that_the_course_depends_on_is_imported():

@@ -24,6 +24,8 @@ import pytest
 from jupyter_client import BlockingKernelClient
 
 import mtl_tutorial
+from mtl_tutorial.commands.build import digest
+from mtl_tutorial.commands.kernel import name_kernel
 
 POSIX = sys.platform != "win32"
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
@@ -40,15 +42,41 @@ while True:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout with the real package and two lessons of one cell."""
+    return make_checkout(
+        tmp_path / "checkout", nbformat.v4.new_code_cell("import sys; sys.executable")
+    )
+
+
+def make_checkout(root: Path, *cells: nbformat.NotebookNode) -> Path:
+    """Make a checkout, in git, with the real package and two lessons of these cells."""
     package = Path(mtl_tutorial.__file__).parent
-    root = tmp_path / "checkout"
     shutil.copytree(package, root / "mtl_tutorial", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(package.parent / ".gitignore", root)
     (root / "notebooks").mkdir()
-    cell = nbformat.v4.new_code_cell("import sys; sys.executable")
     for name in ("00_start_here", "02_hard_sharing"):
-        notebook = nbformat.v4.new_notebook(cells=[cell])
-        nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
+        notebook = nbformat.v4.new_notebook(cells=list(cells))
+        name_kernel(notebook.metadata)
+        notebook.metadata.mtl_tutorial = {"digest": digest(notebook)}
+        path = root / "notebooks" / f"{name}.ipynb"
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # as build writes it
+    if shutil.which("git"):
+        git(root, "init", "--quiet")
+        git(root, "add", ".")
+        who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        git(root, *who, "commit", "--quiet", "--message", "The course")
     return root
+
+
+def git(root: Path, *words: str) -> str:
+    """Run git; give what it prints."""
+    alone = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        ["git", *words], cwd=root, env=alone, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+needs_git = pytest.mark.skipif(not shutil.which("git"), reason="no git")
 
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
@@ -92,13 +120,16 @@ def wait_until(
 
 
 class Lab:
-    """A lab command that is running, and the address that it printed."""
+    """A lab command that is running, what it printed, and at last the address."""
 
     def __init__(self, process: subprocess.Popen, stderr: Path) -> None:
-        self.process, self.stderr = process, stderr
-        self.sentence = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)(/\S*)\?token=(\w+)", self.sentence)
-        assert found, f"no address in {self.sentence!r}; stderr: {stderr.read_text()}"
+        self.process, self.stderr, self.told = process, stderr, []
+        for self.sentence in process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)(/\S*)\?token=(\w+)", self.sentence)
+            if found:
+                break
+            self.told.append(self.sentence.rstrip("\n"))
+        assert found, f"no address in {self.told}; stderr: {stderr.read_text()}"
         self.port, self.path, self.token = int(found[1]), found[2], found[3]
 
     def ask(self, path: str, **kwargs: Any):
@@ -320,26 +351,93 @@ def test_no_question_lies_over_the_first_lesson(checkout):
         assert lab.ask(asked)[1]["schema"]["properties"]["fetchNews"]["default"] == "false"
 
 
-def test_a_lesson_that_was_opened_and_saved_is_as_it_was_committed(checkout):
-    from mtl_tutorial.commands.kernel import name_kernel
+def run_and_save(lab: Lab, name: str) -> None:
+    """Save a lesson as the page does that ran it."""
+    model = lab.ask(f"/api/contents/{name}")[1]
+    metadata = model["content"]["metadata"]
+    metadata["language_info"] = {"name": "python", "version": "3.99", "mimetype": "text/x-"}
+    metadata["kernelspec"]["display_name"] = "Python 3.99"
+    (cell,) = model["content"]["cells"]
+    cell["metadata"]["execution"] = {"iopub.status.busy": "now"}
+    stream = {"output_type": "stream", "name": "stdout", "text": "what it printed"}
+    cell.update(execution_count=7, outputs=[stream])
+    body = {"type": "notebook", "content": model["content"]}
+    status, answer = lab.ask(f"/api/contents/{name}", method="PUT", body=body)
+    assert status == 200, answer
 
-    path = checkout / "notebooks" / "00_start_here.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    name_kernel(notebook.metadata)
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # as build writes it
-    committed = path.read_bytes()
-    with running_lab(checkout) as lab:
-        model = lab.ask(f"/api/contents/{path.name}")[1]
-        metadata = model["content"]["metadata"]
-        metadata["language_info"] = {"name": "python", "version": "3.99", "mimetype": "text/x-"}
-        metadata["kernelspec"]["display_name"] = "Python 3.99"
-        body = {"type": "notebook", "content": model["content"]}
-        status, answer = lab.ask(f"/api/contents/{path.name}", method="PUT", body=body)
-        assert status == 200, answer
+
+@needs_git
+@pytest.mark.parametrize("how", [[], ["--show"]], ids=["own copy", "show"])
+def test_git_sees_nothing_of_a_lesson_that_was_opened_run_and_saved(checkout, how):
+    with running_lab(checkout, *how) as lab:
+        run_and_save(lab, "00_start_here.ipynb")
         text = {"type": "file", "format": "text", "content": "a file that is no notebook"}
         assert lab.ask("/api/contents/notes.txt", method="PUT", body=text)[0] == 201
         assert lab.stderr.read_text() == ""
-    assert path.read_bytes() == committed
+    (checkout / ("notebooks" if how else "my_lessons") / "notes.txt").unlink()
+    assert git(checkout, "status", "--porcelain") == ""
+    assert (checkout / "my_lessons").exists() == (not how)
+
+
+def test_a_copy_keeps_what_was_done_in_it_and_is_opened_again(checkout):
+    with running_lab(checkout) as lab:
+        assert {entry["name"] for entry in lab.ask("/api/contents")[1]["content"]} == {
+            "00_start_here.ipynb", "02_hard_sharing.ipynb"
+        }  # fmt: skip
+        run_and_save(lab, "00_start_here.ipynb")
+    own = checkout / "my_lessons" / "00_start_here.ipynb"
+    before = own.read_bytes()
+    assert b"what it printed" in before
+    for path in (own, checkout / "notebooks" / own.name):
+        with running_lab(checkout, str(path)) as lab:
+            assert lab.path == "/lab/tree/00_start_here.ipynb" and lab.told == []
+            assert "what it printed" in str(lab.ask(f"/api/contents/{own.name}")[1])
+    assert own.read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [["--fresh", "02"], ["02_hard_sharing", "--fresh"]])
+def test_a_fresh_copy_says_where_the_old_one_is_kept(checkout, words):
+    own = checkout / "my_lessons" / "02_hard_sharing.ipynb"
+    own.parent.mkdir()
+    own.write_text("mine, and broken")
+    with running_lab(checkout, *words) as lab:
+        assert lab.path == "/lab/tree/02_hard_sharing.ipynb"
+        (line,) = lab.told
+        kept = re.search(r"kept as (02_hard_sharing\.\d{4}-\d\d-\d\d_\d{4}\.ipynb)", line)
+        assert (own.parent / kept[1]).read_text() == "mine, and broken"
+        assert own.read_bytes() == (checkout / "notebooks" / own.name).read_bytes()
+
+
+def test_a_lesson_that_changed_is_told_at_the_start(checkout):
+    with running_lab(checkout) as lab:
+        assert lab.told == []
+    lesson = checkout / "notebooks" / "02_hard_sharing.ipynb"
+    notebook = nbformat.read(lesson, as_version=4)
+    notebook.metadata.mtl_tutorial.digest = "another"
+    nbformat.write(notebook, lesson)
+    with running_lab(checkout) as lab:
+        (line,) = lab.told
+        assert "Lesson 02 has changed" in line and "--fresh 02" in line
+    with running_lab(checkout, "--show", "02") as lab:
+        assert lab.path == "/lab/tree/02_hard_sharing.ipynb" and lab.told == []
+
+
+def test_a_copy_that_can_not_be_opened_is_refused_and_told_to_others(checkout):
+    own = checkout / "my_lessons" / "02_hard_sharing.ipynb"
+    own.parent.mkdir()
+    own.write_text("{")
+    assert "--fresh 02" in refusal(checkout, "lab", "02")
+    with running_lab(checkout) as lab:
+        (line,) = lab.told
+        assert "02_hard_sharing.ipynb can't be opened" in line and "--fresh 02" in line
+
+
+def test_widgets_are_saved_in_copies_alone(checkout):
+    asked = "/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin"
+    for how, saved in (([], True), (["--show"], False)):
+        with running_lab(checkout, *how) as lab:
+            schema = lab.ask(asked)[1]["schema"]
+            assert schema["properties"]["saveState"]["default"] is saved
 
 
 def test_a_lesson_with_a_space_in_its_name_and_folder_has_an_address(checkout):
@@ -379,7 +477,7 @@ def test_the_token_is_in_no_list_of_processes(checkout, tmp_path):
         os.kill(lab.process.pid, signal.SIGINT)
         assert lab.process.wait(timeout=60) == 0
     assert "open_lessons" in address
-    assert not list((checkout / "notebooks").glob(".open*"))
+    assert not list(checkout.glob("*/.open*"))
 
 
 def test_a_page_that_opens_the_course_finds_a_folder_that_can_be_written(tmp_path, monkeypatch):
@@ -410,10 +508,41 @@ def refusal(checkout: Path, *arguments: str) -> str:
     return done.stderr
 
 
-def test_an_unknown_lesson_is_refused_with_the_names_of_the_lessons(checkout):
-    message = refusal(checkout, "lab", "07")
-    assert "00_start_here, 02_hard_sharing" in message
-    assert "'07'" in message
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["07"], "one of 00_start_here, 02_hard_sharing or its number, got '07'"),
+        (["--fresh", "07"], "one of 00_start_here, 02_hard_sharing or its number, got '07'"),
+        (["--show", "07"], "one of 00_start_here, 02_hard_sharing or its number, got '07'"),
+        (["--fresh"], "--fresh needs the lesson to start anew, such as"),
+        (["--fresh", "--show", "02"], "take one of the two"),
+        (["--fresh", "--show"], "take one of the two"),
+        (["--fresh", "other.ipynb"], "other.ipynb is none"),
+    ],
+)
+def test_what_can_not_be_opened_is_refused_in_a_sentence(checkout, words, told):
+    (checkout / "other.ipynb").touch()
+    assert told in refusal(checkout, "lab", *words)
+    assert not (checkout / "my_lessons").exists()
+
+
+def test_a_file_of_the_name_of_the_copies_is_refused_and_show_is_the_way_out(checkout):
+    (checkout / "my_lessons").touch()
+    assert "my_lessons is no folder" in refusal(checkout, "lab")
+    with running_lab(checkout, "--show") as lab:
+        assert lab.ask(lab.path)[0] == 200
+
+
+def test_notebooks_of_other_folders_are_served_from_there(checkout):
+    for folder in ("notebooks", "elsewhere"):
+        own = checkout / folder / "own.ipynb"
+        own.parent.mkdir(exist_ok=True)
+        shutil.copy(checkout / "notebooks" / "00_start_here.ipynb", own)
+        with running_lab(checkout, str(own)) as lab:
+            assert lab.path == "/lab/tree/own.ipynb"
+            run_and_save(lab, own.name)
+        assert ("what it printed" in own.read_text()) == (folder == "elsewhere")
+    assert not (checkout / "my_lessons").exists()
 
 
 def test_a_port_that_is_taken_is_refused_and_a_free_one_is_found_without_it(checkout):

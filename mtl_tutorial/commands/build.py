@@ -27,7 +27,7 @@ from PIL import Image
 from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
-from mtl_tutorial.commands.lessons import find_lesson, lessons
+from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.pictures import keep_pictures
 
 MAX_BYTES = 400_000
@@ -140,17 +140,12 @@ def read(path: Path) -> tuple[NotebookNode, bytes]:
             f"{path} can't be read ({error.strerror}); a notebook is a file that you may read"
         ) from error
     try:
-        if not content.strip():
-            raise ValueError("the file is empty")
+        notebook = parse(content.decode("utf-8-sig"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a cell without an id gets one
-            notebook = nbformat.convert(nbformat.reader.reads(content.decode("utf-8-sig")), 4)
             nbformat.validate(notebook)
-    except Exception as error:  # nbformat raises many kinds for what is no notebook
-        told = error.__cause__ if isinstance(error, nbformat.reader.NotJSONError) else error
-        reason = " ".join(str(getattr(told, "message", told)).split())
-        if isinstance(error, (AttributeError, KeyError, TypeError)):  # from within nbformat
-            reason = "its JSON does not hold cells"
+    except Exception as error:  # a ValidationError is of another kind in each nbformat
+        reason = " ".join(str(getattr(error, "message", error)).split())
         raise UsageError(
             f"{path} is no notebook ({reason[:200]}); 'git checkout -- {path.name}' in its folder "
             f"brings back the committed one"

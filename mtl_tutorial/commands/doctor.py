@@ -468,7 +468,7 @@ def _shorten(path: Path) -> str:
 
 
 def check_lessons(folder: Path) -> Check:
-    """Check that the lessons are here, and that what a learner changes in them can be saved.
+    """Check that the lessons are here, and that a learner's copies of them can be saved.
 
     Args:
         folder: where they lie.
@@ -478,7 +478,9 @@ def check_lessons(folder: Path) -> Check:
         message = "none here: they are not part of the installed package"
         advice = "clone the repository, and run 'python -m pip install -e .' in it"
         return Check("lessons", False, message, advice)
-    locked = [path for path in (folder, *found) if not os.access(path, os.W_OK)]
+    own = folder.with_name("my_lessons")
+    locked = [] if _is_writable(own) else [own]
+    locked += [path for path in sorted(own.glob("*.ipynb")) if not os.access(path, os.W_OK)]
     if locked:
         message = f"{_shorten(locked[0])} can't be written, so nothing in it can be saved"
         return Check("lessons", False, message, "make it writable, or clone the repository anew")

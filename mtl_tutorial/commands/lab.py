@@ -21,39 +21,76 @@ from typing import Any
 from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.lessons import find_lesson, lessons
+from mtl_tutorial.commands.copies import LAB, lesson_of, own_copy
+from mtl_tutorial.commands.lessons import NOTEBOOKS, find_lesson, lessons
+from mtl_tutorial.commands.saving import save_as_committed, save_with_widgets
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TO_TRY = 8888, 100
 END_SECONDS = 5.0
-# JupyterLab's settings where the user has none of their own: no question lies over a lesson.
-SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+# JupyterLab's settings where the user has none of their own: no question lies over a lesson, and
+# a file has room for its whole name.
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+}
+SAVES_WIDGETS = "@jupyter-widgets/jupyterlab-manager:plugin"
 
 
-def lab(lesson: str | None = None, *, port: int | None = None, browser: bool = True) -> None:
-    """Serve the lessons with JupyterLab until Ctrl-C, SIGTERM or its menu's Shut Down.
+def lab(
+    lesson: str | None = None,
+    *,
+    fresh: bool = False,
+    show: bool = False,
+    port: int | None = None,
+    browser: bool = True,
+) -> None:
+    """Serve the learner's own copies until Ctrl-C, SIGTERM or JupyterLab's Shut Down.
 
     The user's Jupyter configuration is left aside, apart from JupyterLab's own settings (theme,
     font size, keys).
 
     Args:
-        lesson: the one to open, by number or name; left out, the first.
+        lesson: the one to open, by number or name, or any notebook by its path; left out, the
+            first lesson.
+        fresh: start the lesson anew; the copy so far is kept under another name.
+        show: serve the lessons as they were committed; saving leaves them so.
         port: left out, a free one.
         browser: open a browser where there is a display.
 
     Raises:
-        UsageError: for an unknown lesson, a port that is taken, or where there are no lessons.
+        UsageError: for an unknown lesson, a copy that can't be made or opened, a port that is
+            taken, or where there are no lessons.
     """
-    notebook = find_lesson(lesson) if lesson else lessons()[0]
     _check_port(port)
+    notebook = _choose(lesson, fresh, show)
+    show = show or notebook.parent == NOTEBOOKS
     settings = _leave_user_configuration_aside()
     clean = _config_dir()
     _keep_runtime_files(clean)
     try:
-        _serve(notebook, port, browser and has_display(), settings, clean)
+        _serve(notebook, show, port, browser and has_display(), settings, clean)
     finally:
         if Path(clean).is_relative_to(tempfile.gettempdir()):  # never a user's own folder
             shutil.rmtree(clean, ignore_errors=True)
+
+
+def _choose(name: str | None, fresh: bool, show: bool) -> Path:
+    """Give the notebook to open; what is to be said of the copies is printed."""
+    if fresh and show:
+        raise UsageError("--show opens no copy that --fresh could start anew; take one of the two")
+    if fresh and not name:
+        raise UsageError(f"--fresh needs the lesson to start anew, such as '{LAB} --fresh 02'")
+    chosen = find_lesson(name) if name else lessons()[0]
+    lesson = lesson_of(chosen)
+    if fresh and not lesson:
+        raise UsageError(f"--fresh starts a lesson of the course anew, and {chosen} is none")
+    if show or not lesson:
+        return lesson or chosen
+    notebook, remarks = own_copy(lesson, fresh=fresh)
+    for line in remarks:
+        print(line, flush=True)
+    return notebook
 
 
 def has_display() -> bool:
@@ -109,22 +146,17 @@ def _keep_runtime_files(clean: str) -> None:
         os.environ["JUPYTER_RUNTIME_DIR"] = str(Path(clean, "runtime"))
 
 
-def _app_settings(clean: str) -> str:
+def _app_settings(clean: str, show: bool) -> str:
     folder = Path(clean, "settings")
     folder.mkdir()
-    (folder / "overrides.json").write_text(json.dumps(SETTINGS))
+    settings = {**SETTINGS, SAVES_WIDGETS: {"saveState": not show}}
+    (folder / "overrides.json").write_text(json.dumps(settings))
     return str(folder)
 
 
-def _as_committed(model: dict[str, Any], **where: Any) -> None:
-    """Keep the page's kernel out of what is saved, so that opening a lesson changes no file."""
-    from mtl_tutorial.commands.kernel import name_kernel
-
-    if model["type"] == "notebook":
-        name_kernel(model["content"]["metadata"])
-
-
-def _config(notebook: Path, port: int | None, token: str, settings: str, clean: str) -> Any:
+def _config(
+    notebook: Path, show: bool, port: int | None, token: str, settings: str, clean: str
+) -> Any:
     from jupyterlab import NeverCheckForUpdate
     from traitlets.config import Config
 
@@ -150,19 +182,21 @@ def _config(notebook: Path, port: int | None, token: str, settings: str, clean: 
             "news_url": None,
             "check_for_updates_class": NeverCheckForUpdate,
             "extension_manager": "readonly",
-            "app_settings_dir": _app_settings(clean),
+            "app_settings_dir": _app_settings(clean, show),
             "user_settings_dir": settings,
             "workspaces_dir": str(Path(clean, "workspaces")),
         },
     )
 
 
-def _serve(notebook: Path, port: int | None, browser: bool, settings: str, clean: str) -> None:
+def _serve(
+    notebook: Path, show: bool, port: int | None, browser: bool, settings: str, clean: str
+) -> None:
     from jupyterlab.labapp import LabApp
 
     token = secrets.token_hex(24)
-    app = LabApp.initialize_server(config=_config(notebook, port, token, settings, clean))
-    app.contents_manager.register_pre_save_hook(_as_committed)
+    app = LabApp.initialize_server(config=_config(notebook, show, port, token, settings, clean))
+    app.contents_manager.register_pre_save_hook(save_as_committed if show else save_with_widgets)
     _stop_on_signals(app)
     for name in ("asyncio", "tornado.general", "tornado.application"):
         logging.getLogger(name).addFilter(_tells_more_than_a_closed_page)

@@ -1,11 +1,17 @@
-"""Where the lessons lie, and which one a name means."""
+"""The lessons on disk: where they lie, which one a name means, what a file holds."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
+import nbformat
+from nbformat import NotebookNode
+
 from mtl_tutorial.commands import UsageError
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 def lessons(folder: Path | None = None) -> list[Path]:
@@ -17,8 +23,7 @@ def lessons(folder: Path | None = None) -> list[Path]:
     Raises:
         UsageError: where there are none, as in a package installed without its repository.
     """
-    folder = folder or Path(__file__).resolve().parents[2] / "notebooks"
-    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    found = sorted((folder or NOTEBOOKS).glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise UsageError(
             "the lessons are not part of the installed package: clone the repository, run "
@@ -51,3 +56,22 @@ def find_lesson(name: str, folder: Path | None = None) -> Path:
         f"lesson must be one of {', '.join(path.stem for path in found)} or its number, "
         f"got {name!r}"
     )
+
+
+def parse(text: str) -> NotebookNode:
+    """Give the notebook that a file holds, as JupyterLab reads it.
+
+    Raises:
+        ValueError: with the reason, where it holds none.
+    """
+    if not text.strip():
+        raise ValueError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of cells without an id
+            return nbformat.convert(nbformat.reader.reads(text), 4)
+    except Exception as error:  # nbformat raises many kinds for what is no notebook
+        if isinstance(error, (AttributeError, KeyError, TypeError)):
+            raise ValueError("its JSON does not hold cells") from error
+        told = error.__cause__ if isinstance(error, nbformat.reader.NotJSONError) else error
+        raise ValueError(" ".join(str(getattr(told, "message", told)).split())[:200]) from error
