@@ -16,8 +16,17 @@ import pytest
 from lesson_cells import NOTEBOOKS, code_sources, needed_for, widget_cells
 from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium, pixels
 from matplotlib.colors import to_rgb
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from playwright.sync_api import Browser, Page, sync_playwright
-from test_lab import Lab, processes_of, running_lab, wait_until
+from test_lab import (
+    Lab,
+    git,
+    make_checkout,
+    needs_git,
+    processes_of,
+    running_lab,
+    wait_until,
+)
 
 from mtl_tutorial.plots import task_style
 
@@ -131,6 +140,126 @@ def tuner(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[LessonP
 
 STEPS_MADE = "[out for out in Out.values() if hasattr(out, 'session')][-1].session.run.latest.step"
 LONG_RUN = "LossWeightTuner = partial(LossWeightTuner, steps=100_000)"
+
+
+LINES = """
+import ipywidgets
+from mtl_tutorial.plots import panels
+from mtl_tutorial.widgets.view import View
+
+def draw(figure, x):
+    panels(figure, 1)[0, 0].plot([0, x])
+    return f"A line that goes up to {x} of 9."
+
+class Lines(View):
+    def __init__(self):
+        self.x = ipywidgets.IntSlider(3, 1, 9, description="height")
+        super().__init__(draw, above=[self.x])
+        self.x.observe(lambda change: self.redraw(self.x.value), "value")
+        self.redraw(self.x.value)
+
+Lines()
+"""
+SMALL_LESSON = [
+    new_code_cell(
+        "print('set-up')",
+        metadata={"tags": ["hide-input"], "jupyter": {"source_hidden": True}},
+        execution_count=1,
+        outputs=[new_output("stream", text="set-up\n")],
+    ),
+    new_code_cell(
+        "from mtl_tutorial.exercises import guess\n"
+        "first = guess('Where does it end?', ['at 1', 'at 3'])\nfirst"
+    ),
+    new_code_cell(
+        "first.compare('at 3')",
+        execution_count=3,
+        outputs=[new_output("stream", text="at 3 came out\n")],
+    ),
+    new_markdown_cell(
+        "It ends **at 3**, as $\\frac{9}{3}$ says:\n\n$$\\sum_i \\theta_i$$\n\n- `x` is 3",
+        metadata={"tags": ["answer"]},
+    ),
+    new_markdown_cell("## A widget"),
+    new_code_cell(LINES),
+]
+
+
+@pytest.fixture
+def open_lesson(request, browser: Browser, tmp_path: Path) -> Iterator[Callable[[], LessonPage]]:
+    """Opens the small lesson of a checkout of its own, each time in a new page."""
+    root = make_checkout(tmp_path / "checkout", *SMALL_LESSON)
+    words = getattr(request, "param", [])
+    fonts = {"MPLCONFIGDIR": matplotlib.get_configdir()}
+    with running_lab(root, "--no-browser", *words, **fonts) as lab:
+        folder = root / ("notebooks" if "--show" in words else "my_lessons")
+
+        def open_page() -> LessonPage:
+            page = LessonPage(new_page(browser), lab, folder / "00_start_here.ipynb")
+            page.open()
+            return page
+
+        yield open_page
+
+
+def test_an_answer_is_not_shown_before_it_is_opened(open_lesson) -> None:
+    page = open_lesson()
+    answer, folded = page.page.locator("details"), page.page.locator("details p").first
+    assert "set-up" in page.outputs_text() and "came out" not in page.outputs_text()
+    assert not folded.is_visible()
+    answer.locator("summary").click()
+    wait_until(folded.is_visible, "the answer")
+    assert answer.locator("strong").text_content() == "at 3"
+    assert answer.locator("li code").text_content() == "x"
+    wait_until(lambda: answer.locator("mjx-container").count() == 2, "two formulas")
+    page.run_all()
+    assert "At 3 came out" in page.outputs_text()
+    assert page.complaints == []
+    page.close()
+
+
+def test_nothing_lies_over_the_first_lesson(open_lesson) -> None:
+    page = open_lesson()
+    page.run_all()  # what JupyterLab has to say at its start, it has said by now
+    assert page.page.locator(".jp-Dialog, .Toastify__toast, [role=alert]:visible").count() == 0
+    names = page.page.locator(".jp-DirListing-itemText").all_text_contents()
+    assert names == ["00_start_here.ipynb", "02_hard_sharing.ipynb"]
+    page.close()
+
+
+def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(open_lesson) -> None:
+    page = open_lesson()
+    page.run_all()
+    view = page.view()
+    view.slider("height").focus()
+    view.sees_change(lambda: page.page.keyboard.press("ArrowRight"), "up to 4")
+    picture = view.picture()
+    page.page.locator("button:text-is('at 3')").click()
+    for _ in range(2):  # the second time nothing is run before it is saved
+        page.save()
+        page.close()
+        page = open_lesson()
+        wait_until(lambda: page.views() and page.view().picture(), "the picture")
+        assert page.view().picture() == picture
+        assert "up to 4" in page.view().sentence()
+        assert page.page.locator("button.mod-active").text_content() == "at 3"
+        assert [words for words in WITHOUT_WIDGET if words in page.outputs_text()] == []
+    page.close()
+
+
+@needs_git
+@pytest.mark.parametrize("open_lesson", [[], ["--show"]], ids=["own copy", "show"], indirect=True)
+def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(open_lesson) -> None:
+    page = open_lesson()
+    page.page.locator(".jp-InputPlaceholder, .jp-Placeholder").first.click()  # unfold the set-up
+    page.run_all()
+    assert page.view().picture()
+    page.save()
+    root = page.notebook.parents[1]
+    assert git(root, "status", "--porcelain") == ""
+    saved = nbformat.read(page.notebook, as_version=4)
+    assert ("widgets" in saved.metadata) == (root.joinpath("my_lessons").exists())
+    page.close()
 
 
 @EVERY_LESSON
