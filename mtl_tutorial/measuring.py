@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +10,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_tutorial.balancing import task_gradients
 from mtl_tutorial.balancing.gramian import full_precision, row_norms
 from mtl_tutorial.balancing.graph import reached, split_gradients
 from mtl_tutorial.tasks import (
     Batch,
+    Inputs,
     Task,
     labelled_pair,
     loss_of,
@@ -70,6 +73,29 @@ def evaluate(model: nn.Module, tasks: Iterable[Task], batch: Batch) -> dict[str,
         if pair is not None:
             scores[task.name] = Score(loss_of(task, *pair).item(), metric_of(task, *pair).item())
     return scores
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Give the number of a model's parameters, frozen ones too; shared ones count once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_operations(model: nn.Module, inputs: Inputs, *, backward: bool = False) -> int:
+    """Give the additions and multiplications that predictions for some inputs take.
+
+    What counts is what costs: convolutions and products of matrices. Additions of biases, batch
+    norm and other work on single numbers are left out.
+
+    Args:
+        model: a copy of it is run.
+        backward: counts the gradients of all parameters, too, as in a training step.
+    """
+    model = copy.deepcopy(model)
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(backward):
+        outputs = model(inputs)
+        if backward:
+            sum(output.sum() for output in outputs.values()).backward()
+    return counter.get_total_flops()
 
 
 def gradient_shares(norms: Mapping[str, float]) -> dict[str, float]:

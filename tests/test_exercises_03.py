@@ -6,43 +6,96 @@ import numpy as np
 import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
+from mixer_cases import trained_mixer
 
 from mtl_tutorial.architectures import CrossStitchUnit
 from mtl_tutorial.exercises.lesson_03 import q1, q2, q3, q4, q5
+from mtl_tutorial.widgets.cross_stitch_mixer import CrossStitchMixer
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
 
-def turns_alpha_round(alpha, features):
-    return [sum(a * x for a, x in zip(row, features, strict=True)) for row in alpha.T]
+def rows(alpha, features):
+    tasks = range(len(features))
+    return [sum(features[j] @ alpha[i, j].T for j in tasks) for i in tasks]
 
 
 def mixes_once(alpha, features):
-    return sum(a * x for a, x in zip(alpha[0], features, strict=True))
+    return rows(alpha, features)[0]
 
 
 def knows_two_tasks(alpha, features):
     x, y = features
-    return [alpha[0, 0] * x + alpha[0, 1] * y, alpha[1, 0] * x + alpha[1, 1] * y]
+    return [x @ alpha[0, 0].T + y @ alpha[0, 1].T, x @ alpha[1, 0].T + y @ alpha[1, 1].T]
 
 
 def leaves_one_out(alpha, features):
-    return turns_alpha_round(alpha, features)[:1]
+    return rows(alpha, features)[:1]
 
 
-def adds_all(alpha, features):
-    return [sum(features) for _ in features]
+def puts_scenes_last(alpha, features):
+    return [mixture.T for mixture in rows(alpha, features)]
+
+
+def gives_a_dict(alpha, features):
+    return dict(enumerate(rows(alpha, features)))
+
+
+def takes_means(alpha, features):
+    return [mixture / len(features) for mixture in rows(alpha, features)]
+
+
+@pytest.fixture
+def mixer() -> CrossStitchMixer:
+    return trained_mixer()
+
+
+def move(mixer: CrossStitchMixer, *turns: tuple[int, int, float]) -> CrossStitchMixer:
+    for unit, row, value in turns:
+        mixer.sliders[unit, row].value = value
+    return mixer
+
+
+@pytest.mark.parametrize(
+    ("turns", "fits"),
+    [
+        ((), "Turn one slider first"),
+        (((2, 1, 1.8), (2, 0, 1.8)), "2 sliders are turned"),
+        (((0, 1, 1.8),), "the answers of digit have changed, too"),
+        (((1, 0, 1.8),), "the answers of box have changed, too"),
+        (((2, 1, 0.05),), "turn further"),
+    ],
+)
+def test_a_mixer_that_is_not_turned_as_asked_is_told_what_it_does(
+    mixer, turns, fits, capsys
+) -> None:
+    text = told(q3, move(mixer, *turns), capsys)
+    assert "Not yet." in text
+    assert fits in text
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_slider_of_the_last_unit_ruins_one_task_alone(mixer, row, capsys) -> None:
+    slider = mixer.sliders[2, row]
+    ends = [told(q3, move(mixer, (2, row, end)), capsys) for end in (slider.min, slider.max)]
+    assert any("Correct." in text for text in ends)
 
 
 WRONG = [
     ("q1", [-1, -2, 2, 0], "Look at α_bb again"),
     ("q1", [-1, -2], "4 numbers are needed"),
-    ("q2", 7, "a task with itself included"),
-    ("q3", mixes_once, "one mixture"),
-    ("q3", knows_two_tasks, "With 3 it stops"),
-    ("q3", leaves_one_out, "2 tasks need 2 mixtures"),
-    ("q3", adds_all, "not x̃_i"),
-    ("q4", 1, "has to stay what it was"),
+    ("q2", mixes_once, "one mixture"),
+    ("q2", knows_two_tasks, "ValueError"),
+    ("q2", leaves_one_out, "2 tasks need 2 mixtures"),
+    ("q2", puts_scenes_last, "the shape of the features"),
+    ("q2", gives_a_dict, "A list of tensors is needed"),
+    ("q2", takes_means, "by hand"),
+    ("q3", 3, "hand in the mixer"),
+    ("q3", "unit 3", "hand in the mixer"),
+    ("q3", CrossStitchMixer, "hand in the mixer"),
+    ("q3", [2, 1], "hand in the mixer"),
+    ("q4", [0.9, 0.03, 0.2, 8.0], "Look at α_bb again"),
+    ("q4", 0.03, "4 numbers are needed"),
     ("q5", "f", "is needed"),
 ]
 
@@ -62,17 +115,19 @@ def test_the_gradients_are_those_of_a_real_unit(capsys) -> None:
     assert "Correct." in told(q1, unit.alpha.grad.flatten(), capsys)
 
 
-def test_the_count_is_that_of_a_real_unit(capsys) -> None:
-    unit = CrossStitchUnit(3, 64, "matrix")
-    assert "Correct." in told(q2, unit.alpha.numel(), capsys)
+def packaged(alpha, features):
+    unit = CrossStitchUnit(len(features), features[0].shape[1], "matrix")
+    unit.set_alpha(alpha)
+    return unit(torch.stack(features)).detach()
 
 
-def stacks(alpha, features):
-    return torch.einsum("ij,j...->i...", alpha, torch.stack(features))
+def summed(alpha, features):
+    return torch.einsum("ijcd,jbd->ibc", alpha, torch.stack(features))
 
 
-def test_the_mixtures_may_be_one_tensor(capsys) -> None:
-    assert "Correct." in told(q3, stacks, capsys)
+@pytest.mark.parametrize("function", [packaged, summed, rows])
+def test_the_mixtures_are_those_of_the_package_and_may_be_one_tensor(function, capsys) -> None:
+    assert "Correct." in told(q2, function, capsys)
 
 
 def unfinished(alpha, features):
@@ -80,4 +135,4 @@ def unfinished(alpha, features):
 
 
 def test_an_unfinished_function_is_told_so(capsys) -> None:
-    assert "gives Ellipsis" in told(q3, unfinished, capsys)
+    assert "gives Ellipsis" in told(q2, unfinished, capsys)

@@ -16,6 +16,8 @@ from training_cases import KIND, TASKS, assert_same_state, batches, build, start
 from mtl_tutorial.balancing import task_gradients
 from mtl_tutorial.measuring import (
     GradientGeometry,
+    count_operations,
+    count_parameters,
     evaluate,
     evaluation_mode,
     gradient_geometry,
@@ -273,4 +275,28 @@ def test_a_part_that_runs_again_does_so_in_evaluation_mode():
     expected = gradient_geometry(model.within, TASKS, batch)
     assert gradient_geometry(model, TASKS, batch).norms == pytest.approx(expected.norms)
     layer_geometry(model, TASKS, batch)
+    assert_same_state(before, model.state_dict())
+
+
+def test_operations_are_two_for_each_weight_and_row_and_three_times_as_many_with_gradients():
+    class OneLayer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return {"a": self.layer(x)}
+
+    model, x = OneLayer(), torch.zeros(7, 5)
+    assert count_parameters(model) == 5 * 3 + 3
+    assert count_operations(model, x) == 2 * 7 * 5 * 3
+    x.requires_grad_()
+    assert count_operations(model, x, backward=True) == 3 * 2 * 7 * 5 * 3
+    assert model.layer.weight.grad is None
+
+
+def test_a_count_of_operations_leaves_the_statistics_of_batch_norm_as_they_were():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
+    before = copy.deepcopy(model.state_dict())
+    assert count_operations(model, torch.rand(4, 1, 5, 5)) == 2 * 4 * 2 * 9 * 9
     assert_same_state(before, model.state_dict())

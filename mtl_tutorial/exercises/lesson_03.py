@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     Verdict,
-    as_function,
     choice,
-    number,
+    function,
     numbers,
     solution_of,
 )
+from mtl_tutorial.widgets.cross_stitch_mixer import Mixture
 
 # Exercise 1: features a = [1, 2] and b = [3, 5]; ∂L/∂ã = [1, -1] and ∂L/∂b̃ = [2, 0].
 ALPHAS = {"α_aa": -1.0, "α_ab": -2.0, "α_ba": 2.0, "α_bb": 6.0}
@@ -24,17 +25,19 @@ ALPHAS = {"α_aa": -1.0, "α_ab": -2.0, "α_ba": 2.0, "α_bb": 6.0}
 ALPHA_MISTAKES = (
     (
         (-1, 2, -2, 6),
-        "α_ab and α_ba have changed places: α_ab is what a takes from b, so it meets ∂L/∂ã and b.",
+        "Two of them have changed places. α_ab is what a takes of b: whose gradient does it meet, "
+        "and whose features?",
     ),
-    ((1, 2, -2, -6), "All signs are turned: you gave the step, which goes against the gradient."),
-    ((-0.5, -1, 1, 3), "No mean is taken: the gradient is the sum over the scenes."),
+    ((1, 2, -2, -6), "All signs are turned. Is the gradient asked for, or the step against it?"),
+    ((-0.5, -1, 1, 3), "Half of what is asked for. Does the formula take a mean over the scenes?"),
     (
         (3, 8, 3, 8),
-        "Those are sums of the features. Weigh each by the gradient of what it goes into.",
+        "Those are sums of the features, as in the example above, where the gradient was 1 on each "
+        "scene. Here it is not.",
     ),
     (
         (0, 0, 2, 2),
-        "Those are sums of ∂L/∂ã and ∂L/∂b̃. Multiply with the features first, then add.",
+        "Those are sums of ∂L/∂ã and ∂L/∂b̃. Where have the features gone?",
     ),
 )
 
@@ -48,6 +51,7 @@ q1 = Exercise(
     ),
     praise="∂L/∂α_ij = Σ (∂L/∂x̃_i) x_j: the receiver's gradient times the giver's features.",
     hints=(
+        "One product a scene, then the sum over the two scenes.",
         "∂L/∂α_ab = Σ (∂L/∂ã) b, over the two scenes.",
         "α_aa: 1 · 1 + (−1) · 2 = −1. The others follow the same pattern.",
     ),
@@ -64,118 +68,187 @@ answer = [dot(grad_a, a), dot(grad_a, b), dot(grad_b, a), dot(grad_b, b)]
 """,
 )
 
-q2 = Exercise(
-    name="Exercise 2",
-    verdict=number(
-        3**2 * 64**2,
-        tolerance=0.5,
-        mistakes={
-            64**2: "That is one C × C matrix. Every task needs one for every task it takes from.",
-            3
-            * 64
-            ** 2: "Three matrices would mix one stream. Each of the 3 tasks has its own mixture.",
-            3**2 * 64: "That is the `channel` form: a vector for each pair. `matrix` has C × C.",
-            3**2: "That is the `scalar` form: one number for each pair of tasks.",
-            3 * 2 * 64**2: "A task takes from itself too: there are 3 · 3 pairs, not 3 · 2.",
-            2**2 * 64**2: "That is right for 2 tasks. Here are 3.",
-            3 * 64: "Count the pairs of tasks first, then the numbers of one pair.",
-        },
-        otherwise="Pairs of tasks, a task with itself included, times the numbers in one matrix.",
-    ),
-    praise="T² C²: the form that says most costs most, and its cost grows with the width.",
-    hints=(
-        "α has the shape (T, T, C, C).",
-        "T = 3 and C = 64.",
-    ),
-    solution_code="answer = 3**2 * 64**2",
-)
-
-
-def _mix_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    for tasks in (2, 3):
-        generator = torch.Generator().manual_seed(tasks)
-        alpha = torch.rand(tasks, tasks, generator=generator)
-        features = [torch.rand(4, 5, generator=generator) for _ in range(tasks)]
-        try:
-            given = function(alpha, features)
-        except Exception as error:
-            if tasks == 2:
-                raise
-            return f"It works for 2 tasks. With 3 it stops: {type(error).__name__}: {error}"
-        if given is None or given is ...:
-            raise AnswerError(f"Your function gives {given}; its last line has to return the list.")
-        if isinstance(given, torch.Tensor) and given.shape == (4, 5):
-            return "That is one mixture. Every task has a row of α, and gets its own mixture."
-        if len(given) != tasks:
-            return f"{tasks} tasks need {tasks} mixtures; yours are {len(given)}."
-        if _same(given, _mix(alpha, features)):
-            continue
-        for mistake, hint in MIX_MISTAKES:
-            if _same(given, mistake(alpha, features)):
-                return hint
-        return f"For {tasks} tasks the result is not x̃_i = Σ_j α_ij x_j."
-    return None
-
-
-def _same(given: Any, right: list[torch.Tensor]) -> bool:
-    return all(
-        isinstance(a, torch.Tensor) and a.shape == b.shape and torch.allclose(a, b)
-        for a, b in zip(given, right, strict=True)
-    )
-
 
 def _mix(alpha, features):
-    return [sum(a * x for a, x in zip(row, features, strict=True)) for row in alpha]
+    tasks = range(len(features))
+    return [sum(features[j] @ alpha[i, j].T for j in tasks) for i in tasks]
+
+
+def _flipped(alpha, features):
+    """With the matrix between two tasks turned round."""
+    return _mix(alpha.transpose(2, 3), features)
 
 
 MIX_MISTAKES = (
     (
-        lambda alpha, features: _mix(alpha.T, features),
-        "Row and column have changed places: x̃_i takes α_ij of x_j. Row i is task i.",
+        lambda alpha, features: [_mix(alpha, features)[0] for _ in features],
+        "Every task got the same mixture. Which index of alpha says who receives?",
     ),
     (
-        lambda alpha, features: [_mix(alpha, features)[0]] * len(features),
-        "Every task got the first row's mixture. Each row of α is another task.",
+        lambda alpha, features: [sum(_mix(alpha, features)) for _ in features],
+        "Every task got the same mixture. Which index of alpha says who receives?",
     ),
     (
-        lambda alpha, features: [x * alpha[i, i] for i, x in enumerate(features)],
-        "Each task has only its own features. Add what it takes from the others.",
+        lambda alpha, features: [sum(features) for _ in features],
+        "Every task got the plain sum of all features, as if alpha held ones. What stands in it?",
+    ),
+    (
+        _flipped,
+        "Who takes from whom is right. Inside a pair, rows and columns of T_ij have changed "
+        "places: how does a matrix that stands left of a column act on a row?",
+    ),
+    (
+        lambda alpha, features: _mix(alpha.transpose(0, 1), features),
+        "alpha[i, j] is what i takes of j. Yours gives it to j.",
+    ),
+    (
+        lambda alpha, features: _flipped(alpha.transpose(0, 1), features),
+        "All four indices of alpha are turned round: who receives, and what a row of T_ij means.",
+    ),
+    (
+        lambda alpha, features: [x @ alpha[i, i].T for i, x in enumerate(features)],
+        "Each task has a mixture of its own features alone. What does it take of the others?",
+    ),
+    (
+        lambda alpha, features: _mix(torch.diag_embed(alpha.diagonal(dim1=2, dim2=3)), features),
+        "Only the diagonal of each T_ij is used: the form with a vector a pair. A matrix also "
+        "mixes channel 1 into channel 2.",
     ),
 )
 
 
-q3 = Exercise(
-    name="Exercise 3",
-    verdict=Verdict(_mix_verdict, MIX_MISTAKES),
-    praise="One row of α a task, one term a row for every task it takes from.",
+def _mix_case(tasks: int, scenes: int, channels: int) -> tuple:
+    generator = torch.Generator().manual_seed(tasks)
+    alpha = torch.randn(tasks, tasks, channels, channels, generator=generator)
+    return alpha, [torch.randn(scenes, channels, generator=generator) for _ in range(tasks)]
+
+
+def _read_mixtures(given: Any, case: tuple) -> np.ndarray:
+    _, features = case
+    one = tuple(features[0].shape)
+    if isinstance(given, torch.Tensor) and tuple(given.shape) == one:
+        raise AnswerError("That is one mixture. How many receivers are there?")
+    if not isinstance(given, (list, tuple, torch.Tensor)):
+        raise AnswerError(f"A list of tensors is needed; yours is a {type(given).__name__}.")
+    if len(given) != len(features):
+        raise AnswerError(f"{len(features)} tasks need {len(features)} mixtures, not {len(given)}.")
+    for mixture in given:
+        shape = tuple(getattr(mixture, "shape", ()))
+        if not isinstance(mixture, torch.Tensor) or shape != one:
+            raise AnswerError(f"A mixture has the shape of the features, {one}, not {shape}.")
+    return torch.stack([*given]).numpy()
+
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=function(
+        _mix,
+        [_mix_case(2, 4, 3), _mix_case(3, 5, 2)],
+        returns="a list of mixtures",
+        read=_read_mixtures,
+        mistakes=MIX_MISTAKES,
+        otherwise="Your mixtures are not x̃_i = Σ_j T_ij x_j. Try two tasks and one scene by hand, "
+        "with an alpha of zeros but for one entry.",
+    ),
+    praise="A receiver, a sum over givers, a matrix over channels: that is all a unit does.",
     hints=(
-        "A loop over the rows of `alpha` gives one row a task.",
-        "For one row: `sum(a * x for a, x in zip(row, features))`.",
+        "Two loops: one over the task i that receives, one over the task j that gives.",
+        "A scene is a row of x_j, and the formula has it as a column: (M x)ᵀ = xᵀ Mᵀ.",
+        "The term of the pair (i, j) is `features[j] @ alpha[i, j].T`.",
     ),
     solution_code=solution_of(_mix),
 )
 
+LOSES = 0.2  # what a task has to lose in exercise 3
+
+
+def _mixer_verdict(answer: Any) -> str | None:
+    now, then = (getattr(answer, name, None) for name in ("mixture", "reference"))
+    if not isinstance(now, Mixture) or not isinstance(then, Mixture):
+        raise AnswerError("Turn a slider of the mixer, and hand in the mixer: answer = mixer.")
+    turned = [
+        (unit, row)
+        for unit, (alpha, learned) in enumerate(zip(now.alphas, then.alphas, strict=True))
+        for row in range(len(alpha))
+        if not torch.equal(alpha[row], learned[row])
+    ]
+    if not turned:
+        raise AnswerError("The units are as they were learned. Turn one slider first.")
+    if len(turned) > 1:
+        return f"{len(turned)} sliders are turned. Press `learned`, and turn one alone."
+    ((unit, row),) = turned
+    names = list(now.metrics)
+    lost = {name: then.metrics[name] - now.metrics[name] for name in names}
+    taker, other = names[row], names[1 - row]
+    if not torch.equal(now.outputs[other], then.outputs[other]):
+        return (
+            f"{taker} loses {lost[taker]:.2f}, and the answers of {other} have changed, too (it "
+            f"loses {lost[other]:.2f}). Through which units does the changed stream pass after "
+            f"unit {unit + 1}?"
+        )
+    if lost[taker] < LOSES:
+        return f"{other} notices nothing. But {taker} loses {lost[taker]:.2f}; turn further."
+    return None
+
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=Verdict(_mixer_verdict),
+    praise="After the last unit the streams never meet again: its row i is task i's business "
+    "alone. Every earlier mixture is mixed once more.",
+    hints=(
+        "Follow what changes: the stream of one task, after one unit. Where do streams meet next?",
+        "After which unit do they not meet any more?",
+        "Press `learned`, turn a slider of unit 3 to its end, then `answer = mixer`.",
+    ),
+    solution_code="""
+mixer.presets.value = "learned"
+mixer.sliders[2, 1].value = mixer.sliders[2, 1].max  # unit 3, what box takes
+answer = mixer
+""",
+)
+
+SCALED = {"α_dd": 0.9, "α_db": 0.03, "α_bd": 0.2, "α_bb": 0.08}
+SCALED_MISTAKES = (
+    (
+        (0.9, 3.0, 0.2, 8.0),
+        "The features of box are larger now. To get the same product, does α grow or shrink?",
+    ),
+    (
+        (0.9, 0.03, 0.2, 0.8),
+        "digit sees what it saw before. Does box? It takes of its own encoder, too.",
+    ),
+    (
+        (0.9, 0.3, 0.02, 0.08),
+        "That is a row. The features that have changed belong to one giver, whoever receives them.",
+    ),
+    (
+        (0.9, 0.3, 0.2, 0.08),
+        "box sees what it saw before. digit takes of the same features.",
+    ),
+    (
+        (0.09, 0.03, 0.02, 0.08),
+        "Everything has shrunk. Which encoder has not changed at all?",
+    ),
+    ((0.9, 0.3, 0.2, 0.8), "With these, both tasks get ten times as much of box's features."),
+)
+
 q4 = Exercise(
     name="Exercise 4",
-    verdict=number(
-        0.03,
+    verdict=numbers(
+        SCALED,
         tolerance=1e-4,
-        mistakes={
-            3.0: "That multiplies where you have to divide: the features grew, so α shrinks.",
-            0.3: "With the same α, digit would now get ten times as much of box's features.",
-            0.09: "Look at what digit takes of box, 0.3. Its own 0.9 meets features that stayed.",
-            9.0: "Its own features have not changed, so 0.9 stays. The question is about the 0.3.",
-            0.003: "Ten, not a hundred: the features are multiplied once.",
-        },
-        otherwise="The product of α and the features has to stay what it was: α · 10 x = 0.3 · x.",
+        mistakes=SCALED_MISTAKES,
+        otherwise="Look at {off} again: α times the giver's features has to stay what it was.",
     ),
-    praise="The same network, and yet α says 0.03 in place of 0.3. α alone does not tell.",
+    praise="A column of α divided by ten: the same network, and other numbers. α alone does not "
+    "tell how much is shared.",
     hints=(
-        "What the next block sees must not change.",
-        "0.3 · x = α · (10 x).",
+        "α_ij times what j gives must stay what it was.",
+        "j = box gives ten times as much, to digit and to box.",
+        "α_db: 0.3 · x = α · (10 x). Two of the four numbers change.",
     ),
-    solution_code="answer = 0.3 / 10",
+    solution_code="answer = [0.9, 0.3 / 10, 0.2, 0.8 / 10]",
 )
 
 q5 = Exercise(
@@ -183,15 +256,15 @@ q5 = Exercise(
     verdict=choice(
         "b",
         {
-            "a": "Longer training may change both numbers, but the comparison stays unfair: one "
-            "network has two encoders.",
-            "c": "A better rate for the units makes cross-stitch better or worse. It does not "
-            "tell what its second encoder is worth.",
-            "d": "More seeds make an unfair comparison precise. What differs besides the units?",
-            "e": "A table of α says what the units are, not what they are good for.",
+            "a": "Then both numbers change, and two things still differ between the networks. "
+            "Which two?",
+            "c": "That may move cross-stitch up. What would you know about the units then that you "
+            "do not know now?",
+            "d": "More seeds make the difference precise. A difference between what and what?",
+            "e": "The table says what the units are. It does not say what they are good for.",
         },
     ),
-    praise="The same encoders without exchange: what is left is what the units add.",
+    praise="The same encoders without exchange: what is left over is what the units add.",
     hints=(
         "Two things differ between the networks compared. Change one at a time.",
         "Which network has both encoders and no exchange?",

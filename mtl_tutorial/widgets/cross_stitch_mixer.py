@@ -258,6 +258,10 @@ class CrossStitchMixer(View):
         tasks: its two tasks, in its order.
         batch: scenes that it has not seen.
 
+    Attributes:
+        mixture: what the network does as the sliders stand.
+        reference: what it does as it was learned.
+
     Raises:
         ValueError: where the model has other units or other tasks.
     """
@@ -318,7 +322,7 @@ class CrossStitchMixer(View):
             )
             slider.observe(turn, "value")
         self.button.on_click(in_cell_loop(lambda _: self._next()))
-        self._reference = self._compute(self._learned)
+        self.reference = self._compute(self._learned)
         self._refresh()
 
     def _compute(self, alphas: Sequence[Tensor]) -> Mixture:
@@ -351,9 +355,9 @@ class CrossStitchMixer(View):
 
     def _next(self) -> None:
         self._shown = (self._shown + 1) % len(self._batch)
-        self._reference = self._compute(self._learned)
+        self.reference = self._compute(self._learned)
         self._refresh()
 
     def _refresh(self) -> None:
         self.mixture = self._compute(self._alphas)
-        self.redraw(self.mixture, self._reference, self._tasks)
+        self.redraw(self.mixture, self.reference, self._tasks)
