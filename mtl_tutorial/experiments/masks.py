@@ -1,0 +1,85 @@
+"""Masks of a task that is asked twice: what differs by chance, and what differs by task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.experiments.store import RESULTS
+from mtl_tutorial.tasks import Batch, Task, accuracy
+
+LONG_RUNS = RESULTS / "longer_masks.json"
+TWIN = Task("twin", F.cross_entropy, accuracy, 10)
+ONCE, TWICE = "two tasks", "one task twice"
+WEIGHTS = {"digit": 0.5, "twin": 0.5, "box": 3.0, "mask": 1.0}
+
+
+def with_twin(scenes: Scenes) -> Scenes:
+    """Give the same scenes with the digit asked twice: the second task is `TWIN`."""
+
+    def compose(index: Tensor, generator: torch.Generator) -> Batch:
+        batch = scenes.compose(index, generator)
+        return Batch(batch.inputs, {**batch.targets, "twin": batch.targets["digit"]})
+
+    digit, *others = scenes.tasks
+    return Scenes((digit, TWIN, *others), scenes.digits, compose)
+
+
+def mask_differences(masks: Mapping[str, Sequence[Tensor]]) -> pd.DataFrame:
+    """Give the mean of |a_ij − a_kj| over images, channels and places, for every two tasks.
+
+    Args:
+        masks: a_ij by task name, one a block, as `MTAN.masks` gives them.
+
+    Returns:
+        Columns ``pair`` (``"one task twice"`` for digit and twin, else ``"two tasks"``),
+        ``block`` (from 1) and ``value``.
+    """
+    rows = [
+        (TWICE if {one, other} == {"digit", "twin"} else ONCE, block, (a - b).abs().mean().item())
+        for one, other in combinations(masks, 2)
+        for block, (a, b) in enumerate(zip(masks[one], masks[other], strict=True), 1)
+    ]
+    return pd.DataFrame(rows, columns=["pair", "block", "value"])
+
+
+def excess(differences: pd.DataFrame) -> pd.DataFrame:
+    """Give how much more masks of two tasks differ than masks of one task, on the mean over pairs.
+
+    Args:
+        differences: as `mask_differences`, with a column ``seed``.
+
+    Returns:
+        A row a seed, a column a block.
+    """
+    means = differences.pivot_table(index="seed", columns=["pair", "block"], values="value")
+    return means[ONCE] - means[TWICE]
+
+
+def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the runs that last longer than the lesson's, and where they are from.
+
+    Returns:
+        A table with the columns ``setting``, ``seed``, ``steps``, ``name`` (a task, or
+        ``"block 1"`` and so on) and ``value`` (its metric, or the excess of that block's masks);
+        and their provenance.
+
+    Raises:
+        ValueError: where they are not there.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
+            f"the package from there with 'python -m pip install -e .'"
+        )
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
