@@ -9,73 +9,89 @@ from exercise_answers import told, wrong_answer_tests
 
 from mtl_tutorial.architectures import ClassicEncoder, HardSharing
 from mtl_tutorial.data.questions import mask_task
+from mtl_tutorial.exercises import lesson_02
 from mtl_tutorial.exercises.lesson_02 import q1, q2, q3, q4, q5
 from mtl_tutorial.tasks import Task
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
 
-def encodes_for_every_head(encoder, heads, images):
-    return {name: head(encoder(images)) for name, head in heads.items()}
+def encodes_for_every_head(encoder, heads, images, targets, losses, weights):
+    return sum(weights[n] * losses[n](heads[n](encoder(images)), targets[n]) for n in heads)
 
 
-def forgets_the_encoder(encoder, heads, images):
-    return {name: head(images) for name, head in heads.items()}
+def detaches(encoder, heads, images, targets, losses, weights):
+    z = encoder(images).detach()
+    return sum(weights[n] * losses[n](heads[n](z), targets[n]) for n in heads)
 
 
-def forgets_the_heads(encoder, heads, images):
-    return {name: encoder(images) for name in heads}
+def gives_a_number(*case):
+    return lesson_02._objective(*case).item()
 
 
-def knows_two_tasks(encoder, heads, images):
-    features = encoder(images)
-    return {"digit": heads["digit"](features), "box": heads["box"](features)}
+def gives_a_dict(encoder, heads, images, targets, losses, weights):
+    z = encoder(images)
+    return {n: weights[n] * losses[n](heads[n](z), targets[n]) for n in heads}
 
 
-def gives_a_list(encoder, heads, images):
-    features = encoder(images)
-    return [head(features) for head in heads.values()]
-
-
-def chains_the_heads(encoder, heads, images):
-    features = encoder(images)
-    return {name: heads["digit"](features) for name in heads}
-
-
-def gives_the_heads(encoder, heads, images):
-    return dict(heads.items())
-
-
-def gives_nothing(encoder, heads, images):
-    encoder(images)
+def squares_the_weights(encoder, heads, images, targets, losses, weights):
+    return lesson_02._objective(
+        encoder, heads, images, targets, losses, {n: w**2 for n, w in weights.items()}
+    )
 
 
 WRONG = [
-    ("q1", [2, -4], "3 numbers are needed"),
-    ("q1", 2, "3 numbers are needed"),
-    ("q1", [2, -4, 0], "Look at b again"),
-    ("q2", 0.25, "One encoder + two heads"),
-    ("q2", "half", "without quotation marks"),
-    ("q3", 2, "weight and loss"),
-    ("q4", encodes_for_every_head, "ran 3 times"),
-    ("q4", forgets_the_encoder, "see the images"),
-    ("q4", forgets_the_heads, "Those are the features"),
-    ("q4", knows_two_tasks, "'mask'"),
-    ("q4", gives_a_list, "Give a dict"),
-    ("q4", chains_the_heads, "not its head"),
-    ("q4", gives_the_heads, "must be a tensor"),
-    ("q4", gives_nothing, "return"),
-    ("q4", lambda: None, "TypeError"),
-    ("q4", 3, "A function is needed"),
+    ("q1", [1.375], "2 numbers are needed"),
+    ("q1", [1, 1], "is −2 · 1 + 6 · 1 = 4, and they add up to 2"),
+    ("q1", [3, 1], "add up to 4"),
+    ("q2", encodes_for_every_head, "ran 3 times"),
+    ("q2", detaches, "no gradient comes to the encoder"),
+    ("q2", gives_a_number, "return a tensor"),
+    ("q2", gives_a_dict, "one number for all tasks"),
+    ("q2", squares_the_weights, "λ_1 L_1 + λ_2 L_2"),
+    ("q3", 0.25, "Count encoders and heads"),
+    ("q3", 0.54, "but for the rounding"),
+    ("q3", 53.9, "in per cent"),
+    ("q3", 53.89, "in per cent"),
+    ("q3", "half", "without quotation marks"),
+    ("q4", 100, "A list of pairs is needed"),
+    ("q4", [1, 100], "A list of pairs is needed"),
+    ("q4", [(400, 100)], "have to begin at 0"),
+    ("q4", [(0, 1), (800, 100)], "stay below 800"),
+    ("q4", [(0, 5000)], "from 0.01 to 1000"),
     ("q5", "f", "is needed"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
 
 
+@pytest.mark.parametrize(
+    ("pairs", "digit", "box", "fits"),
+    [
+        ([(0, 10)], 0.7, 0.6, "never moves"),
+        ([(0, 1), (9, 9)], 0.3, 0.4, "Both are short"),
+        ([(0, 100), (400, 1)], 0.4, 0.8, "starts with too much box"),
+        ([(0, 1), (20, 100)], 0.4, 0.8, "turns with too much box"),
+        ([(0, 1), (790, 100)], 0.7, 0.5, "The box is short"),
+    ],
+)
+def test_a_schedule_that_falls_short_is_told_where(
+    pairs, digit, box, fits, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(lesson_02, "_reached", lambda pairs: {"digit": digit, "box": box})
+    text = told(q4, pairs, capsys)
+    assert "Not yet." in text and fits in text
+    assert f"digit {digit:.2f} and box {box:.2f}" in text
+
+
+@pytest.mark.parametrize("weight", [10, 20])
+def test_no_weight_that_stands_still_passes(weight, capsys) -> None:
+    assert "never moves" in told(q4, {0: weight}, capsys)
+
+
 @pytest.mark.parametrize("answer", [0.539, np.float32(0.5389), torch.tensor(0.53891)])
 def test_the_fraction_may_be_rounded_and_of_any_type(answer, capsys) -> None:
-    assert "Correct." in told(q2, answer, capsys)
+    assert "Correct." in told(q3, answer, capsys)
 
 
 def test_the_fraction_is_that_of_real_models(capsys) -> None:
@@ -85,12 +101,22 @@ def test_the_fraction_is_that_of_real_models(capsys) -> None:
     wide = mask_task(28)
     other = Task("other", wide.loss, wide.metric, wide.out_features)
     answer = parameters(wide, other) / (parameters(wide) + parameters(other))
-    assert "Correct." in told(q2, answer, capsys)
+    assert "Correct." in told(q3, answer, capsys)
 
 
-def unfinished(encoder, heads, images):
+def unfinished(encoder, heads, images, targets, losses, weights):
     return ...
 
 
 def test_an_unfinished_function_is_told_so(capsys) -> None:
-    assert "gives Ellipsis" in told(q4, unfinished, capsys)
+    assert "gives Ellipsis" in told(q2, unfinished, capsys)
+
+
+def test_another_way_to_write_the_sum_is_right(capsys) -> None:
+    def looped(encoder, heads, images, targets, losses, weights):
+        z, total = encoder(images), torch.zeros(())
+        for name in weights:
+            total = total + weights[name] * losses[name](heads[name](z), targets[name])
+        return total
+
+    assert "Correct." in told(q2, looped, capsys)

@@ -14,7 +14,8 @@ from mtl_tutorial.plots import (
     draw_comparison,
     draw_learning_curves,
     draw_paths,
-    draw_tradeoff,
+    draw_runs,
+    draw_schedules,
 )
 
 
@@ -95,17 +96,42 @@ def test_labels_of_lines_that_end_high_stay_below_the_title() -> None:
     assert abs(heights[0] - heights[1]) > 0.05
 
 
-def test_the_tradeoff_shows_the_mean_at_every_weight_and_the_two_networks_as_a_star() -> None:
-    figure = Figure(figsize=(9, 4))
-    frame = metrics("weight", [1.0, 10.0, 100.0])
-    draw_tradeoff(
-        figure, frame, {"digit": 0.9, "box": 0.8}, (DIGIT, BOX), weight="weight", title="t"
+def test_schedules_stand_beside_the_line_of_fixed_weights_at_every_length() -> None:
+    frame = pd.concat(
+        metrics("weight", ["1", "10", "1 → 10"]).assign(steps=steps) for steps in (300, 600)
     )
-    by_weight, plane = figure.axes
-    assert by_weight.lines[0].get_ydata() == pytest.approx([0.31, 0.41, 0.51])
-    star = next(line for line in plane.lines if line.get_marker() == "*")
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (0.9, 0.8)
-    assert {text.get_text() for text in plane.texts} == {"1", "10", "100", "two networks"}
+    alone = [(s, t, v + s / 6000) for s in (300, 600) for t, v in (("digit", 0.8), ("box", 0.7))]
+    singles = pd.DataFrame(alone, columns=["steps", "task", "value"]).assign(seed=0)
+    figure = Figure(figsize=(9, 4))
+    draw_schedules(figure, frame, singles, (DIGIT, BOX), fixed=["1", "10"], title="t")
+    assert [axes.get_title() for axes in figure.axes] == [
+        "After 300 steps",
+        "After 600 steps",
+    ]
+    for axes, star in zip(figure.axes, ((0.85, 0.75), (0.9, 0.8)), strict=True):
+        line = next(line for line in axes.lines if line.get_linestyle() == "-")
+        assert line.get_ydata() == pytest.approx([0.31, 0.41])
+        marks = {line.get_marker(): line for line in axes.lines}
+        assert marks["D"].get_ydata() == pytest.approx([0.51])
+        assert (marks["*"].get_xdata()[0], marks["*"].get_ydata()[0]) == pytest.approx(star)
+        assert {text.get_text() for text in axes.texts} == {"1", "10", "1 → 10", "two networks"}
+
+
+def test_every_run_has_a_line_of_its_own_in_the_style_of_its_setting() -> None:
+    frame = pd.DataFrame(
+        [
+            {"net": net, "seed": seed, "epoch": e, "digit": 0.1 * e + 0.01 * seed, "box": 0.5}
+            for net in ("a", "b", "c")
+            for seed in (0, 1)
+            for e in (1, 2)
+        ]
+    )
+    figure = Figure(figsize=(9, 4))
+    draw_runs(figure, frame, (DIGIT, BOX), {"a": "-", "b": "--"}, x="epoch", by="net", title="t")
+    digit = figure.axes[0]
+    assert [line.get_linestyle() for line in digit.lines] == ["-", "-", "--", "--"]
+    assert digit.lines[1].get_ydata() == pytest.approx([0.11, 0.21])
+    assert len(figure.legends) == 1
 
 
 def test_the_comparison_shows_every_seed_and_the_mean_of_each_setting_in_order() -> None:

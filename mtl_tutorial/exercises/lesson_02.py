@@ -1,130 +1,217 @@
-"""Exercises of lesson 02: what a loss weight does, and what sharing costs."""
+"""Exercises of lesson 02: what a loss weight does, what sharing costs, and weights that move."""
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
     as_function,
+    as_number,
     choice,
     number,
     numbers,
-    same_tensor,
     solution_of,
 )
+from mtl_tutorial.experiments.schedules import train_on_schedule
 
-# Exercise 1: θ = 1, x = 2, a = 1, b = -1, targets 3 and 1, as in the lesson; weights 2 and 1.
-GRADIENTS = {"θ": 2.0, "a": -4.0, "b": -6.0}
-MEAN_TAKEN = "No mean is taken: L = Σ λ_i L_i is a sum, and so is its gradient."
-GRADIENT_MISTAKES = (
-    ((-2, 4, 6), "All signs are turned: you gave the step, which goes against the gradient."),
-    (
-        (4, None, None),
-        "4 is the pull on θ with equal weights. Weigh each pull first: 2 · (−2) + 1 · 6.",
-    ),
-    ((10, None, None), "10 adds the sizes 4 and 6. The two pulls on θ have different signs."),
-    ((1, None, None), MEAN_TAKEN),
-    ((2 / 3, None, None), MEAN_TAKEN),
-    (
-        (None, -2, None),
-        "A head's gradient is scaled by the weight of its own task: 2 · (−2) for `a`.",
-    ),
-    ((None, None, -12), "Head `b` sees the weight of its own task only, and that is 1."),
+# Exercise 1: the pulls on θ at weight 1 are −2 and 6, as in the lesson; −2 a + 6 b = 1, a + b = 2.
+PULL_MISTAKES = (
+    ((1.5, 0.5), "With these θ stands still. Exercise 1 asks for a pull of +1."),
+    ((1.625, 0.375), "Mind the sign: with these ∂L/∂θ is −1."),
+    ((0.625, 1.375), "Which of the two is the weight of `a`? It stands first."),
+    ((0.625, 0.375), "The pull is +1, but the two add up to 1."),
+    ((1.0, 0.5), "The pull is +1, but the two add up to 1.5."),
 )
 
 
-def _forward_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    encoder, heads = _CountingEncoder(), nn.ModuleDict()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for name, width in (("digit", 10), ("box", 4), ("mask", 9)):
-            heads[name] = nn.Linear(3, width)
-    images = torch.arange(6.0).reshape(2, 3)
-    given = function(encoder, heads, images)
-    if given is None or given is ...:
-        raise AnswerError(f"Your function gives {given}; its last line has to return the dict.")
-    if not isinstance(given, dict):
-        return f"Give a dict of predictions by task name; yours is a {type(given).__name__}."
-    if set(given) != set(heads):
-        missing = sorted(set(heads) - set(given))
-        return f"There are heads for {sorted(heads)}; yours gives no prediction for {missing}."
-    features = images * 2
-    for name, head in heads.items():
-        if not isinstance(given[name], torch.Tensor):
-            return f"The prediction of {name!r} must be a tensor: call the head on the features."
-        if given[name].shape == (2, 3) and torch.equal(given[name], features):
-            return "Those are the features. Each head has still to turn them into an answer."
-        if same_tensor(given[name], head(images)):
-            return "Your heads see the images. They should see what the encoder makes of them."
-        if not same_tensor(given[name], head(features)):
-            return f"The prediction of {name!r} is not its head on the encoder's features."
-    if encoder.calls > 1:
-        return (
-            f"The answers are right, but the encoder ran {encoder.calls} times for 3 tasks. "
-            "Run it once and keep the features: that is the bargain of hard sharing."
-        )
-    return None
-
-
-class _CountingEncoder(nn.Module):
-    """Doubles its input, and counts how often it runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return 2 * images
-
-
-def _predict(encoder, heads, images):
-    features = encoder(images)
-    return {name: head(features) for name, head in heads.items()}
+def _pull(given: tuple[float, ...]) -> str:
+    a, b = given
+    return (
+        f"With these ∂L/∂θ is −2 · {a:g} + 6 · {b:g} = {6 * b - 2 * a:g}, and they add up to "
+        f"{a + b:g}."
+    )
 
 
 q1 = Exercise(
     name="Exercise 1",
     verdict=numbers(
-        GRADIENTS,
-        tolerance=1e-3,
-        mistakes=GRADIENT_MISTAKES,
-        otherwise="Look at {off} again: which tasks does it serve, and with which weights?",
+        {"a": 1.375, "b": 0.625}, tolerance=1e-3, mistakes=PULL_MISTAKES, otherwise=_pull
     ),
-    praise="θ hears a weighted vote, 2 · (−2) + 1 · 6 = 2; each head hears its own weight alone.",
+    praise="−2 · 1.375 + 6 · 0.625 = 1. Any pull from −4 to 12 can be had by a choice of weights.",
     hints=(
-        "The pulls with weight 1 are printed in the first two rows of the tiny example.",
-        "θ: 2 · (−2) + 1 · 6. Head `a`: 2 times its own pull. Head `b`: once its own pull.",
+        "The first two rows print the pulls on θ at weight 1. How does a weight change a pull?",
+        "Two equations: one for the pull, one for the sum. Put a = 2 − b into the first.",
     ),
-    solution_code="answer = [2 * (-2) + 1 * 6, 2 * (-2), 1 * (-6)]",
+    solution_code="b = (1 + 2 * 2) / (2 + 6)\nanswer = [2 - b, b]",
+)
+
+
+class _Encoder(nn.Module):
+    """Scales its input, and counts how often it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.scale * images
+
+
+def _case(names: str, seed: int) -> tuple:
+    """Arguments of a call; the weights stand in another order than the heads."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        heads = nn.ModuleDict({name: nn.Linear(3, 2) for name in names})
+        images = torch.randn(4, 3)
+        targets = {name: torch.randn(4, 2) for name in names}
+    losses = {n: F.l1_loss if i % 2 else F.mse_loss for i, n in enumerate(names)}
+    weights = {name: 0.5 + 1.5 * i for i, name in enumerate(reversed(names))}
+    return _Encoder(), heads, images, targets, losses, weights
+
+
+def _objective(encoder, heads, images, targets, losses, weights):
+    features = encoder(images)
+    return sum(
+        weights[name] * losses[name](head(features), targets[name]) for name, head in heads.items()
+    )
+
+
+def _unweighted(e, h, x, y, losses, w):
+    return _objective(e, h, x, y, losses, dict.fromkeys(w, 1.0))
+
+
+def _weighted_predictions(e, heads, x, targets, losses, weights):
+    z = e(x)
+    return sum(losses[n](weights[n] * head(z), targets[n]) for n, head in heads.items())
+
+
+def _by_place(e, heads, x, targets, losses, weights):
+    names = list(heads)
+    return _objective(e, heads, x, targets, losses, dict(zip(names, weights.values(), strict=True)))
+
+
+def _heads_on_images(e, heads, x, targets, losses, weights):
+    return _objective(nn.Identity(), heads, x, targets, losses, weights)
+
+
+def _only_the_last(e, heads, x, targets, losses, weights):
+    name = list(heads)[-1]
+    return weights[name] * losses[name](heads[name](e(x)), targets[name])
+
+
+OBJECTIVE_MISTAKES = (
+    (
+        lambda *case: _objective(*case) / len(case[1]),
+        "That is the mean over the tasks. L = Σ λ_i L_i is a sum: a further task must not "
+        "weaken the pulls of the others.",
+    ),
+    (
+        lambda *case: _objective(*case) / sum(case[-1].values()),
+        "Your weights are divided by their sum. Then twice all weights would change nothing; in "
+        "L = Σ λ_i L_i they double L.",
+    ),
+    (_unweighted, "Those are the losses added up as they are. Where do the weights come in?"),
+    (
+        _weighted_predictions,
+        "You weigh the predictions. The weight belongs before the loss: λ_i L_i.",
+    ),
+    (
+        _by_place,
+        "The weights got to other tasks: the dict of weights has another order. Look each up by "
+        "its name.",
+    ),
+    (
+        _heads_on_images,
+        "Your heads see the images. They should see what the encoder makes of them.",
+    ),
+    (
+        _only_the_last,
+        "Only the last task is left in it. Does your loop replace the sum, or add to it?",
+    ),
+)
+
+
+def _judge_objective(answer: Any) -> str | None:
+    function = as_function(answer)
+    cases = [("ab", 0), ("abc", 1)]
+    given = []
+    for names, seed in cases:
+        encoder, *others = _case(names, seed)
+        value = function(encoder, *others)
+        if value is None or value is ...:
+            raise AnswerError(f"Your function gives {value}; its last line has to return L.")
+        if isinstance(value, (list, tuple, Mapping)):
+            return f"L is one number for all tasks; yours is a {type(value).__name__}."
+        given.append((as_number(value), value, encoder))
+
+    def agrees(known: Any) -> bool:
+        return all(
+            abs(got - as_number(known(*_case(*case)))) < 1e-5
+            for (got, _, _), case in zip(given, cases, strict=True)
+        )
+
+    if not agrees(_objective):
+        hints = (hint for known, hint in OBJECTIVE_MISTAKES if agrees(known))
+        return next(hints, "With two tasks it should be λ_1 L_1 + λ_2 L_2. Write that out first.")
+    _, value, encoder = given[-1]
+    if encoder.calls != 1:
+        return (
+            f"The value is right, but the encoder ran {encoder.calls} times for 3 tasks. "
+            "What can be kept between the heads?"
+        )
+    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        return "The number is right, but nothing can be learned from it: return a tensor."
+    value.backward()
+    if encoder.scale.grad is None:
+        return "The number is right, but no gradient comes to the encoder. What cuts it off?"
+    return None
+
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=Verdict(_judge_objective, OBJECTIVE_MISTAKES),
+    praise="The encoder runs once, however many tasks there are, and every task pulls on it.",
+    hints=(
+        "`heads.items()` gives each task's name and head; everything else is looked up by name.",
+        "First `features = encoder(images)`, once. Then add up, over the tasks, the weight times "
+        "`losses[name](head(features), targets[name])`.",
+    ),
+    solution_code=solution_of(_objective),
 )
 
 ENCODER, HEAD = 1_198_592, (128 + 1) * 784
 
-q2 = Exercise(
-    name="Exercise 2",
+q3 = Exercise(
+    name="Exercise 3",
     verdict=number(
         (ENCODER + 2 * HEAD) / (2 * ENCODER + 2 * HEAD),
         tolerance=1e-3,
         mistakes={
-            0.5: "Half would be right if heads cost nothing, or were shared too. Here they are "
-            "large, and each task keeps its own.",
-            (2 * ENCODER + 2 * HEAD) / (ENCODER + 2 * HEAD): "Turn the fraction round: the shared "
-            "network above, two networks below.",
-            (ENCODER + 2 * HEAD) / (ENCODER + HEAD): "That compares with one network. Two separate "
-            "ones have two encoders and two heads.",
+            0.5: "Half would be right if heads cost nothing, or were shared too. Do they?",
+            (2 * ENCODER + 2 * HEAD) / (ENCODER + 2 * HEAD): "Which of the two is the whole? Turn "
+            "the fraction round.",
+            (ENCODER + 2 * HEAD) / (ENCODER + HEAD): "That compares with one network. How many "
+            "encoders and heads have two separate ones?",
             ENCODER / (ENCODER + 2 * HEAD): "That is the encoder's share of the shared network. "
-            "Compare the whole of it with two networks.",
-            (ENCODER + 2 * HEAD) / (2 * ENCODER + HEAD): "Two separate networks have two heads.",
+            "What is it to be compared with?",
+            (ENCODER + 2 * HEAD) / (2 * ENCODER + HEAD): "How many heads have two networks?",
+            (ENCODER + HEAD) / (2 * ENCODER + 2 * HEAD): "Are the heads shared, too?",
         },
-        otherwise="One encoder + two heads, divided by two encoders + two heads.",
+        otherwise="Count encoders and heads: how many has the shared network, how many have two "
+        "separate ones?",
     ),
     praise="The wider the heads, the less sharing saves: they are never shared.",
     hints=(
@@ -137,58 +224,93 @@ answer = (encoder + 2 * head) / (2 * encoder + 2 * head)
 """,
 )
 
-q3 = Exercise(
-    name="Exercise 3",
-    verdict=number(
-        math.log(2),
-        tolerance=4e-3,
-        mistakes={
-            1 / math.log(2): "1.443 goes the wrong way: the loss is already 1.443 times as large.",
-            math.log(2) ** 2: "That undoes the factor twice. Cross-entropy is not squared, so its "
-            "factor counts once.",
-            1: "Weight 1 keeps the loss 1.443 times as large, and its vote too.",
-            1 / 784: "784 came from a squared error in pixels. Here the factor is 1.443.",
-            0.5: "A bit is not half a nat. Undo the factor of 1.443.",
-        },
-        otherwise="The product of weight and loss has to stay what it was: λ · 1.443 · L = 1 · L.",
-    ),
-    praise="ln 2 times 1 / ln 2 is 1. A weight carries the units of one over its loss.",
-    hints=(
-        "In the sum, only the product of weight and loss counts.",
-        "The loss is 1.443 times as large. Which weight undoes that?",
-    ),
-    solution_code="import math\n\nanswer = math.log(2)  # about 0.693",
-)
+STEPS, LEAST_DIGIT, LEAST_BOX = 800, 0.65, 0.74  # exercise 4
+VALIDATION = 256  # scenes, those of the tuner
+LIMITS = (0.01, 1000.0)  # of its sliders
+
+
+def _as_schedule(answer: Any) -> tuple[tuple[int, float], ...]:
+    form = "A list of pairs is needed, each a step and the weight of `box` from there on"
+    if isinstance(answer, Mapping):
+        answer = list(answer.items())
+    if not isinstance(answer, (list, tuple)) or not answer:
+        raise AnswerError(f"{form}, such as [(0, 1), (100, 5)].")
+    if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in answer):
+        raise AnswerError(f"{form}, such as [(0, 1), (100, 5)].")
+    pairs = tuple((int(as_number(step)), as_number(weight)) for step, weight in answer)
+    steps = [step for step, _ in pairs]
+    if steps != sorted(set(steps)) or steps[0] != 0 or steps[-1] >= STEPS:
+        raise AnswerError(f"The steps have to begin at 0, to rise, and to stay below {STEPS}.")
+    if not all(LIMITS[0] <= weight <= LIMITS[1] for _, weight in pairs):
+        raise AnswerError("The slider goes from 0.01 to 1000.")
+    return pairs
+
+
+@functools.cache
+def _reached(pairs: tuple[tuple[int, float], ...]) -> dict[str, float]:
+    """The metrics after 800 steps of the tuner's first run, turned at these steps."""
+    scenes, held_out = located_digits("train"), located_digits("validation")
+    tasks = scenes.tasks[:2]
+    table = train_on_schedule(
+        lambda: HardSharing(ConvEncoder(width=8), tasks),
+        tasks,
+        scenes,
+        held_out.draw(VALIDATION, torch.Generator().manual_seed(0)),
+        {step: {"box": weight} for step, weight in pairs},
+        seed=0,
+        at=[STEPS],
+    )
+    return dict(zip(table["task"], table["value"], strict=True))
+
+
+def _judge_schedule(answer: Any) -> str | None:
+    pairs = _as_schedule(answer)
+    reached = _reached(pairs)
+    digit, box = reached["digit"], reached["box"]
+    if digit >= LEAST_DIGIT and box >= LEAST_BOX:
+        return None
+    said = f"A run with these weights ends at digit {digit:.2f} and box {box:.2f}."
+    first, last = pairs[0][1], pairs[-1][1]
+    if len({weight for _, weight in pairs}) == 1:
+        return f"{said} That weight never moves. What does the slow task need first?"
+    if digit < LEAST_DIGIT and box < LEAST_BOX:
+        return f"{said} Both are short. Which of them needs many steps, and which few?"
+    if digit < LEAST_DIGIT:
+        when = "starts" if first > last else "turns"
+        return f"{said} The digit is short: it {when} with too much box, or too early."
+    return f"{said} The box is short. Which weight has it at the end, and for how long?"
+
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=_forward_verdict,
-    praise="The encoder runs once, however many tasks there are.",
+    verdict=_judge_schedule,
+    praise="First the slow task, then the quick one: no single weight of the lesson reaches both.",
     hints=(
-        "`heads` is like a dict: `heads.items()` gives each task's name and head.",
-        "First `features = encoder(images)`, once. Then one dict with `head(features)` a task.",
+        "Watch the validation picture of the tuner: how many steps does the box need to recover "
+        "after its weight rose, and how many does the digit need from the start?",
+        "Start at weight 1. Somewhere around half time, raise the box by a factor of 100.",
     ),
-    solution_code=solution_of(_predict),
+    solution_code="answer = [(0, 1), (400, 100)]",
 )
 
 q5 = Exercise(
     name="Exercise 5",
     verdict=choice(
-        "c",
+        "b",
         {
-            "a": "The shared network has fewer parameters, but that says nothing about its score "
-            "against one network per task. What did the lesson compare with?",
-            "b": "A gain over other weights shows that the weight was better chosen. It does not "
-            "show that sharing beats not sharing.",
-            "d": "The sum of the losses depends on the units of each. Metrics can be compared, "
-            "task by task.",
-            "e": "One seed can be luck. The bands of the lesson show how far seeds differ.",
+            "a": "More seeds would tell how sure the 0.4 is. Can they tell what comes after step "
+            "300?",
+            "c": "That gives a further point of the same picture, at the same step. Is 300 steps "
+            "the end of the digit's training?",
+            "d": "With weights that stand still, what does Adam do with a factor common to both?",
+            "e": "That gives the height to be reached. Does it say whether the shared network is "
+            "still on its way there?",
         },
     ),
-    praise="One network per task, the same encoder, several seeds, task by task.",
+    praise="After 300 steps, slow and kept down look the same. A longer run tells them apart.",
     hints=(
-        "Sharing is compared with not sharing.",
-        "Which baseline are the dotted lines of the lesson's picture?",
+        "Two readings: the digit is kept down, or it is slowed down. Where do they differ?",
+        "They differ later. Which of the runs goes on?",
     ),
-    solution_code='answer = "c"',
+    solution_code='answer = "b"',
 )

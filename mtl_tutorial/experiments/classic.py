@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -51,6 +51,7 @@ def classic_epochs(
     rate: float,
     epochs: int,
     *,
+    tasks: Sequence[str] = ("digit", "box"),
     scenes: Scenes | None = None,
     exam: Batch | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -59,20 +60,23 @@ def classic_epochs(
     Args:
         encoder: ``"as printed"`` or ``"two more ReLUs"``.
         rate: of SGD; the document's is 0.01.
+        tasks: names of those that it learns; the document's are both.
         scenes, exam: left out, the embedded digits as they are, and all of their validation split.
 
     Yields:
-        ``encoder``, ``rate``, ``seed`` and ``epoch``, each task's validation metric after it under
-        the task's name, and the ``curvature`` of the box loss.
+        ``tasks``, ``encoder``, ``rate``, ``seed`` and ``epoch``, each task's validation metric
+        after it under the task's name, and the ``curvature`` of the box loss.
     """
     scenes = scenes or untouched_digits("train")
     if exam is None:
         unseen = untouched_digits("validation")
         exam = next(unseen.epoch(len(unseen), torch.Generator().manual_seed(0)))
     probe = scenes.draw(PROBE, torch.Generator().manual_seed(1))
+    learned = [task for task in scenes.tasks if task.name in tasks]
+    box = next(task for task in learned if task.name == "box")
     run = Run(
-        lambda: HardSharing(ENCODERS[encoder](), scenes.tasks),
-        scenes.tasks,
+        lambda: HardSharing(ENCODERS[encoder](), learned),
+        learned,
         scenes,
         seed=seed,
         steps=0,
@@ -81,11 +85,12 @@ def classic_epochs(
     for epoch in range(1, epochs + 1):
         for _ in run.over(scenes.epoch(BATCH_SIZE, run.generator), len(scenes)):
             pass
-        scores = evaluate(run.model, scenes.tasks, exam)
+        scores = evaluate(run.model, learned, exam)
         yield {
-            **{"encoder": encoder, "rate": rate, "seed": seed, "epoch": epoch},
+            **{"tasks": " and ".join(tasks), "encoder": encoder, "rate": rate},
+            **{"seed": seed, "epoch": epoch},
             **{name: score.metric for name, score in scores.items()},
-            "curvature": curvature(run.model, scenes.tasks[1], probe),
+            "curvature": curvature(run.model, box, probe),
         }
 
 

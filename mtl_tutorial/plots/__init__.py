@@ -62,7 +62,8 @@ from mtl_tutorial.plots.training import (
     draw_comparison,
     draw_learning_curves,
     draw_paths,
-    draw_tradeoff,
+    draw_runs,
+    draw_schedules,
 )
 
 __all__ = [
@@ -102,8 +103,10 @@ __all__ = [
     "draw_methods",
     "draw_paths",
     "draw_plane",
+    "draw_runs",
     "draw_scenes",
     "draw_scenes_on",
+    "draw_schedules",
     "draw_senses",
     "draw_shares",
     "draw_similarity",
@@ -111,7 +114,6 @@ __all__ = [
     "draw_spectrogram_on",
     "draw_steps",
     "draw_swaps",
-    "draw_tradeoff",
     "draw_tuning",
     "label_ends",
     "method_label",

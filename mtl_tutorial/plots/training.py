@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from mtl_tutorial.plots.style import (
     BLACK,
+    GREEN,
     GREY,
-    SKY,
     annotate,
     draw_band,
     figure_legend,
@@ -90,53 +89,84 @@ def draw_paths(
     return title
 
 
-def draw_tradeoff(
+def draw_schedules(
     figure: Figure,
     frame: pd.DataFrame,
-    singles: Mapping[str, float],
+    singles: pd.DataFrame,
     tasks: Sequence[Task],
     *,
-    weight: str,
+    fixed: Sequence[str],
     title: str,
 ) -> str:
-    """Draw what a loss weight does to two tasks: each metric by weight, and one by the other.
+    """Draw what two tasks reach with fixed loss weights and with others, a panel a length of run.
 
     Args:
-        frame: columns ``weight``, ``seed``, ``task`` and ``value`` (the metric).
-        singles: the metric of a network for one task alone, by task name.
-        tasks: two tasks.
-        weight: what the weight axis is called.
+        frame: columns ``weight`` (a label), ``steps``, ``seed``, ``task`` and ``value`` (the
+            metric).
+        singles: networks for one task alone; columns ``steps``, ``seed``, ``task``, ``value``.
+        tasks: two tasks, across and along.
+        fixed: labels of the weights that are joined by a line; the others are diamonds.
         title: what the picture shows.
     """
-    by_weight, plane = panels(figure, 1, 2)[0]
-    by_weight.set_position([0.075, 0.14, 0.36, 0.66])
-    plane.set_position([0.585, 0.14, 0.36, 0.66])
-    means = frame.groupby(["task", "weight"])["value"].mean().unstack("task")
-    by_weight.set(xscale="log", xlim=(means.index[0], means.index[-1]), ylim=(0, 1))
-    by_weight.set_xticks(means.index, [f"{value:g}" for value in means.index])
-    by_weight.xaxis.set_minor_locator(NullLocator())
-    by_weight.set(xlabel=weight, ylabel="validation metric")
-    ends = []
-    for task in tasks:
-        style = task_style(task.name)
-        mean = draw_band(by_weight, frame[frame["task"] == task.name], "weight", **style)
-        by_weight.axhline(singles[task.name], color=style["color"], linewidth=1.2, linestyle=":")
-        ends.append((mean.index[-1], mean.iloc[-1], f"{task.name}\n{task.metric_name}"))
-    label_ends(by_weight, ends)
-    by_weight.set_title("Dotted: one network a task")
     across, along = (task.name for task in tasks)
-    seeds = frame.pivot_table(index=["weight", "seed"], columns="task", values="value")
-    plane.plot(seeds[across], seeds[along], "o", color=SKY, markersize=6, alpha=0.9)
-    plane.plot(means[across], means[along], "o-", color=BLACK, markersize=6)
-    for value, point in means.iterrows():
-        place = (point[across], point[along])
-        annotate(plane, place, f"{value:g}", dx=-7, dy=-14, ha="right")
-    corner = (singles[across], singles[along])
-    plane.plot(*corner, "*", color=BLACK, markersize=16, clip_on=False)
-    annotate(plane, corner, "two networks", fontweight="bold", ha="right", dx=-10)
-    axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
-    plane.set(xlim=(0, 1), ylim=(0, 1), xlabel=axis_names[0], ylabel=axis_names[1])
-    plane.set_title(f"Points: {weight}")
+    lengths = sorted(frame["steps"].unique())
+    for axes, steps in zip(panels(figure, 1, len(lengths))[0], lengths, strict=True):
+        seeds = frame[frame["steps"] == steps].pivot_table(
+            index=["weight", "seed"], columns="task", values="value"
+        )
+        means, others = seeds.groupby("weight").mean(), set(frame["weight"]) - set(fixed)
+        for labels, colour, line in ((fixed, BLACK, "o-"), (sorted(others), GREEN, "D")):
+            chosen = seeds[seeds.index.get_level_values("weight").isin(labels)]
+            axes.plot(chosen[across], chosen[along], line[0], color=colour, alpha=0.35)
+            points = means.loc[list(labels)]
+            axes.plot(points[across], points[along], line, color=colour, markersize=7)
+            for label, point in points.iterrows():
+                place = {"dx": 8, "dy": 6} if colour == GREEN else {"dx": -7, "dy": -14}
+                side = "left" if colour == GREEN else "right"
+                words = {"color": colour, "fontweight": "bold", "ha": side, **place}
+                annotate(axes, (point[across], point[along]), label, **words)
+        alone = singles[singles["steps"] == steps].groupby("task")["value"].mean()
+        corner = (alone[across], alone[along])
+        axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
+        annotate(axes, corner, "two networks", color=GREY, ha="center", dx=0, dy=12)
+        axes.set(xlim=(0, 1), ylim=(0.3, 1), xlabel=f"{across} {tasks[0].metric_name}")
+        axes.set_title(f"After {steps} steps")
+    figure.axes[0].set_ylabel(f"{along} {tasks[1].metric_name}")
+    figure.subplots_adjust(0.075, 0.14, 0.97, 0.8, wspace=0.16)
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_runs(
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    lines: Mapping[str, str],
+    *,
+    x: str,
+    by: str,
+    title: str,
+) -> str:
+    """Draw the metric of each task in every single run, a panel a task, a line style a setting.
+
+    Args:
+        frame: columns ``seed``, the ones named by ``x`` and ``by``, and one a task.
+        lines: the line style of each setting that is drawn.
+        x: the column along the runs, such as ``"epoch"``.
+        by: the column of the setting.
+        title: what the picture shows.
+    """
+    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
+        colour = task_style(task.name)["color"]
+        for setting, line in lines.items():
+            for _, run in frame[frame[by] == setting].groupby("seed"):
+                axes.plot(run[x], run[task.name], color=colour, linestyle=line, linewidth=1.4)
+        axes.set(xlim=(0, frame[x].max()), ylim=(0, 1), xlabel=x)
+        axes.set_ylabel(f"validation {task.metric_name}")
+        axes.set_title(task.name, color=colour)
+    figure.subplots_adjust(0.075, 0.14, 0.98, 0.76, wspace=0.22)
+    keys = {name: Line2D([], [], color=BLACK, linestyle=line) for name, line in lines.items()}
+    figure_legend(figure, keys, loc="upper right", bbox_to_anchor=(0.985, 0.93))
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
