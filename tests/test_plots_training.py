@@ -127,10 +127,15 @@ def test_every_run_has_a_line_of_its_own_in_the_style_of_its_setting() -> None:
         ]
     )
     figure = Figure(figsize=(9, 4))
-    draw_runs(figure, frame, (DIGIT, BOX), {"a": "-", "b": "--"}, x="epoch", by="net", title="t")
-    digit = figure.axes[0]
+    quantities = {"digit": ("accuracy", (0, 1)), "box": ("IoU", (0, 1))}
+    styles = {"a": "-", "b": "--"}
+    draw_runs(
+        figure, frame, quantities, styles, x="epoch", by="net", title="t", levels={"box": 0.9}
+    )
+    digit, box = figure.axes
     assert [line.get_linestyle() for line in digit.lines] == ["-", "-", "--", "--"]
     assert digit.lines[1].get_ydata() == pytest.approx([0.11, 0.21])
+    assert list(box.lines[-1].get_ydata()) == [0.9, 0.9]
     assert len(figure.legends) == 1
 
 

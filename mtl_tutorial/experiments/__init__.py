@@ -2,6 +2,17 @@
 
 from mtl_tutorial.experiments.pareto import gap_to_front, non_dominated
 from mtl_tutorial.experiments.runs import Run, grid, seeded, train
+from mtl_tutorial.experiments.schedules import train_on_schedule
 from mtl_tutorial.experiments.sweep import Sweep, sweep
 
-__all__ = ["Run", "Sweep", "gap_to_front", "grid", "non_dominated", "seeded", "sweep", "train"]
+__all__ = [
+    "Run",
+    "Sweep",
+    "gap_to_front",
+    "grid",
+    "non_dominated",
+    "seeded",
+    "sweep",
+    "train",
+    "train_on_schedule",
+]

@@ -14,6 +14,7 @@ from mtl_tutorial.plots.style import (
     BLACK,
     GREEN,
     GREY,
+    TASK_STYLES,
     annotate,
     draw_band,
     figure_legend,
@@ -140,33 +141,39 @@ def draw_schedules(
 def draw_runs(
     figure: Figure,
     frame: pd.DataFrame,
-    tasks: Sequence[Task],
+    quantities: Mapping[str, tuple[str, tuple[float, float]]],
     lines: Mapping[str, str],
     *,
     x: str,
     by: str,
     title: str,
+    levels: Mapping[str, float] | None = None,
 ) -> str:
-    """Draw the metric of each task in every single run, a panel a task, a line style a setting.
+    """Draw every single run, a panel a quantity, a line style a setting.
 
     Args:
-        frame: columns ``seed``, the ones named by ``x`` and ``by``, and one a task.
+        frame: columns ``seed``, the ones named by ``x`` and ``by``, and one a quantity.
+        quantities: by column, its label and the ends of its axis; tasks have their colours.
         lines: the line style of each setting that is drawn.
         x: the column along the runs, such as ``"epoch"``.
         by: the column of the setting.
         title: what the picture shows.
+        levels: what to compare a quantity with, as thin dotted lines.
     """
-    for axes, task in zip(panels(figure, 1, len(tasks))[0], tasks, strict=True):
-        colour = task_style(task.name)["color"]
+    for axes, (column, (label, ends)) in zip(
+        panels(figure, 1, len(quantities))[0], quantities.items(), strict=True
+    ):
+        colour = task_style(column)["color"] if column in TASK_STYLES else BLACK
         for setting, line in lines.items():
             for _, run in frame[frame[by] == setting].groupby("seed"):
-                axes.plot(run[x], run[task.name], color=colour, linestyle=line, linewidth=1.4)
-        axes.set(xlim=(0, frame[x].max()), ylim=(0, 1), xlabel=x)
-        axes.set_ylabel(f"validation {task.metric_name}")
-        axes.set_title(task.name, color=colour)
-    figure.subplots_adjust(0.075, 0.14, 0.98, 0.76, wspace=0.22)
+                axes.plot(run[x], run[column], color=colour, linestyle=line, linewidth=1.4)
+        axes.set(xlim=(0, frame[x].max()), ylim=ends, xlabel=x)
+        axes.set_title(label, color=colour)
+        if levels and column in levels:
+            axes.axhline(levels[column], color=GREY, linewidth=1.6, linestyle=":")
+    figure.subplots_adjust(0.06, 0.14, 0.98, 0.74, wspace=0.2)
     keys = {name: Line2D([], [], color=BLACK, linestyle=line) for name, line in lines.items()}
-    figure_legend(figure, keys, loc="upper right", bbox_to_anchor=(0.985, 0.93))
+    figure_legend(figure, keys, loc="upper right", bbox_to_anchor=(0.985, 0.94))
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
