@@ -40,8 +40,17 @@ def train_on_schedule(
 
     Returns:
         Columns ``steps``, ``task`` and ``value``.
+
+    Raises:
+        ValueError: where the schedule names another task, or as `FixedWeights` and `Run`.
     """
-    weights = FixedWeights({task.name: 1.0 for task in tasks} | dict(schedule.get(0, {})))
+    names = [task.name for task in tasks]
+    for name in {name for turn in schedule.values() for name in turn}:
+        if name not in names:
+            raise ValueError(
+                f"the schedule has a weight for {name!r}, but no such task; they are {names}"
+            )
+    weights = FixedWeights(dict.fromkeys(names, 1.0) | dict(schedule.get(0, {})))
     run = Run(build, tasks, scenes, seed=seed, steps=max(at), balancer=weights, **settings)
     rows = []
     for record in run:

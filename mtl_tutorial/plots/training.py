@@ -122,7 +122,7 @@ def draw_schedules(
             points = means.loc[list(labels)]
             axes.plot(points[across], points[along], line, color=colour, markersize=7)
             for label, point in points.iterrows():
-                place = {"dx": 8, "dy": 6} if colour == GREEN else {"dx": -7, "dy": -14}
+                place = {"dx": 9, "dy": -15} if colour == GREEN else {"dx": -7, "dy": -14}
                 side = "left" if colour == GREEN else "right"
                 words = {"color": colour, "fontweight": "bold", "ha": side, **place}
                 annotate(axes, (point[across], point[along]), label, **words)
