@@ -1,4 +1,4 @@
-"""Pictures of gradients: conflicts by layer, directions, descents."""
+"""Pictures of gradients: directions, descents, fronts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from mtl_tutorial.data import two_digits
-from mtl_tutorial.plots import draw_conflicts, draw_descents, draw_directions, draw_front
-
-
-def test_the_share_of_conflicts_is_drawn_for_every_layer() -> None:
-    rows = [
-        {"seed": seed, "step": step, "layer": layer, "cosine": cosine}
-        for seed in range(2)
-        for step in range(5, 65, 5)
-        for layer, cosine in (("conv", -1.0), ("linear", 1.0), ("all", -1.0 if step > 30 else 1.0))
-    ]
-    figure = Figure(figsize=(9, 4))
-    draw_conflicts(figure, pd.DataFrame(rows), title="t")
-    by_time, by_layer = figure.axes
-    assert by_time.lines[0].get_ydata().tolist() == pytest.approx([0, 0, 0, 1, 1, 1])
-    assert [text.get_text() for text in by_layer.texts] == ["100%", "0%"]
+from mtl_tutorial.plots import draw_descents, draw_directions, draw_front
 
 
 def test_every_descent_is_drawn_from_its_start_to_its_end() -> None:

@@ -1,7 +1,6 @@
 """Pictures; each ``draw_*`` function fills a figure and says what it shows."""
 
 from mtl_tutorial.plots.gradients import (
-    draw_conflicts,
     draw_descents,
     draw_directions,
     draw_front,
@@ -55,6 +54,7 @@ from mtl_tutorial.plots.style import (
     percent_axis,
     task_style,
 )
+from mtl_tutorial.plots.surgery import draw_arrivals, draw_conflicts, draw_projection
 from mtl_tutorial.plots.training import (
     draw_against,
     draw_by_noise,
@@ -84,6 +84,7 @@ __all__ = [
     "VERMILION",
     "annotate",
     "draw_against",
+    "draw_arrivals",
     "draw_attention",
     "draw_band",
     "draw_by_noise",
@@ -103,6 +104,7 @@ __all__ = [
     "draw_methods",
     "draw_paths",
     "draw_plane",
+    "draw_projection",
     "draw_runs",
     "draw_scenes",
     "draw_scenes_on",

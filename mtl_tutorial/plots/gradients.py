@@ -1,4 +1,4 @@
-"""Pictures of gradients and trade-offs: conflicts, directions, descents, fronts."""
+"""Pictures of gradients and trade-offs: directions, descents, fronts."""
 
 from __future__ import annotations
 
@@ -22,46 +22,9 @@ from mtl_tutorial.plots.style import (
     SKY,
     VERMILION,
     annotate,
-    draw_band,
     panels,
-    percent_axis,
 )
 from mtl_tutorial.tasks import Task
-
-
-def draw_conflicts(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
-    """Draw how often two tasks pull apart: by time with its range over seeds, and by layer.
-
-    Args:
-        frame: columns ``seed``, ``step``, ``layer`` and ``cosine`` of the gradients in it; the
-            layer ``"all"`` stands for all shared parameters.
-        title: what the picture shows.
-    """
-    by_time, by_layer = panels(figure, 1, 2)[0]
-    conflict = frame.assign(conflict=frame["cosine"] < 0)
-    whole = conflict[conflict["layer"] == "all"]
-    width = -(-frame["step"].max() // 6)  # of a window of steps
-    middle = (whole["step"] - 1) // width * width + width / 2
-    windows = whole.assign(step=middle).groupby(["seed", "step"], as_index=False)["conflict"].mean()
-    draw_band(by_time, windows, "step", "conflict", color=BLACK, marker="o")
-    by_time.set(xlim=(0, frame["step"].max()), xlabel="training step", ylabel="steps in conflict")
-    percent_axis(by_time)
-    by_time.set_title("By time, all shared parameters")
-    layers = [layer for layer in dict.fromkeys(frame["layer"]) if layer != "all"]
-    shares = conflict.groupby(["layer", "seed"])["conflict"].mean()
-    for place, layer in enumerate(layers):
-        values = shares[layer]
-        spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
-        by_layer.plot(place + np.asarray(spread), values, "o", color=SKY)
-        by_layer.hlines(values.mean(), place - 0.25, place + 0.25, color=BLACK, linewidth=3)
-        by_layer.annotate(f"{values.mean():.0%}", (place + 0.29, values.mean()), va="center")
-    by_layer.set(xlim=(-0.5, len(layers) - 0.3), xticks=range(len(layers)))
-    by_layer.set_xticklabels(layers)
-    percent_axis(by_layer)
-    by_layer.set_title("By layer, a dot each seed")
-    figure.subplots_adjust(0.09, 0.15, 0.98, 0.78, wspace=0.22)
-    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
-    return title
 
 
 def draw_descents(
