@@ -60,7 +60,7 @@ def draw_projection(figure: Figure, gradients: torch.Tensor, *, title: str) -> s
         _vector(axes, v2, "v₂", VERMILION, 3.5, shift=(-0.27, -0.45))
     _parallelogram(after, v1, v2)
     _vector(after, v1 + v2, "PCGrad", SKY, 3.5)
-    figure.subplots_adjust(0.01, 0.0, 0.99, 0.8, wspace=0.06)
+    figure.subplots_adjust(0.01, 0.0, 0.99, 0.79, wspace=0.06)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -159,7 +159,7 @@ def draw_arrivals(
         axes.axhspan(steps, 4.5 * steps, color=GREY, alpha=0.15, linewidth=0)
         axes.plot(places, rows["arrival"].clip(upper=late), mark, color=colour, alpha=0.5, ms=5)
         axes.set(yscale="log", ylim=(20, 4.5 * steps), xlim=(-0.5, len(rates) - 0.5))
-        axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+        axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates], fontsize=9)
         axes.set_xlabel("learning rate of Adam")
         axes.grid(axis="x", visible=False)
         axes.set_title(method, color=colour)
