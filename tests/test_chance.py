@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from mtl_tutorial.data import located_digits, two_digits
-from mtl_tutorial.experiments.chance import chance
-from mtl_tutorial.tasks import Batch, mean_iou, pixel_iou
+from mtl_tutorial.experiments.chance import blind_scores, chance
+from mtl_tutorial.tasks import Batch, Task, mean_iou, pixel_iou
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +43,32 @@ def test_chance_of_two_digits_is_near_a_tenth() -> None:
     scenes = two_digits("train")
     drawn = [scenes.draw(2000, torch.Generator().manual_seed(i)) for i in range(2)]
     assert all(0.08 < value < 0.14 for value in chance(scenes.tasks, *drawn).values())
+
+
+def test_the_best_blind_answer_beats_the_best_by_loss_where_loss_and_metric_differ(batches) -> None:
+    tasks = located_digits("train").tasks
+    blind, by_loss = blind_scores(tasks, *batches), chance(tasks, *batches)
+    assert blind["digit"] == pytest.approx(by_loss["digit"])
+    assert blind["box"] > by_loss["box"] + 0.01
+    assert blind["mask"] > 0.3 > 0.1 > by_loss["mask"]
+
+
+def test_no_fixed_mask_by_share_of_ink_scores_higher_on_the_seen_scenes(batches) -> None:
+    seen, _ = batches
+    (task,) = [task for task in located_digits("train").tasks if task.name == "mask"]
+    target = seen.targets["mask"]
+    share = target.mean(0)
+    found = blind_scores([task], seen, seen)["mask"]
+    for cut in torch.linspace(0, 1, 60).tolist():
+        assert pixel_iou((share - cut).expand_as(target), target).item() <= found + 0.003
+
+
+def test_the_blind_score_of_another_metric_is_that_of_the_mean(batches) -> None:
+    def closeness(prediction, target):
+        return 1 - (prediction - target).abs().mean()
+
+    seen, unseen = batches
+    task = Task("box", F.mse_loss, closeness, 4)
+    target = unseen.targets["box"]
+    expected = closeness(seen.targets["box"].mean(0).expand_as(target), target).item()
+    assert blind_scores([task], seen, unseen)["box"] == pytest.approx(expected)

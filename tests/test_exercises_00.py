@@ -9,39 +9,51 @@ import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
 
-from mtl_tutorial.exercises.lesson_00 import q1, q2, q3, q4, q5
+from mtl_tutorial.exercises.lesson_00 import _end_point, q1, q2, q3, q4
 
-ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}
 
 
-def two_tasks_only(targets, weights):
-    low, high = weights["low"], weights["high"]
+def two_tasks_only(targets, weights, units):
+    low, high = weights["low"] * units["low"] ** 2, weights["high"] * units["high"] ** 2
     return (low * targets["low"] + high * targets["high"]) / (low + high)
 
 
-def drops_the_last(targets, weights):
+def drops_the_last(targets, weights, units):
     names = list(targets)[:2]
-    return sum(weights[t] * targets[t] for t in names) / sum(weights[t] for t in names)
+    return _end_point({name: targets[name] for name in names}, weights, units)
 
 
-def spoils_the_weights(targets, weights):
+def spoils_the_weights(targets, weights, units):
     weights.clear()
     return 2.0
 
 
+def plain_mean(targets, weights, units):
+    return sum(targets.values()) / len(targets)
+
+
 WRONG = [
-    ("q1", torch.tensor(6.0), "plain mean"),
-    ("q1", 7.5, "gradient to zero"),
-    ("q2", -3, "does 3 come out"),
-    ("q3", 0.02, "has to equal"),
-    ("q4", two_tasks_only, "KeyError"),
-    ("q4", drops_the_last, "three tasks"),
-    ("q4", spoils_the_weights, "different weights"),
-    ("q4", lambda targets, weights: math.nan, "finite"),
-    ("q4", lambda targets, weights: 1 / 0, "ZeroDivisionError"),
-    ("q5", "f", "is needed"),
-    ("q5", "b and c", "is needed"),
-    ("q5", 2, "quotation marks"),
+    ("q1", -3, "Where does it end?"),
+    ("q1", 0.333333, "nearer to"),
+    ("q1", torch.tensor(4.0), "a little too far"),
+    ("q2", 0.02, "By which factor"),
+    ("q2", "1/100", "without quotation marks"),
+    ("q3", two_tasks_only, "KeyError"),
+    ("q3", drops_the_last, "What must their sum be?"),
+    ("q3", spoils_the_weights, "What must their sum be?"),
+    ("q3", plain_mean, "What must their sum be?"),
+    ("q3", lambda targets, weights, units: math.nan, "finite"),
+    ("q3", lambda targets, weights, units: 1 / 0, "ZeroDivisionError"),
+    ("q3", lambda targets, weights: 1.0, "TypeError"),
+    ("q4", (14, 14), "What else differs"),
+    ("q4", (22, 22), "What else differs"),
+    ("q4", (8, 28), "easier to guess"),
+    ("q4", (18, 26), "In which direction"),
+    ("q4", (28, 26), "The smallest comes first"),
+    ("q4", (2, 28), "from 8 to 28"),
+    ("q4", 28, "2 numbers are needed"),
+    ("q4", (14, 22, 28), "yours has 3"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
@@ -63,8 +75,13 @@ def test_every_exercise_has_hints_and_a_name(name) -> None:
 
 
 def test_the_end_point_may_be_a_tensor(capsys) -> None:
-    def as_tensor(targets, weights):
-        total = torch.tensor([weights[t] for t in targets]).sum()
-        return sum(weights[t] * torch.tensor(targets[t]) for t in targets) / total
+    def as_tensor(targets, weights, units):
+        strength = torch.tensor([weights[t] * units[t] ** 2 for t in targets])
+        return (strength * torch.tensor(list(targets.values()))).sum() / strength.sum()
 
-    assert "Correct." in told(q4, as_tensor, capsys)
+    assert "Correct." in told(q3, as_tensor, capsys)
+
+
+@pytest.mark.parametrize("sizes", [(28, 28), [27, 28], (26.0, 28.0), np.array([26, 28])])
+def test_large_digits_of_nearly_one_size_are_found(sizes, capsys) -> None:
+    assert "Correct." in told(q4, sizes, capsys)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
 from torch.nn import functional as F
 
+from mtl_tutorial.data import located_digits
+from mtl_tutorial.exercises import lesson_01
 from mtl_tutorial.exercises.lesson_01 import q1, q2, q3, q4, q5
-from mtl_tutorial.tasks import Task, accuracy
+from mtl_tutorial.tasks import Task, accuracy, pixel_iou
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
@@ -37,52 +40,64 @@ def number_right(prediction, target):
     return (prediction.argmax(1) == target).sum()
 
 
-def dice(predicted, true):
-    return 2 * (predicted & true).sum() / (predicted.sum() + true.sum())
+def soft_iou(prediction, target):
+    p, t = prediction.sigmoid(), target.flatten(1)
+    both = (p * t).sum(1)
+    return both / (p.sum(1) + t.sum(1) - both)
 
 
-def forgets_empty(predicted, true):
-    return (predicted & true).sum() / (predicted | true).sum()
+def mixes_shapes(prediction, target):
+    return (prediction.sigmoid() * target).sum()
 
 
-def forgets_empty_in_python(predicted, true):
-    return (predicted & true).sum().item() / (predicted | true).sum().item()
+def half_of_it(prediction, target):
+    return soft_iou(prediction, target).mean() / 2
 
 
-def nothing_for_empty(predicted, true):
-    return (predicted & true).sum() / (predicted | true).sum().clamp(min=1)
+def share_of_ink() -> torch.Tensor:
+    seen = located_digits("train").draw(512, torch.Generator().manual_seed(0))
+    return seen.targets["mask"].mean(0)
 
 
-def prints_only(predicted, true):
-    dice(predicted, true)
-
-
-def spoils_the_masks(predicted, true):
-    predicted.zero_()
-    return 0.5
-
+SHARE = share_of_ink()
+AS_MANY_ELSEWHERE = torch.arange(784).view(28, 28) < int((SHARE > 0.25).sum())
 
 WRONG = [
-    ("q1", torch.tensor(0.5), "area of one box"),
-    ("q1", 0.9, "both areas minus"),
-    ("q2", 7, "(s − 1) / (s + 1)"),
-    ("q3", parity(name="digit"), "has to be 'parity'"),
-    ("q3", parity(out_features=10), "width 10"),
-    ("q3", parity(out_features=1), "one output a class"),
-    ("q3", parity(out_features=3), "how many classes"),
-    ("q3", parity(loss=accuracy), "no gradient"),
-    ("q3", parity(loss=F.mse_loss), "Which loss did `digit` use?"),
-    ("q3", parity(loss=one_hot_error), "not the cross-entropy"),
-    ("q3", parity(loss=per_scene), "one number for the whole batch"),
-    ("q3", parity(metric=F.cross_entropy), "metric is the loss"),
-    ("q3", parity(metric=share_wrong), "Which share?"),
-    ("q3", parity(metric=number_right), "Which share?"),
-    ("q3", Task, "the class `Task` itself"),
-    ("q3", "parity", "of type str"),
-    ("q4", " B ", "Range"),
-    ("q5", forgets_empty, "0 by 0"),
-    ("q5", forgets_empty_in_python, "0 by 0"),
-    ("q5", nothing_for_empty, "Two empty masks agree"),
+    ("q1", parity(name="digit"), "has to be 'parity'"),
+    ("q1", parity(out_features=10), "width 10"),
+    ("q1", parity(out_features=1), "each output of `digit`"),
+    ("q1", parity(out_features=3), "how many classes"),
+    ("q1", parity(loss=accuracy), "no gradient"),
+    ("q1", parity(loss=F.mse_loss), "Which loss did `digit` use?"),
+    ("q1", parity(loss=one_hot_error), "not the cross-entropy"),
+    ("q1", parity(loss=per_scene), "one number for the whole batch"),
+    ("q1", parity(metric=F.cross_entropy), "metric is the loss"),
+    ("q1", parity(metric=share_wrong), "Which share?"),
+    ("q1", parity(metric=number_right), "Which share?"),
+    ("q1", Task, "the class `Task` itself"),
+    ("q1", "parity", "of type str"),
+    ("q5", 7, "side of 4 first"),
+    ("q5", "9", "without quotation marks"),
+    ("q2", 6, "Have you looked at every seed"),
+    ("q2", 0, "Have you looked at every seed"),
+    ("q2", 0.5, "a whole number"),
+    ("q2", 7, "a whole number"),
+    ("q2", [0, 3, 5], "One number"),
+    ("q2", 1, "which ones are 0"),
+    ("q3", soft_iou, "one a scene"),
+    ("q3", mixes_shapes, "stopped with RuntimeError"),
+    ("q3", half_of_it, "Yours gives 0.167"),
+    ("q3", lambda p, t: soft_iou(p, t).mean().item(), "cut off"),
+    ("q3", lambda p, t: soft_iou(p.detach(), t).mean(), "cut off"),
+    ("q3", lambda p, t: math.nan, "finite"),
+    ("q4", torch.ones(28, 28), "hardly ever ink"),
+    ("q4", torch.zeros(28, 28, dtype=torch.bool), "scores 0"),
+    ("q4", SHARE > 0.5, "What would some more cost"),
+    ("q4", (SHARE > 0.05).numpy(), "seldom ink"),
+    ("q4", AS_MANY_ELSEWHERE, "ink most often"),
+    ("q4", SHARE, "from which one on"),
+    ("q4", SHARE.flatten() > 0.25, "28 × 28"),
+    ("q4", 0.25, "shape (28, 28)"),
 ]
 
 
@@ -92,20 +107,15 @@ test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answ
 @pytest.mark.parametrize(
     ("exercise", "answer", "key"),
     [
-        (q1, "1/3", "without quotation marks"),
-        (q1, [1, 3], "One number"),
-        (q2, math.nan, "finite"),
-        (q2, None, "Not answered yet"),
-        (q3, ..., "Not answered yet"),
-        (q3, ["parity", 2], "A `Task` is needed"),
-        (q4, 3, "quotation marks"),
-        (q4, "f", "'f'"),
-        (q5, 0.5, "A function is needed"),
-        (q5, prints_only, "gives None"),
-        (q5, lambda predicted: 1, "stopped with TypeError"),
-        (q5, lambda predicted, true: predicted.missing, "stopped with AttributeError"),
-        (q5, spoils_the_masks, "their IoU is 1/4"),
-        (q5, lambda predicted, true: "one", "without quotation marks"),
+        (q1, ..., "Not answered yet"),
+        (q1, ["parity", 2], "A `Task` is needed"),
+        (q5, [1, 3], "One number"),
+        (q5, math.nan, "finite"),
+        (q5, None, "Not answered yet"),
+        (q3, 0.5, "A function is needed"),
+        (q3, lambda prediction: 1, "stopped with TypeError"),
+        (q3, lambda prediction, target: prediction.missing, "stopped with AttributeError"),
+        (q4, "mask", "of type str"),
     ],
 )
 def test_a_broken_answer_gets_a_sentence(exercise, answer, key, capsys) -> None:
@@ -115,8 +125,33 @@ def test_a_broken_answer_gets_a_sentence(exercise, answer, key, capsys) -> None:
 
 
 def test_an_answer_of_another_form_is_right_too(capsys) -> None:
-    for exercise, answer in [(q1, torch.tensor(1 / 3)), (q2, 9.0), (q4, "C"), (q1, 0.33)]:
+    stuck = sum(score < lesson_01.TOUCHES for score in lesson_01._reached_on_iou())
+    for exercise, answer in [
+        (q5, torch.tensor(9.0)),
+        (q5, 9.01),
+        (q2, np.int64(stuck)),
+        (q4, (SHARE > 0.2).numpy()),
+        (q4, (SHARE > 0.3).float()),
+    ]:
         assert "Correct." in told(exercise, answer, capsys)
+
+
+def test_some_networks_stand_still_and_some_learn_on_one_minus_iou() -> None:
+    reached = lesson_01._reached_on_iou()
+    assert len(reached) == lesson_01.STARTS
+    assert min(reached) == 0 and max(reached) > 0.5
+
+
+def test_the_soft_iou_is_the_pixel_iou_where_every_pixel_is_sure() -> None:
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(2, (5, 12), generator=generator) * 2 - 1
+    target = torch.randint(2, (5, 3, 4), generator=generator).float()
+    soft = lesson_01._soft_iou(1000.0 * signs, target)
+    assert soft.item() == pytest.approx(pixel_iou(signs.float(), target).item())
+
+
+def test_the_side_that_is_asked_for_gives_the_iou(capsys) -> None:
+    assert "Correct." in told(q5, (1 + 0.8) / (1 - 0.8), capsys)  # (s - 1) / (s + 1) = 0.8
 
 
 def test_hints_come_one_after_the_other_and_the_last_stays(capsys) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import repeat
 
+import nbformat
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lesson_cells import run_tagged
+from lesson_cells import NOTEBOOKS, run_tagged
 from torch import Tensor, nn
 
 from mtl_tutorial.balancing import FixedWeights
@@ -71,3 +72,11 @@ def test_a_loss_times_100_acts_like_a_weight_times_100(descend) -> None:
     targets = {"a": 0.0, "b": 4.0}
     by_weight = descend(targets, {"a": 1.0, "b": 100.0}, steps=100, rate=0.01)[-1]
     assert by_weight == pytest.approx(400 / 101, abs=1e-5)
+
+
+def test_the_map_at_the_top_leads_to_every_other_lesson() -> None:
+    cells = nbformat.read(NOTEBOOKS / "00_start_here.ipynb", as_version=4).cells
+    (course,) = [cell.source for cell in cells if cell.id == "map"]
+    assert [cell.id for cell in cells].index("map") == 1
+    others = {path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb")} - {"00_start_here.ipynb"}
+    assert {name for name in others if f"({name})" not in course} == set()

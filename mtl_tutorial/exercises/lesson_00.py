@@ -1,108 +1,156 @@
-"""Exercises of lesson 00: weighted sums, units, and guesses that never look."""
+"""Exercises of lesson 00: weighted sums, units, and answers that never look."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+import torch
+
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     Verdict,
-    as_function,
-    as_number,
-    choice,
+    as_numbers,
+    function,
     number,
     solution_of,
 )
+from mtl_tutorial.experiments import blind_scores
+from mtl_tutorial.profiles import load_profile
 
-# Targets and weights that a function for the end point is tried on, and what each one finds out.
-TRIALS = (
-    ({"low": 0.0, "high": 4.0}, {"low": 1.0, "high": 1.0}, "equal weights"),
-    ({"low": 1.0, "high": 4.0}, {"low": 3.0, "high": 1.0}, "different weights"),
-    ({"a": 1.0, "b": 2.0, "c": -6.0}, {"a": 0.5, "b": 1.5, "c": 2.0}, "three tasks"),
-    ({"a": 5.0, "b": -1.0}, {"b": 2.0, "a": 0.0}, "a weight of 0"),
-)
-
-
-def _end_point_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    for targets, weights, name in TRIALS:
-        given = function(dict(targets), dict(weights))
-        if given is None:
-            raise AnswerError("Your function gives None; does its last line begin with return?")
-        value = as_number(given)
-        if abs(value - _end_point(targets, weights)) <= 1e-3:
-            continue
-        case = f"With {name} (targets {targets}, weights {weights}) it gives {value:.3g}."
-        for mistake, hint in END_POINT_MISTAKES:
-            if abs(value - mistake(targets, weights)) <= 1e-3:
-                return f"{case} {hint}"
-        return f"{case} The gradient of the weighted sum is not zero there."
-    return None
+# Targets, weights and units that a function for the end point is tried on.
+TRIALS = [
+    ({"low": 0.0, "high": 4.0}, {"low": 3.0, "high": 1.0}, {"low": 1.0, "high": 2.0}),
+    ({"low": 1.0, "high": 4.0}, {"low": 1.0, "high": 1.0}, {"high": 1.0, "low": 10.0}),
+    (
+        {"a": 1.0, "b": 2.0, "c": -6.0},
+        {"c": 2.0, "a": 0.5, "b": 1.5},
+        {"b": 0.5, "c": 1.0, "a": 3.0},
+    ),
+    ({"a": 5.0, "b": -1.0}, {"b": 2.0, "a": 0.0}, {"a": 7.0, "b": 0.1}),
+]
 
 
-def _end_point(targets: dict[str, float], weights: dict[str, float]) -> float:
-    weighted = sum(weights[task] * target for task, target in targets.items())
-    return weighted / sum(weights.values())
+def _end_point(targets, weights, units):
+    strength = {task: weights[task] * units[task] ** 2 for task in targets}
+    pulled = sum(strength[task] * target for task, target in targets.items())
+    return pulled / sum(strength.values())
 
 
-def _weighted_sum(targets: dict[str, float], weights: dict[str, float]) -> float:
-    return sum(weights[task] * target for task, target in targets.items())
+def _weighted_mean(strength):
+    """The end point with another idea of how strong each task is."""
+
+    def end(targets, weights, units):
+        strong = {task: strength(weights[task], units[task]) for task in targets}
+        return sum(strong[task] * targets[task] for task in targets) / sum(strong.values())
+
+    return end
+
+
+def _over_weights(targets, weights, units):
+    pulled = sum(weights[task] * units[task] ** 2 * targets[task] for task in targets)
+    return pulled / sum(weights.values())
+
+
+def _sum_alone(targets, weights, units):
+    return sum(weights[task] * units[task] ** 2 * targets[task] for task in targets)
+
+
+def _by_order(targets, weights, units):
+    rows = list(zip(targets.values(), weights.values(), units.values(), strict=True))
+    return sum(w * u**2 * t for t, w, u in rows) / sum(w * u**2 for _, w, u in rows)
 
 
 END_POINT_MISTAKES = (
     (
-        lambda targets, weights: sum(targets.values()) / len(targets),
-        "That is the plain mean; the weights do not count in it yet.",
-    ),
-    (_weighted_sum, "That is the weighted sum; divide it by the sum of the weights."),
-    (
-        lambda targets, weights: _weighted_sum(targets, weights) / len(targets),
-        "That divides by the number of tasks; divide by the sum of the weights.",
+        _weighted_mean(lambda weight, unit: weight),
+        "The units do not count in yours yet. Where do they stand in the gradient?",
     ),
     (
-        lambda targets, weights: (
-            sum(w * t for w, t in zip(weights.values(), targets.values(), strict=True))
-            / sum(weights.values())
-        ),
-        "Look weights up by the task's name: the two dicts differ in order.",
+        _weighted_mean(lambda weight, unit: weight * unit),
+        "A task with a unit of 10 counts 10 times in yours. How many times as large is its loss?",
     ),
+    (
+        _weighted_mean(lambda weight, unit: unit**2),
+        "The weights do not count in yours.",
+    ),
+    (
+        _weighted_mean(lambda weight, unit: weight / unit**2),
+        "A larger unit makes a loss smaller in yours. Does a task measured in millimetres pull "
+        "less?",
+    ),
+    (
+        _over_weights,
+        "With all targets at the same place, θ has to end there. Does it? Look at what you divide "
+        "by.",
+    ),
+    (
+        _sum_alone,
+        "With all targets at the same place, θ has to end there. Yours grows with the "
+        "number of tasks.",
+    ),
+    (_by_order, "Two dicts may list the tasks in different orders. How do you find a task's own?"),
 )
+
+
+def _pulls_at(given: list) -> str:
+    targets, weights, units = TRIALS[0]
+    pulls = {t: weights[t] * units[t] ** 2 * (given[0] - targets[t]) for t in targets}
+    words = ", ".join(f"{task} {pull:.3g}" for task, pull in pulls.items())
+    return (
+        f"With targets {targets}, weights {weights} and units {units} yours ends at "
+        f"{given[0]:.3g}. The terms of the gradient there: {words}. What must their sum be?"
+    )
+
+
+ENOUGH = 0.70  # mean IoU of an answer that never looks
+SMALLEST, LARGEST = 8, 28  # pixels; the ends of the sampler's slider
+
+
+@functools.cache
+def _blind_iou(smallest: float, largest: float) -> float:
+    digits, extent = load_profile().digits, (smallest, largest)
+    seen, unseen = (
+        located_digits("train", digits=digits, extent=extent).draw(
+            2048, torch.Generator().manual_seed(seed)
+        )
+        for seed in (0, 1)
+    )
+    (box,) = (task for task in located_digits("train").tasks if task.name == "box")
+    return blind_scores([box], seen, unseen)["box"]
+
+
+def _sizes_verdict(answer: Any) -> str | None:
+    smallest, largest = as_numbers(answer, ["the smallest", "the largest"])
+    if smallest > largest:
+        raise AnswerError(f"The smallest comes first; yours are {smallest:g} and {largest:g}.")
+    if smallest < SMALLEST or largest > LARGEST:
+        raise AnswerError(f"The slider goes from {SMALLEST} to {LARGEST} pixels.")
+    score = _blind_iou(smallest, largest)
+    if score >= ENOUGH:
+        return None
+    said = f"At {smallest:g} to {largest:g} px never looking scores {score:.2f} on 2,048 scenes."
+    if smallest < 14 and largest > 22:
+        return f"{said} Are more sizes or fewer easier to guess?"
+    if largest - smallest <= 2 and largest <= 22:
+        return f"{said} All boxes are about as large. What else differs from scene to scene?"
+    return f"{said} Try three or four settings. In which direction does it rise?"
 
 
 q1 = Exercise(
     name="Exercise 1",
     verdict=number(
-        8,
-        mistakes={
-            6: "6 is the plain mean: where equal weights would end. Here they are 1 and 3.",
-            4: "4 is what you get with the two weights swapped. Which target has weight 3?",
-            32: "32 is the weighted sum of the targets; divide it by the sum of the weights.",
-            16: "16 divides by the number of tasks; divide by the sum of the weights.",
-            10: "10 is what the heavier task wants. It pulls harder, but the other one pulls too.",
-        },
-        otherwise="Set the gradient to zero: 1 · (θ − 2) + 3 · (θ − 10) = 0. Which θ does that?",
-    ),
-    praise="1 · (8 − 2) = 6 and 3 · (8 − 10) = −6: the two pulls cancel.",
-    hints=(
-        "Training ends where the weighted pulls cancel.",
-        "θ* = (λ_low · t_low + λ_high · t_high) / (λ_low + λ_high).",
-    ),
-    solution_code="answer = (1 * 2 + 3 * 10) / (1 + 3)",
-)
-
-q2 = Exercise(
-    name="Exercise 2",
-    verdict=number(
         3,
         mistakes={
             0.75: "0.75 is the share that `high` has of both weights. How large is its weight?",
-            1 / 3: "1/3 ends at 1: it pulls the number towards 0. You want 3, nearer to 4.",
+            1 / 3: "1/3 ends at 1. Which task do you want it nearer to?",
             1: "Weight 1 is the equal one; it ends in the middle, at 2.",
             4: "Weight 4 ends at 16 / 5 = 3.2: a little too far.",
             2: "Weight 2 ends at 8 / 3 = 2.67: not far enough.",
         },
-        otherwise="Put it into θ* = 4 λ / (1 + λ): does 3 come out?",
+        otherwise="Put your weight into the formula of θ*. Where does it end?",
     ),
     praise="4 · 3 / (1 + 3) = 3: three times as far from 0 as from 4.",
     hints=(
@@ -112,55 +160,59 @@ q2 = Exercise(
     solution_code="answer = 3  # 4 * 3 / (1 + 3) == 3",
 )
 
-q3 = Exercise(
-    name="Exercise 3",
+q2 = Exercise(
+    name="Exercise 2",
     verdict=number(
         0.01,
         tolerance=1e-6,
         mistakes={
             100: "100 goes the wrong way: loss and weight multiply, so both together give 10,000.",
-            0.1: "0.1 undoes the factor of the error, 10. The loss is squared: its factor is 100.",
+            0.1: "0.1 undoes a factor of 10. The error is 10 times as large. And the loss?",
             10: "10 makes the loss even larger. The weight has to undo a factor of the loss.",
             1: "Weight 1 leaves the loss 100 times as large as before; the compromise moves.",
-            0.0001: "0.0001 squares the factor twice: 100 is already the square of 10.",
+            0.0001: "0.0001 undoes a factor of 10,000. How many times as large is the loss?",
             -0.01: "The size is right; but a negative weight pushes away from the target.",
         },
-        otherwise="λ_high · (100 · L_high) has to equal 1 · L_high.",
+        otherwise="By which factor has the loss grown? What has the product of weight and loss to "
+        "be?",
     ),
     praise="0.01 · 100 = 1. A weight has units too: those of one over its loss.",
     hints=(
         "In the sum, only the product of weight and loss counts.",
         "How much larger is the loss after the change of unit? Which weight undoes that?",
+        "λ_high · 100 has to be 1.",
     ),
     solution_code="answer = 1 / 100",
 )
 
-q4 = Exercise(
-    name="Exercise 4",
-    verdict=Verdict(_end_point_verdict, END_POINT_MISTAKES),
-    praise="It is right for any number of tasks, and a task of weight 0 has no say.",
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=function(
+        _end_point,
+        TRIALS,
+        returns="θ*",
+        tolerance=1e-3,
+        mistakes=END_POINT_MISTAKES,
+        otherwise=_pulls_at,
+    ),
+    praise="A task counts with λ u²: its weight and its unit act as one number.",
     hints=(
-        "`targets` and `weights` are dicts with the same keys: the names of the tasks.",
-        "Add up weight times target, task by task; then divide by the sum of the weights.",
+        "Take the derivative of one loss: what stands before (θ − t_i)?",
+        "The gradient is Σ λ_i u_i² (θ − t_i). For which θ is it zero?",
+        "θ* is a weighted mean again, with λ_i u_i² as the weights. Look tasks up by their names.",
     ),
     solution_code=solution_of(_end_point),
 )
 
-q5 = Exercise(
-    name="Exercise 5",
-    verdict=choice(
-        "b",
-        {
-            "a": "IoU does not start at 0. What did the guess that never looks score?",
-            "c": "0.50 would be a coin's accuracy at two classes. IoU has a baseline of its own.",
-            "d": "A loss has units and no scale of its own. A metric can be judged by a baseline.",
-            "e": "More training may help, but the question is what the number says now.",
-        },
-    ),
-    praise="A score says something once you know what a guess that never looks would get.",
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=Verdict(_sizes_verdict),
+    praise="A digit as large as the image has no room to move, and there is little to find. Ask "
+    "what never looking scores on those scenes before you admire a score.",
     hints=(
-        "Which baseline did the lesson measure for the box task?",
-        "Compare 0.42 with the score of the mean box.",
+        "The sentence under the picture gives the score of the mean box on 12 scenes.",
+        "Compare small digits of one size with large digits of one size.",
+        "How much room to move has a digit of 26 pixels in an image of 28?",
     ),
-    solution_code='answer = "b"',
+    solution_code="answer = (26, 28)",
 )

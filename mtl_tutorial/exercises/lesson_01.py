@@ -1,26 +1,30 @@
-"""Exercises of lesson 01: overlap, what a task is made of, and why the metric is not the loss."""
+"""Exercises of lesson 01: parts of a task, overlap as metric and as loss, blind answers."""
 
 from __future__ import annotations
 
-import math
+import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
     as_number,
-    choice,
     function,
     number,
     solution_of,
 )
-from mtl_tutorial.tasks import Task, accuracy
+from mtl_tutorial.experiments import train
+from mtl_tutorial.profiles import load_profile
+from mtl_tutorial.tasks import Task, accuracy, mean_iou, pixel_iou
 
 
 def _task_verdict(answer: Any) -> str | None:
@@ -31,11 +35,11 @@ def _task_verdict(answer: Any) -> str | None:
     if answer.name != "parity":
         return f"The name is how targets are found: it has to be 'parity', not {answer.name!r}."
     if answer.out_features == 10:
-        return "A head of width 10 answers which digit it is. Even or odd are two classes."
+        return "A head of width 10 answers which digit it is. What is asked here?"
     if answer.out_features == 1:
         return (
             "Cross-entropy compares classes with each other, and one class alone always wins. "
-            "Give the head one output a class."
+            "What does each output of `digit` stand for?"
         )
     if answer.out_features != 2:
         return f"Even or odd: how many classes are that? Your head has {answer.out_features}."
@@ -74,119 +78,197 @@ def _parity_metric_hint(task: Task) -> str | None:
     return None
 
 
-# Predicted and true masks that a function for their IoU is tried on.
-MASKS = [
-    (torch.tensor(predicted) > 0, torch.tensor(true) > 0)
-    for predicted, true in (
-        ([[1, 1, 0], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]),
-        ([[1, 0, 0], [0, 0, 0]], [[1, 1, 1], [1, 1, 1]]),
-        ([[1, 1, 1], [1, 1, 1]], [[0, 1, 0], [0, 0, 0]]),
-        ([[1, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]),
+STARTS = 6  # seeds of exercise 2
+TOUCHES = 0.01  # mean IoU from which a network has found a box
+
+
+@functools.cache
+def _reached_on_iou() -> tuple[float, ...]:
+    """The mean IoU of each seed's network after 50 steps on the loss 1 − IoU."""
+    profile = load_profile()
+    scenes = located_digits("train", digits=profile.digits, device=str(profile.device))
+    held_out = located_digits("validation", digits=profile.digits, device=str(profile.device))
+    validation = held_out.draw(512, torch.Generator().manual_seed(100))
+    task = Task("box", lambda prediction, target: 1 - mean_iou(prediction, target), mean_iou, 4)
+    reached = []
+    for seed in range(STARTS):
+        _, history = train(
+            lambda: HardSharing(ConvEncoder(), [task]),
+            [task],
+            scenes,
+            validation,
+            seed=seed,
+            steps=50,
+        )
+        reached.append(history.scores[-1][1]["box"].metric)
+    return tuple(reached)
+
+
+def _stuck_verdict(answer: Any) -> str | None:
+    given = as_number(answer)
+    if given != round(given) or not 0 <= given <= STARTS:
+        return f"How many of {STARTS} networks: a whole number is needed, and yours is {given:g}."
+    stuck = sum(score < TOUCHES for score in _reached_on_iou())
+    if given == stuck:
+        return None
+    if given == STARTS - stuck:
+        return "So many have learned. Asked is how many have not."
+    if given in (0, STARTS):
+        all_or_none = "all of them stand still" if given else "all of them learn"
+        return f"You say that {all_or_none}. Have you looked at every seed from 0 to 5?"
+    return (
+        f"With 50 steps each, the same scenes and seeds 0 to 5, another number came out here than "
+        f"{given:g}. Print each network's mean IoU on `validation`: which ones are 0?"
+    )
+
+
+# Logits and true masks that a function for the soft IoU is tried on.
+LOGITS_AND_MASKS = [
+    (torch.tensor(logits), torch.tensor(masks))
+    for logits, masks in (
+        (
+            [[-0.5, -3.0, 0.0, -1.0], [4.0, 3.0, 2.0, -4.0], [0.1, 0.2, -0.3, 0.4]],
+            [[[1.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]]],
+        ),
+        ([[0.0, 0.0]], [[[1.0, 0.0]]]),
+        ([[0.0, 2.0, -1.0, 0.5, -2.0, 1.0]], [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]]),
     )
 ]
 
-# What else a function may work out, from the two masks, and what to say to it.
-MASK_MISTAKES = (
+
+def _soft_iou(prediction, target):
+    ink, true = prediction.sigmoid(), target.flatten(1)
+    overlap = (ink * true).sum(1)
+    union = ink.sum(1) + true.sum(1) - overlap
+    return (overlap / union).mean()
+
+
+def _soft(squash, quotient):
+    """A variant: what makes ink of logits, and what is divided; by scene unless it sums all."""
+
+    def variant(prediction: Tensor, target: Tensor) -> Tensor:
+        ink, true = squash(prediction), target.flatten(1)
+        return quotient((ink * true).sum(1), ink.sum(1), true.sum(1)).mean()
+
+    return variant
+
+
+def _quotient(both: Tensor, ink: Tensor, true: Tensor) -> Tensor:
+    return both / (ink + true - both)
+
+
+SOFT_MISTAKES = (
     (
-        lambda p, t: (p == t).float().mean(),
-        "the share of pixels that agree: paper counts there as well as ink. Count ink alone.",
+        pixel_iou,
+        "That is the metric itself: yes or no for each pixel, and nothing to follow. What stands "
+        "in the formula in place of yes and no?",
     ),
     (
-        lambda p, t: 2 * (p & t).sum() / (p.sum() + t.sum()),
-        "Dice, twice the overlap by the sum of both masks. IoU divides by the union.",
+        _soft(lambda logits: logits, _quotient),
+        "You count with the logits themselves. Which numbers from 0 to 1 stand for ink?",
     ),
     (
-        lambda p, t: (p & t).sum() / (p.sum() + t.sum()),
-        "the overlap by the sum of both masks, where it is counted twice. Divide by the union.",
+        _soft(lambda logits: logits.softmax(1), _quotient),
+        "A softmax makes the pixels of a scene share one unit of ink. Is each pixel not asked by "
+        "itself?",
     ),
     (
-        lambda p, t: (p & t).sum() / t.sum(),
-        "the share of the true mask alone: marking every pixel would be perfect. "
-        "Divide by the union.",
+        _soft(torch.sigmoid, lambda both, ink, true: both.sum() / (ink + true - both).sum()),
+        "You add up all scenes before you divide, so a large digit counts more than a small one. "
+        "The metric is a mean over scenes.",
     ),
     (
-        lambda p, t: (p & t).sum() / p.sum(),
-        "the share of the predicted mask alone: marking one sure pixel would be perfect. "
-        "Divide by the union.",
+        _soft(torch.sigmoid, lambda both, ink, true: 2 * both / (ink + true)),
+        "That is Dice, twice the overlap by the sum of both. What does IoU divide by?",
     ),
-    (lambda p, t: (p & t).sum(), "the number of pixels in both; divide it by the union."),
-    (lambda p, t: (p | t).sum(), "the number of pixels in at least one; IoU divides by it."),
+    (
+        _soft(torch.sigmoid, lambda both, ink, true: both / (ink + true)),
+        "How often do you count the overlap in what you divide by?",
+    ),
+    (
+        lambda prediction, target: 1 - _soft_iou(prediction, target),
+        "That is the loss, 1 − IoU. Asked is the IoU itself, larger is better.",
+    ),
 )
 
 
-def _share(value: Any, case: tuple) -> float:
-    if value is None:
-        raise AnswerError("Your function gives None; does its last line begin with return?")
+def _one_number(value: Any, case: tuple) -> float:
+    scenes = len(case[0])
+    if isinstance(value, Tensor) and value.shape == (scenes,) != (1,):
+        raise AnswerError(f"You give {scenes} numbers, one a scene; a loss needs their mean.")
     return as_number(value)
 
 
-def _empty_mask_hint(iou: Callable) -> str | None:
-    nothing = torch.zeros(2, 3, dtype=torch.bool)
-    try:
-        empty = iou(nothing.clone(), nothing.clone())
-    except ZeroDivisionError:
-        empty = math.nan
-    if torch.as_tensor(empty, dtype=torch.float64).isnan().any():
-        return "With two empty masks it divides 0 by 0. They agree, so let the answer be 1."
-    if abs(as_number(empty) - 1) > 1e-3:
-        return "Two empty masks agree in every pixel: their IoU has to be 1."
+def _soft_of_two_pixels(given: list) -> str:
+    return (
+        f"Do one scene of two pixels by hand. The first is ink, and both logits are 0, so each is "
+        f"ink with a probability of 1/2. Yours gives {given[1]:.3g}. What are overlap and union?"
+    )
+
+
+def _gradient_hint(soft_iou: Any) -> str | None:
+    logits, true = LOGITS_AND_MASKS[0]
+    logits = logits.clone().requires_grad_()
+    value = soft_iou(logits, true.clone())
+    if not isinstance(value, Tensor) or not value.requires_grad:
+        return "The number is right, but cut off from the logits: training can't follow it."
     return None
 
 
-def _mask_iou(predicted, true):
-    overlap = (predicted & true).sum().item()
-    union = (predicted | true).sum().item()
-    return overlap / union if union else 1.0
+@functools.cache
+def _masks() -> tuple[Tensor, Tensor, float, float]:
+    """Masks to score a fixed one on; the best by share of ink, its score, and all ink's."""
+    profile = load_profile()
+    seen, unseen = (
+        located_digits(split, digits=profile.digits)
+        .draw(2048, torch.Generator().manual_seed(number))
+        .targets["mask"]
+        for number, split in ((106, "train"), (107, "validation"))
+    )
+    share = seen.mean(0)
+    cuts = torch.linspace(0.05, 0.6, 56).tolist()
+    best = share > max(cuts, key=lambda cut: _fixed_score(share > cut, seen))
+    return unseen, best, _fixed_score(best, unseen), _fixed_score(share > -1, unseen)
+
+
+def _fixed_score(mask: Tensor, true: Tensor) -> float:
+    return pixel_iou((mask.float() - 0.5).expand_as(true), true).item()
+
+
+def _blind_mask_verdict(answer: Any) -> str | None:
+    mask = torch.as_tensor(answer) if isinstance(answer, np.ndarray) else answer
+    if not isinstance(mask, Tensor):
+        kind = type(answer).__name__
+        raise AnswerError(f"A tensor of shape (28, 28) is needed; yours is of type {kind}.")
+    if mask.shape != (28, 28):
+        raise AnswerError(
+            f"One answer for each of 28 × 28 pixels is needed; yours has the shape "
+            f"{tuple(mask.shape)}."
+        )
+    mask = mask.detach().cpu()
+    if not torch.isin(mask.float(), torch.tensor([0.0, 1.0])).all():
+        raise AnswerError(
+            "Each pixel needs yes or no. Yours has numbers between: from which one on is it ink?"
+        )
+    mask = mask.bool()
+    unseen, best, reach, all_ink = _masks()
+    score = _fixed_score(mask, unseen)
+    if score >= reach - 0.01:
+        return None
+    if not mask.any():
+        return "No pixel is ink in yours, and it scores 0. Is any pixel ink in so many scenes?"
+    if mask.all():
+        return f"All ink scores {score:.2f}. Which pixels are hardly ever ink?"
+    found = f"Yours scores {score:.2f} on scenes that it has not seen, and all ink {all_ink:.2f}."
+    if mask.sum() < 0.8 * best.sum():
+        return f"{found} It marks {int(mask.sum())} pixels. What would some more cost, and gain?"
+    if mask.sum() > 1.25 * best.sum():
+        return f"{found} It marks {int(mask.sum())} pixels. Which of them are seldom ink?"
+    return f"{found} It marks about as many pixels as pay. Are they those that are ink most often?"
 
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=number(
-        1 / 3,
-        tolerance=4e-3,
-        mistakes={
-            1 / 2: "1/2 divides by the area of one box. Divide by the area that both cover.",
-            1 / 4: "1/4 divides by the sum of both areas; the overlap is counted twice in it.",
-            3: "3 is the union over the intersection. Turn the fraction over: IoU is at most 1.",
-            4: "4 is the area of the intersection alone; divide it by the area of the union.",
-            1: "1 would be the same box twice. How much of each box lies outside the other?",
-            0: "0 would be boxes that do not touch. From x = 2 to x = 4 both are there.",
-        },
-        otherwise="The intersection is 2 wide and 2 high. The union is both areas minus that.",
-    ),
-    praise="4 in common, 8 + 8 − 4 = 12 covered: half of each box overlaps, and IoU is 1/3.",
-    hints=(
-        "Draw both boxes on squared paper, and count squares.",
-        "The intersection has area 4. Each box has area 8. The union counts the overlap once.",
-    ),
-    solution_code="answer = 4 / (8 + 8 - 4)",
-)
-
-q2 = Exercise(
-    name="Exercise 2",
-    verdict=number(
-        9,
-        tolerance=0.02,
-        mistakes={
-            5: "5 solves (s − 1) / s = 0.8: that divides by one box. Divide by the union, s + 1.",
-            0.8: "0.8 is the IoU that you want. Which side gives it?",
-            4: "With side 4 the IoU is 3 / 5 = 0.6: one pixel costs a small box more.",
-            10: "With side 10 the IoU is 9 / 11 = 0.82: close, but a little too large.",
-            17.485: "17.49 belongs to a move to the right and down. Here it is to the right alone.",
-            1 / 9: "That is the share of the side that one pixel is; the side is asked for.",
-        },
-        otherwise="Put your side s into (s − 1) / (s + 1): does 0.8 come out?",
-    ),
-    praise="(9 − 1) / (9 + 1) = 0.8. Any smaller box falls below 0.8 for the same one pixel.",
-    hints=(
-        "Moved by one pixel, a box of side s has s − 1 columns in common with the true one.",
-        "The union has s + 1 columns. Solve (s − 1) / (s + 1) = 0.8.",
-    ),
-    solution_code="answer = 9  # (9 - 1) / (9 + 1) == 0.8",
-)
-
-q3 = Exercise(
-    name="Exercise 3",
     verdict=_task_verdict,
     praise="Four things make a task, and two of them you could take over from `digit`.",
     hints=(
@@ -202,44 +284,103 @@ answer = Task("parity", F.cross_entropy, accuracy, 2)
 """,
 )
 
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=Verdict(_stuck_verdict),
+    praise="Their gradient is exactly zero, so no step ever moves them. Why theirs?",
+    hints=(
+        "Loop over `range(6)`, and call `train_alone(on_iou, scenes, steps=50, seed=seed)`.",
+        "Score a network by `mean_iou(network(validation.inputs), validation.targets['box'])`.",
+        "A network stands still where that is 0 after 50 steps. Count them.",
+    ),
+    solution_code="""
+import torch
+
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
+from mtl_tutorial.experiments import train
+from mtl_tutorial.profiles import load_profile
+from mtl_tutorial.tasks import Task, mean_iou
+
+on_iou = Task("box", lambda predicted, true: 1 - mean_iou(predicted, true), mean_iou, 4)
+digits = load_profile().digits
+scenes, held_out = (located_digits(split, digits=digits) for split in ("train", "validation"))
+validation = held_out.draw(512, torch.Generator().manual_seed(100))
+scores = []
+for seed in range(6):
+    build = lambda: HardSharing(ConvEncoder(), [on_iou])
+    _, history = train(build, [on_iou], scenes, validation, seed=seed, steps=50)
+    scores.append(history.scores[-1][1]["box"].metric)
+
+answer = sum(score == 0 for score in scores)
+""",
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=function(
+        _soft_iou,
+        LOGITS_AND_MASKS,
+        returns="the mean soft IoU",
+        read=_one_number,
+        mistakes=SOFT_MISTAKES,
+        otherwise=_soft_of_two_pixels,
+        then=_gradient_hint,
+    ),
+    praise="It is the pixel IoU where every pixel is sure, and has a gradient everywhere else.",
+    hints=(
+        "`prediction.sigmoid()` is p. It has shape (B, 784), and the target (B, 28, 28): "
+        "`target.flatten(1)` gives both one shape.",
+        "Sum over the pixels of each scene with `.sum(1)`. The mean over the scenes comes last.",
+        "Overlap: the sum of p · t. Union: the sums of p and of t, without the overlap.",
+    ),
+    solution_code=solution_of(_soft_iou),
+)
+
 q4 = Exercise(
     name="Exercise 4",
-    verdict=choice(
-        "c",
-        {
-            "a": "Counting right answers is as quick as a cross-entropy. Speed is not the reason.",
-            "b": "Range does not matter to a gradient: you can minimise 1 − accuracy. Look at its "
-            "slope.",
-            "d": "Both read the same targets, no more and no fewer. What differs is the slope.",
-            "e": "Accuracy is defined on every batch, even of one scene. Look at its slope.",
-        },
-    ),
-    praise="A tiny step changes no argmax, so accuracy stays flat: its gradient is zero.",
+    verdict=Verdict(_blind_mask_verdict),
+    praise="A pixel pays long before it is ink in half of the scenes. For the cross-entropy the "
+    "line is at one half, so the best fixed answer by the loss is a bad one by the metric.",
     hints=(
-        "Move one logit by a millionth. What happens to the loss? What happens to the accuracy?",
-        "The lesson asked PyTorch for the gradient of each metric.",
+        "`share = seen.targets['mask'].mean(0)` says in which share of the scenes a pixel is ink.",
+        "A mask is `share > cut`. Try a few cuts, and score each with the code above.",
+        "Cuts between 0.2 and 0.3 do best.",
     ),
-    solution_code='answer = "c"',
+    solution_code="""
+import torch
+
+from mtl_tutorial.data import located_digits
+from mtl_tutorial.profiles import load_profile
+
+scenes = located_digits("train", digits=load_profile().digits)
+seen = scenes.draw(2048, torch.Generator().manual_seed(101))
+answer = seen.targets["mask"].mean(0) > 0.25
+""",
 )
 
 q5 = Exercise(
     name="Exercise 5",
-    verdict=function(
-        _mask_iou,
-        MASKS,
-        read=_share,
-        tolerance=1e-3,
-        mistakes=[(mistake, f"What you give is {what}") for mistake, what in MASK_MISTAKES],
-        otherwise=lambda given: (
-            f"One pixel is in both of two masks, four are in at least one: their IoU is 1/4, "
-            f"and your function gives {given[0]:.3g}."
-        ),
-        then=_empty_mask_hint,
+    verdict=number(
+        9,
+        tolerance=0.02,
+        mistakes={
+            5: "5 solves (s − 1) / s = 0.8. Is s all that both boxes cover together?",
+            0.8: "0.8 is the IoU that you want. Which side gives it?",
+            4: "With side 4 they share 3 columns of 5, and the IoU is 0.6. Larger or smaller?",
+            10: "With side 10 they share 9 columns of 11, and the IoU is 0.82. Close.",
+            8: "With side 8 they share 7 columns of 9, and the IoU is 0.78. Close.",
+            17.485: "17.49 belongs to a move to the right and down. Here it is to the right alone.",
+            1 / 9: "That is the share of the side that one pixel is; the side is asked for.",
+        },
+        otherwise="Draw it with a side of 4 first. How many columns do both boxes have in common, "
+        "and how many do they cover together?",
     ),
-    praise="The same idea as for boxes, counted in pixels, and two empty masks agree.",
+    praise="(9 − 1) / (9 + 1) = 0.8. Any smaller box falls below 0.8 for the same one pixel.",
     hints=(
-        "`predicted & true` are the pixels in both, `predicted | true` those in at least one.",
-        "Divide the two counts. What if nothing is marked and nothing is there?",
+        "Rows do not matter: the move is to the right alone. Count columns.",
+        "A box of side s has s − 1 columns in common with the true one.",
+        "Together they cover s + 1 columns. Solve (s − 1) / (s + 1) = 0.8.",
     ),
-    solution_code=solution_of(_mask_iou),
+    solution_code="answer = 9  # (9 - 1) / (9 + 1) == 0.8",
 )

@@ -1,5 +1,6 @@
 """Training runs, one by one and in grids, over seeds and settings; sweeps and trade-offs."""
 
+from mtl_tutorial.experiments.chance import blind_scores
 from mtl_tutorial.experiments.pareto import gap_to_front, non_dominated
 from mtl_tutorial.experiments.runs import Run, grid, seeded, train
 from mtl_tutorial.experiments.schedules import train_on_schedule
@@ -8,6 +9,7 @@ from mtl_tutorial.experiments.sweep import Sweep, sweep
 __all__ = [
     "Run",
     "Sweep",
+    "blind_scores",
     "gap_to_front",
     "grid",
     "non_dominated",
