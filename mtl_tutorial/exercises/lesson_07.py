@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import torch
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.balancing import GradNorm, GradNormStep
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
+    as_number,
     choice,
     function,
     numbers,
     solution_of,
 )
+from mtl_tutorial.experiments import Run
 
 TASKS = ["task 1", "task 2", "task 3"]
 RATES = (0.75, 1.5, 0.75)  # progress 1/2, 1, 1/2 with mean 2/3
@@ -28,71 +36,196 @@ RATE_MISTAKES = (
     ((0.25, 0.5, 0.25), "That is divided by the sum. Divide by the mean, so that 1 is average."),
 )
 
-WEIGHTS = (2 * 1.3 / 2.1, 2 * 0.8 / 2.1)  # G = (3, 2), targets 3.75 and 1.25
-WEIGHT_MISTAKES = (
-    ((1.3, 0.8), "These are right before the last step: scale them so that they sum to 2."),
-    (
-        (2 * 0.7 / 1.9, 2 * 1.2 / 1.9),
-        "Both moved the wrong way. The targets are 3.75 and 1.25: task 1 lags and is below its "
-        "target, so its weight rises.",
-    ),
-    ((1.0, 1.0), "A G that is off its target moves its weight, however near it is."),
-    ((1.1, 0.9), "The derivative is the sign times the norm ‖∇ L_i‖, not the sign alone."),
-    (
-        (2 * 1.3 / 2.5, 2 * 1.2 / 2.5),
-        "Task 2 is above its target: G = 2, target 2.5 · 0.5 = 1.25.",
-    ),
-)
 
-CASES = (
-    (torch.tensor([4.0, 1.0, 1.0]), torch.tensor([1.0, 4.0, 0.3]), torch.tensor([2.0, 5, 1]), 1.5),
-    (torch.tensor([0.2, 0.7]), torch.tensor([3.0, 0.1]), torch.tensor([2.0, 0.4]), 0.5),
-)
-
-
-def _targets(g, losses, first_losses, alpha):
+def _weight_step(w, norms, losses, first_losses, alpha, rate):
+    g = w * norms
     progress = losses / first_losses
     r = progress / progress.mean()
-    return g.mean() * r**alpha
+    target = g.mean() * r**alpha
+    w = w - rate * torch.sign(g - target) * norms
+    return len(w) * w / w.sum()
 
 
-TARGET_MISTAKES = (
+CASES = tuple(
+    (*map(torch.tensor, columns), alpha, rate)
+    for columns, alpha, rate in (  # in them, every mistake below ends elsewhere
+        (([1.0, 1.0], [1.0, 2.0], [1.0, 3.0], [2.0, 3.0]), 3, 0.1),
+        (([0.5, 1.5], [1.7, 2.9], [3.8, 4.9], [1.1, 2.8]), 1.5, 0.05),
+        (([0.5, 1.5, 1.0], [2.0, 0.4, 0.7], [1.0, 4.0, 0.3], [2.0, 5.0, 1.0]), 1.5, 0.05),
+        (
+            (
+                [1.3, 0.5, 0.5, 1.7],
+                [1.2, 2.3, 1.5, 1.1],
+                [4.3, 3.1, 2.9, 3.3],
+                [1.3, 1.5, 0.6, 1.4],
+            ),
+            1,
+            0.05,
+        ),
+    )
+)
+
+
+def _step(w, norms, losses, first_losses, alpha, rate, **changed):
+    """GradNorm's step with a mistake in one place."""
+    parts = {
+        "g": lambda: w * norms,
+        "progress": lambda: losses / first_losses,
+        "rates": lambda progress: progress / progress.mean(),
+        "target": lambda g, r: g.mean() * r**alpha,
+        "slope": lambda g, target: torch.sign(g - target) * norms,
+        "moved": lambda slope: w - rate * slope,
+        "scaled": lambda moved: len(w) * moved / moved.sum(),
+    } | {name: part(w, norms, losses, first_losses, alpha) for name, part in changed.items()}
+    g = parts["g"]()
+    target = parts["target"](g, parts["rates"](parts["progress"]()))
+    return parts["scaled"](parts["moved"](parts["slope"](g, target)))
+
+
+def _with(**changed):
+    """The step with other parts, each made from ``(w, norms, losses, first_losses, alpha)``."""
+    return lambda *case: _step(*case, **changed)
+
+
+def _through_the_target(w, norms, losses, first_losses, alpha, rate):
+    """The step of autograd where the target is no constant."""
+    w = w.clone().requires_grad_()
+    g = w * norms
+    progress = losses / first_losses
+    (g - g.mean() * (progress / progress.mean()) ** alpha).abs().sum().backward()
+    moved = w.detach() - rate * w.grad
+    return len(w) * moved / moved.sum()
+
+
+STEP_MISTAKES = (
     (
-        lambda g, now, first, alpha: _targets(g, now, first, -alpha),
-        "The exponent is +α: a task that lags has r above 1 and needs a larger gradient.",
+        _with(target=lambda w, n, now, first, alpha: lambda g, r: g.mean() * r**-alpha),
+        "Try it with a task that lags: r is above 1. Does your target lie above the mean of G?",
     ),
     (
-        lambda g, now, first, alpha: g.mean() * (now / first) ** alpha,
-        "L / L(0) has still to be divided by its mean over the tasks.",
+        _through_the_target,
+        "Your derivative goes through the target, too: it holds the mean of G, and so every w. "
+        "The target is to be a constant; in torch, `.detach()` makes one.",
     ),
     (
-        lambda g, now, first, alpha: _targets(g, first, now, alpha),
-        "Your progress is turned over: the present loss goes above.",
+        _with(scaled=lambda w, *_: lambda moved: moved),
+        "Do your new weights sum to the number of tasks? What would weights that drift do to the "
+        "learning rate of the whole network?",
     ),
     (
-        lambda g, now, first, alpha: g * _targets(g, now, first, alpha) / g.mean(),
-        "All targets start from the mean of G, not from the task's own.",
+        _with(scaled=lambda w, *_: lambda moved: moved / moved.sum()),
+        "Your weights sum to 1. They started at 1 each: what did they sum to then?",
     ),
     (
-        lambda g, now, first, alpha: g.sum() * _targets(g, now, first, alpha) / g.mean(),
-        "The mean of G, not the sum.",
+        _with(scaled=lambda w, *_: lambda moved: len(w) * torch.softmax(moved, dim=0)),
+        "A softmax makes the sum right, and changes the ratios. Scaling keeps them.",
     ),
     (
-        lambda g, now, first, alpha: g.mean() * (now / now.mean()) ** alpha,
-        "Divide each loss by its own first loss: losses of different tasks have different units.",
+        _with(g=lambda w, n, *_: lambda: n),
+        "Your G does not know w. It is the norm of the gradient of w_i L_i, the one that the "
+        "network gets.",
     ),
     (
-        lambda g, now, first, alpha: alpha * g.mean() * now / first / (now / first).mean(),
-        "α is an exponent of r, not a factor.",
+        _with(slope=lambda w, *_: lambda g, target: torch.sign(g - target)),
+        "Your step is equally long for every task. By how much does G_i change when w_i does?",
+    ),
+    (
+        _with(slope=lambda w, *_: lambda g, target: torch.sign(g - target) * g),
+        "Almost: derive G_i = w_i n_i by w_i. Is w_i still in it?",
+    ),
+    (
+        _with(slope=lambda w, n, *_: lambda g, target: 2 * (g - target) * n),
+        "That is the derivative of the squared distance. What is that of the absolute value?",
+    ),
+    (
+        _with(slope=lambda w, n, *_: lambda g, target: torch.sign(target - g) * n),
+        "Your weights walk up the hill: a task that is too loud gets louder.",
+    ),
+    (
+        _with(progress=lambda w, n, now, first, alpha: lambda: first / now),
+        "A task that has halved its loss has come further than one that has not moved. Which of "
+        "them has the larger r with you?",
+    ),
+    (
+        _with(rates=lambda *_: lambda progress: progress),
+        "Your r is the progress. Divide it by its mean over the tasks: 1 is to be average.",
+    ),
+    (
+        _with(rates=lambda *_: lambda progress: progress / progress.sum()),
+        "Your r sum to 1. They are to have the mean 1.",
+    ),
+    (
+        _with(progress=lambda w, n, now, first, alpha: lambda: now),
+        "Your r compares the losses of different tasks. What does each have to be divided by?",
+    ),
+    (
+        _with(target=lambda w, n, now, first, alpha: lambda g, r: g.sum() * r**alpha),
+        "Your targets start from the sum of G. Then all tasks are below it, and all rise.",
+    ),
+    (
+        _with(target=lambda w, n, now, first, alpha: lambda g, r: g * r**alpha),
+        "Your target of a task starts from its own G, and so never brings two tasks together.",
     ),
 )
 
 
-def _as_targets(value: Any, case: tuple) -> torch.Tensor:
+def _as_weights(value: Any, case: tuple) -> torch.Tensor:
     if not isinstance(value, torch.Tensor):
-        raise AnswerError("Give a tensor with one target for each task.")
+        raise AnswerError("Give a tensor with one weight for each task.")
     return value.detach().float().cpu()
 
+
+WARM_UP = 30  # steps of the lesson's stepper
+
+
+@functools.cache
+def _thirtieth_step() -> GradNormStep:
+    """What GradNorm did in the step that the lesson's stepper shows first."""
+    scenes = located_digits("train")
+    tasks, balancer = scenes.tasks[:2], GradNorm()
+    run = Run(
+        lambda: HardSharing(ConvEncoder(width=8), tasks),
+        tasks,
+        scenes,
+        seed=0,
+        steps=WARM_UP,
+        balancer=balancer,
+    )
+    list(run)
+    assert balancer.last_step is not None
+    return balancer.last_step
+
+
+def _level(g: float, mean: float, rate: float) -> float:
+    """The α at which the target of a task is its G."""
+    return math.log(g / mean) / math.log(rate)
+
+
+def _judge_alpha(answer: Any) -> str | None:
+    alpha, made = as_number(answer), _thirtieth_step()
+    if not 0 <= alpha <= 3:
+        return f"The slider goes from 0 to 3; yours is {alpha:g}. At which α do bar and line meet?"
+    norms, rates = made.norms.tolist(), made.rates.tolist()
+    mean = sum(norms) / len(norms)
+    right = _level(norms[0], mean, rates[0])
+    if abs(alpha - right) <= 0.1:
+        return None
+    if abs(alpha - _level(norms[1], mean, rates[1])) <= 0.05:
+        return "There the target of the box stands at its bar. Look at the other bar."
+    side = "above" if alpha > right else "below"
+    return (
+        f"With α = {alpha:g} the digit's target is {mean * rates[0] ** alpha:.3g}, {side} its G of "
+        f"{norms[0]:.3g}. Is your stepper at step {WARM_UP}? Then turn α and look at the black "
+        f"line."
+    )
+
+
+ALPHA_MISTAKES = (
+    (0, "below its G"),
+    (3, "above its G"),
+    (-0.5, "The slider goes from 0 to 3"),
+    (1.5, "above its G"),
+)
 
 q1 = Exercise(
     name="Exercise 1",
@@ -111,25 +244,44 @@ answer = [value / (sum(progress) / 3) for value in progress]
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=numbers(
-        dict(zip(TASKS[:2], WEIGHTS, strict=True)),
-        mistakes=WEIGHT_MISTAKES,
-        otherwise="Targets: 2.5 · 1.5 and 2.5 · 0.5. Then w − 0.1 · sign(G − target) · norm, and "
-        "scale.",
+    verdict=function(
+        _weight_step,
+        CASES,
+        returns="new weights",
+        read=_as_weights,
+        mistakes=STEP_MISTAKES,
+        otherwise="Print every line of yours for w = (1, 1), norms (1, 2), progress ½ and 1, α = 3 "
+        "and check by hand: G = (1, 2), r = (2/3, 4/3), targets 0.44 and 3.56. Which line is the "
+        "first that differs?",
     ),
-    praise="Task 1 is the louder one, and its weight rises all the same: it lags.",
+    praise="That is GradNorm: four lines for the targets, one for the derivative, one for the sum.",
     hints=(
-        "G = (3, 2), so the mean is 2.5 and the targets are 3.75 and 1.25.",
-        "1 + 0.1 · 3 and 1 − 0.1 · 2; then scale both so that they sum to 2.",
+        "`g = w * norms`, then r as in exercise 1, then `target = g.mean() * r**alpha`.",
+        "The derivative of the sum by w is `torch.sign(g - target) * norms`; no autograd needed.",
+        "Step against it, and scale: `len(w) * w / w.sum()`.",
     ),
-    solution_code="""
-first, second = 1 + 0.1 * 3, 1 - 0.1 * 2
-answer = [2 * first / (first + second), 2 * second / (first + second)]
-""",
+    solution_code=solution_of(_weight_step, "import torch"),
 )
 
 q3 = Exercise(
     name="Exercise 3",
+    verdict=Verdict(_judge_alpha, ALPHA_MISTAKES),
+    praise="There Ḡ r^α = G for the digit. A task that lags and is louder than the mean gains "
+    "weight only with a larger α.",
+    hints=(
+        "Press Reset, so that 30 steps are made. The sentence names target and G of each task.",
+        "Or compute it: at which α is Ḡ r^α = G? Take logarithms of both sides.",
+    ),
+    solution_code="""
+from mtl_tutorial.exercises.lesson_07 import _thirtieth_step
+
+made = _thirtieth_step()
+answer = ((made.norms[0] / made.norms.mean()).log() / made.rates[0].log()).item()
+""",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
     verdict=choice(
         "b",
         {
@@ -147,22 +299,4 @@ q3 = Exercise(
         "What is the derivative of |w n − target| by w?",
     ),
     solution_code='answer = "b"',
-)
-
-q4 = Exercise(
-    name="Exercise 4",
-    verdict=function(
-        _targets,
-        CASES,
-        returns="targets",
-        read=_as_targets,
-        mistakes=TARGET_MISTAKES,
-        otherwise="The target of task i is mean(G) · r_i ** α, with r as in exercise 1.",
-    ),
-    praise="That is the whole idea of GradNorm in three lines.",
-    hints=(
-        "First the progress of each task, then r, as in exercise 1.",
-        "The target is `g.mean() * r**alpha`.",
-    ),
-    solution_code=solution_of(_targets),
 )

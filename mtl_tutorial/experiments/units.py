@@ -1,18 +1,31 @@
-"""What the unit of a loss does to each task's share of the shared gradient."""
+"""What the unit of a loss does: to the tasks' shares of the gradient, and to whole trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+import pandas as pd
+import torch
+from torch import Tensor, nn
 
-from mtl_tutorial.balancing import dwa_weights
+from mtl_tutorial.architectures import HardSharing
+from mtl_tutorial.balancing import Balancer, dwa_weights
+from mtl_tutorial.balancing.layers import layer_gradient_norms
+from mtl_tutorial.data import Scenes
+from mtl_tutorial.data.scaled_maps import INPUTS, scaled_maps
+from mtl_tutorial.experiments.runs import Run, seeded
+from mtl_tutorial.experiments.store import RESULTS
 from mtl_tutorial.measuring import evaluate, gradient_geometry, gradient_shares
-from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.tasks import Batch, Task, task_losses
+from mtl_tutorial.training import fit
 
 METHODS = ("equal weights", "dynamic weight average", "uncertainty, at its optimum")
+LONG_RUNS = RESULTS / "units.json"
 
 
 @dataclass(frozen=True)
@@ -68,3 +81,112 @@ def compute_shares(snapshot: Snapshot, factors: Mapping[str, float]) -> dict[str
             {name: float(weight) * factors[name] * snapshot.norms[name] for name, weight in pulls}
         )
     return shares
+
+
+def in_unit(task: Task, factor: float) -> Task:
+    """Give the task with its loss in another unit, ``factor`` times as large."""
+
+    def loss(prediction: Tensor, target: Tensor) -> Tensor:
+        return factor * task.loss(prediction, target)
+
+    return dataclasses.replace(task, loss=loss)
+
+
+def follow(
+    build: Callable[[Sequence[Task]], nn.Module],
+    tasks: Sequence[Task],
+    scenes: Scenes,
+    validation: Batch,
+    *,
+    balancer: Balancer,
+    seed: int,
+    marks: Collection[int],
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Train a network, and look at it on the way.
+
+    Args:
+        build: makes the model for some tasks; it has a ``last_shared_layer()``.
+        validation: what it is looked at with.
+        marks: after how many steps; training ends at the last.
+
+    Returns:
+        For every mark and task: ``step``, ``task``, ``metric``, ``loss`` (in the task's unit),
+        ``weight`` (that of the step) and ``norm``, ‖∇_W L_i‖ of the last shared layer, unweighted.
+    """
+    run = Run(
+        lambda: build(tasks),
+        tasks,
+        scenes,
+        seed=seed,
+        steps=max(marks),
+        batch_size=batch_size,
+        balancer=balancer,
+    )
+    rows = []
+    for record in run:
+        if record.step in marks:
+            scores = evaluate(run.model, tasks, validation)
+            losses = task_losses(run.model(validation.inputs), validation.targets, tasks)
+            norms = layer_gradient_norms(losses, run.model).tolist()
+            for (name, score), norm in zip(scores.items(), norms, strict=True):
+                weight = record.weights[name].item()
+                rows.append((record.step, name, score.metric, score.loss, weight, norm))
+    return pd.DataFrame(rows, columns=["step", "task", "metric", "loss", "weight", "norm"])
+
+
+def learn_scaled(
+    scales: Sequence[float],
+    balancer: Balancer,
+    *,
+    seed: int,
+    steps: int,
+    width: int = 100,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Learn `scaled_maps` with one shared layer, by Adam with a rate of 0.005.
+
+    Args:
+        scales: σ_i.
+        width: of the shared layer.
+
+    Returns:
+        A row a task: ``task``, ``left`` (its mean loss over the last twentieth of the steps,
+        divided by that of the first step) and ``weight`` (likewise, not divided).
+    """
+    with seeded(seed) as generator:
+        maps = scaled_maps(scales, generator)
+        encoder: Any = nn.Sequential(nn.Linear(INPUTS, width), nn.ReLU())
+        encoder.out_features = width
+        model = HardSharing(encoder, maps.tasks)
+        adam = torch.optim.Adam(model.parameters(), lr=5e-3)
+        stream = maps.stream(batch_size, generator)
+        records = list(fit(model, maps.tasks, stream, balancer, adam, steps))
+    late = records[-max(1, steps // 20) :]
+    rows = []
+    for task in maps.tasks:
+        loss, weight = (
+            torch.stack([row[task.name] for row in column]).mean().item()
+            for column in ([r.losses for r in late], [r.weights for r in late])
+        )
+        rows.append((task.name, loss / records[0].losses[task.name].item(), weight))
+    return pd.DataFrame(rows, columns=["task", "left", "weight"])
+
+
+def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the long runs that come with the course, and where they are from.
+
+    Returns:
+        A table with the columns of `follow` and ``unit``, ``method`` and ``seed``; and their
+        provenance.
+
+    Raises:
+        ValueError: where they are not there.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
+            f"the package from there with 'python -m pip install -e .'"
+        )
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
