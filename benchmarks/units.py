@@ -13,11 +13,13 @@ import time
 
 import pandas as pd
 import torch
+from torchjd.scalarization import GeometricMean
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import (
     Balancer,
     FixedWeights,
+    FromTorchJD,
     GradientNormWeights,
     GradNorm,
     UncertaintyWeights,
@@ -29,18 +31,21 @@ from mtl_tutorial.experiments.units import LONG_RUNS, follow, in_unit
 from mtl_tutorial.tasks import Task
 
 MARKS = (10, 30, 75, 150, 300, 600, 1200)
+UNCERTAINTY = {f"uncertainty, s at {rate:g}": rate for rate in (0.005, 0.1)}  # the rate of s
 RUNS = (  # the factor on the box loss, and a method
     *((28.0, method) for method in ("equal", "shares", "GradNorm, α = 0")),
-    *((1.0, method) for method in ("equal", "shares", "GradNorm, α = 0", "uncertainty")),
-    *((1000.0, method) for method in ("equal", "uncertainty")),
-    (0.001, "equal"),
+    *((1.0, method) for method in ("equal", "shares", "GradNorm, α = 0", "geometric mean")),
+    *((factor, method) for method in UNCERTAINTY for factor in (1.0, 1000.0, 0.001)),
+    *((factor, "equal") for factor in (1000.0, 0.001)),
 )
 SEEDS = range(4)
 
 
 def balancer_of(method: str, tasks: tuple[Task, ...]) -> Balancer:
-    if method == "uncertainty":
-        return UncertaintyWeights(tasks, learning_rate=0.1)
+    if method in UNCERTAINTY:
+        return UncertaintyWeights(tasks, learning_rate=UNCERTAINTY[method])
+    if method == "geometric mean":
+        return FromTorchJD(GeometricMean())
     made = {"equal": FixedWeights, "shares": GradientNormWeights}
     return made[method]() if method in made else GradNorm(alpha=0)
 
