@@ -48,7 +48,6 @@ def test_there_is_a_row_for_each_batch_of_each_size() -> None:
     )
     assert frame["step"].tolist() == [3] * 3 + [6] * 3 + [9] * 3
     assert frame["scenes"].tolist() == [4, 4, 16] * 3
-    assert len(frame.columns) == 6 + 3  # and the layers of the encoder
 
 
 def test_looking_does_not_change_the_training() -> None:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from mtl_tutorial.balancing import mgda
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import Run
-from mtl_tutorial.measuring import layer_geometry
+from mtl_tutorial.measuring import gradient_geometry
 
 
 def watch_conflicts(
@@ -37,8 +37,7 @@ def watch_conflicts(
     Returns:
         One row a batch; columns ``step``, ``scenes`` (in the batch), ``cosine`` (over all shared
         parameters), ``limit`` (minus the shorter length over the longer), ``hurt`` (the name of a
-        task, or ``""``), ``longer`` (the task of the longer gradient), and for each shared layer
-        the cosine in it, by the name of the layer.
+        task, or ``""``) and ``longer`` (the task of the longer gradient).
     """
     rows = []
     for record in run:
@@ -46,9 +45,9 @@ def watch_conflicts(
             continue
         for size, count in batches.items():
             for _ in range(count):
-                norms, cosines = layer_geometry(run.model, run.tasks, scenes.draw(size, generator))
-                ((_, by_layer),) = cosines.items()
-                cosine = by_layer.pop("all")
+                batch = scenes.draw(size, generator)
+                norms, cosines = gradient_geometry(run.model, run.tasks, batch)
+                cosine = cosines[0, 1].item()
                 shorter, longer = sorted(norms, key=norms.__getitem__)
                 limit = -norms[shorter] / norms[longer]
                 rows.append(
@@ -59,7 +58,6 @@ def watch_conflicts(
                         "limit": limit,
                         "hurt": shorter if cosine < limit else "",
                         "longer": longer,
-                        **by_layer,
                     }
                 )
     return pd.DataFrame(rows)
