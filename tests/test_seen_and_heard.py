@@ -13,6 +13,7 @@ from mtl_tutorial.data import (
     Digits,
     Sounds,
     dial_tones,
+    gallery,
     load_digits,
     log_mel,
     seen_and_heard,
@@ -235,3 +236,11 @@ def test_digits_and_sounds_on_two_devices_are_refused() -> None:
     digits = load_digits("validation", device="cuda")
     with pytest.raises(ValueError, match="must be on one device, got cuda:0 and cpu"):
         scenes(digits=digits)
+
+
+def test_a_gallery_has_one_scene_of_each_digit_in_order() -> None:
+    matched = scenes(matching=1.0)
+    first, second = (gallery(matched, generator(seed)) for seed in (0, 1))
+    assert first.targets["digit"].tolist() == list(range(10))
+    assert first.targets["match"].all()
+    assert not torch.equal(first.inputs["image"], second.inputs["image"])

@@ -111,14 +111,15 @@ def test_a_task_that_scores_nothing_has_nothing_to_lose() -> None:
     assert figure.axes[0].images[0].get_array().tolist() == [[1, 1]]
 
 
-def test_attention_is_drawn_a_row_a_setting_and_a_column_a_network() -> None:
-    figure = Figure(figsize=(9, 4))
-    matrices = [torch.tensor([[0.1 * k, 1 - 0.1 * k], [0.5, 0.5]]) for k in range(3)]
-    draw_attention(figure, {"clean": matrices, "noisy": matrices}, ["image", "sound"], "t")
-    assert len(figure.axes) == 6
-    assert [t.get_text() for t in figure.axes[1].texts] == ["0.10", "0.90", "0.50", "0.50"]
-    assert [axes.get_title() for axes in figure.axes[:3]] == ["network 1", "network 2", "network 3"]
-    assert figure.axes[2].texts[-1].get_text() == "clean"
+def test_attention_is_drawn_a_dot_a_scene_with_its_spread_over_each_network() -> None:
+    figure = Figure(figsize=(9, 3))
+    networks = [torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.full((4,), 0.25)]
+    draw_attention(figure, {"printed": networks, "scaled": networks[:1]}, title="t")
+    assert [axes.get_title() for axes in figure.axes] == ["printed", "scaled"]
+    assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [
+        values.tolist() for values in networks
+    ]
+    assert [t.get_text() for t in figure.axes[0].texts] == ["±0.58", "±0.00"]
 
 
 def test_similarities_share_one_scale() -> None:

@@ -3,7 +3,7 @@
 from mtl_tutorial.data.digits import DataUnavailableError, Digits, data_root, load_digits
 from mtl_tutorial.data.questions import TASKS
 from mtl_tutorial.data.scenes import Scenes, located_digits, untouched_digits
-from mtl_tutorial.data.seen_and_heard import seen_and_heard
+from mtl_tutorial.data.seen_and_heard import gallery, seen_and_heard
 from mtl_tutorial.data.sound import Sounds, log_mel
 from mtl_tutorial.data.speech import load_speech
 from mtl_tutorial.data.streams import in_turn, joined, mixed, only, with_few_labels
@@ -19,6 +19,7 @@ __all__ = [
     "Sounds",
     "data_root",
     "dial_tones",
+    "gallery",
     "in_turn",
     "joined",
     "load_digits",

@@ -84,6 +84,17 @@ def seen_and_heard(
     return Scenes(TASKS["seen_and_heard"], digits, compose)
 
 
+def gallery(scenes: Scenes, generator: Generator) -> Batch:
+    """Compose one scene of each digit from 0 to 9, in this order.
+
+    Where a sound looks for its image among these, one image shows the right digit, no more.
+    """
+    order = scenes.order(generator)
+    labels = scenes.digits.labels[order]
+    first = [order[labels == digit][0] for digit in range(10)]
+    return scenes.compose(torch.stack(first), generator)
+
+
 def _sounds_of(split: str, sound: str | Sounds, device: str) -> Sounds:
     if isinstance(sound, str):
         return SOUNDS[check_choice("sound", sound, SOUNDS)](split, device=device)

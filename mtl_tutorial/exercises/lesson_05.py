@@ -1,178 +1,230 @@
-"""Exercises of lesson 05: attention between senses, what one sense can know, and recall."""
+"""Exercises of lesson 05: a belief that listens, a network that errs by ear, and contrast."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     Verdict,
-    as_number,
-    choice,
     function,
     number,
-    numbers,
     solution_of,
 )
+from mtl_tutorial.widgets.modality_fader import ModalityFader
 
-# Exercise 1: one feature a sense, h = (1, 2), W = ln 3; scores ln 3 · [[1, 2], [2, 4]].
-ALPHA = {"α_11": 3 / 12, "α_12": 9 / 12, "α_21": 9 / 90, "α_22": 81 / 90}
-E1, E2 = 1 / (1 + math.e), 1 / (1 + math.e**2)
-MISTAKEN_ALPHAS = (
-    (
-        (3 / 12, 9 / 90, 9 / 12, 81 / 90),
-        "Your columns sum to 1. The softmax runs over n, the second index: the rows sum to 1.",
-    ),
-    (
-        (1 / 3, 2 / 3, 1 / 3, 2 / 3),
-        "That divides the scores by their sum. A softmax takes their exponentials first.",
-    ),
-    (
-        (3 / 102, 9 / 102, 9 / 102, 81 / 102),
-        "All four of yours sum to 1. Each row has a softmax of its own.",
-    ),
-    (
-        (E1, 1 - E1, E2, 1 - E2),
-        "You left out W. The score is h_m · W · h_n, with W = ln 3.",
-    ),
-    (
-        tuple(math.log(3) * score for score in (1, 2, 2, 4)),
-        "Those are the scores. Turn each row into weights by a softmax.",
-    ),
-    ((3, 9, 9, 81), "Those are the exponentials of the scores. Divide each by the sum of its row."),
-)
-
+# Exercise 1: equal in a quarter of the scenes; the image says 8 with 0.4, 3 with 0.6; 8 is heard.
+EIGHT, THREE = 0.4 * 0.25, 0.6 * 0.75 / 9
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=numbers(
-        ALPHA,
+    verdict=number(
+        EIGHT / (EIGHT + THREE),
         tolerance=4e-3,
-        mistakes=MISTAKEN_ALPHAS,
-        otherwise="Look at {off} again: exp(score) over the sum of its row, with exp(ln 3 · k) = "
-        "3ᵏ.",
+        mistakes={
+            0.4 * 0.5 / (0.4 * 0.5 + 0.6 / 18): "Those are the factors of the lesson's scenes. "
+            "How often do image and sound agree in these?",
+            EIGHT: "Beliefs in all digits sum to 1. What does the belief in 3 become?",
+            0.4: "That is what the image says alone. What does it say about a digit that it is "
+            "heard?",
+            0.25: "That is what the sound says alone. The network has seen something, too.",
+            0.4 * 0.25 / (0.4 * 0.25 + 0.6 * 0.75): "If a 3 is seen, how likely is it that an 8 is "
+            "heard, and none of the eight other digits?",
+            0.4 * 0.25 / (0.4 * 0.25 + 0.6 * 0.75 / 10): "How many digits share the 0.75?",
+            THREE / (EIGHT + THREE): "That is the belief in 3.",
+        },
+        otherwise="Two products, one for 8 and one for 3: what the image says, times how likely "
+        "it is to hear an 8 then. What do you do with both?",
     ),
-    praise="3¹ and 3² in the first row, 3² and 3⁴ in the second. The larger h_n draws the weight.",
+    praise="0.4 · 1/4 against 0.6 · 1/12: two to one for the 8, although the image says 3.",
     hints=(
-        "The scores are ln 3 times 1, 2 in the first row and 2, 4 in the second.",
-        "exp(ln 3 · k) = 3ᵏ. First row: 3 / (3 + 9) and 9 / (3 + 9).",
+        "If an 8 is seen, an 8 is heard in 1 scene of 4. And if a 3 is seen?",
+        "If a 3 is seen, each of nine other digits is heard with probability 0.75 / 9.",
+        "8: 0.4 · 0.25. 3: 0.6 · 0.75 / 9. Divide the first by the sum of both.",
     ),
-    solution_code="answer = [3 / 12, 9 / 12, 9 / 90, 81 / 90]",
-)
-
-_sum_verdict = number(
-    0.95 / 9,
-    tolerance=1e-3,
-    mistakes={
-        0.05: "Twice the digit is right in 5 scenes of 100. One of the other sums does better.",
-        0.95: "In 95 scenes of 100 the digits differ, but nine other digits share them.",
-        0.5: "Half was right where sounds match half of the time. Here they do in 5 of 100.",
-        0.1: "Ten digits would have 0.1 each if all were equally likely. They are not.",
-        1 / 19: "The network sees the image: only ten of the nineteen sums are left.",
-        0.095: "The other 0.95 are shared by nine digits, not ten.",
-        1: "The image alone does not tell what is heard.",
-    },
-    otherwise="Ten sums are possible. How likely is twice the digit, how likely each other?",
+    solution_code="eight, three = 0.4 * 0.25, 0.6 * 0.75 / 9\nanswer = eight / (eight + three)",
 )
 
 
-def _rounded_sum_verdict(answer: Any) -> str | None:
-    return None if as_number(answer) == 0.11 else _sum_verdict(answer)  # two decimals are enough
+def _says_what_it_hears(fader: Any) -> str | None:
+    if not isinstance(fader, ModalityFader):
+        raise AnswerError(f"Hand in the fader itself: `fader`; yours is a {type(fader).__name__}.")
+    fading, truth = fader.reaction.fading, fader.reaction.scene.truth
+    said, seen = fader.reaction.answers["digit"][0], truth["digit"]
+    heard = truth["sum"] - seen
+    if fading.weights != "own":
+        return "The network has to use its own weights here. Yours are put in their place."
+    if fading.lost != "none":
+        return "Give it both senses. What could it hear that leads it astray?"
+    if heard == seen:
+        return f"A {seen} is seen and a {heard} is heard: its answer can't tell which one it took."
+    if said == heard:
+        return None
+    if said == seen:
+        return f"It says {said}, and that is seen. Why should it listen, while it can see?"
+    return f"Wrong, but not by ear: it says {said}, and a {heard} is heard. Try other scenes."
 
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=Verdict(_rounded_sum_verdict, _sum_verdict.wrong),
-    praise="Each of nine other digits comes with probability 0.95 / 9, more than the 0.05 of a "
-    "match.",
+    verdict=Verdict(_says_what_it_hears),
+    praise="It can't see, so it bets that both digits are equal. Half of the time that bet wins; "
+    "here it lost. What helps on average hurts in single scenes.",
     hints=(
-        "The image gives one digit. What can the other be, and how likely is each?",
-        "The same digit: 0.05. Each of the nine others: (1 − 0.05) / 9. Take the largest.",
+        "Which sense has to be poor, so that the other one decides?",
+        "Much noise on the image, none on the sound. Then press “Another scene”, and compare the "
+        "answer with what is heard.",
     ),
-    solution_code="answer = max(0.05, (1 - 0.05) / 9)",
+    solution_code="""
+from mtl_tutorial.architectures import ConvEncoder, CrossModalAttention, FusionNetwork
+from mtl_tutorial.data import dial_tones, load_digits, seen_and_heard
+from mtl_tutorial.exercises.lesson_05 import q2
+from mtl_tutorial.experiments import Run
+from mtl_tutorial.widgets.modality_fader import Fading, ModalityFader
+
+# A network like the lesson's; with the lesson's own fader, the last four lines are enough.
+digits, sound = load_digits("train"), dial_tones("train")
+scenes = seen_and_heard("train", digits=digits, sound=sound, image_noise=(0.0, 2.0))
+
+
+def build():
+    encoders = {"image": ConvEncoder(8, 64), "sound": ConvEncoder(8, 64, size=32)}
+    return FusionNetwork(encoders, CrossModalAttention(64), scenes.tasks)
+
+
+run = Run(build, scenes.tasks, scenes, seed=0, steps=100, learning_rate=3e-3)
+list(run)
+fader = ModalityFader(run.model, digits, sound)
+fader.image_noise.value = 2.0
+while q2.verdict(fader):
+    fader.button.click()
+answer = fader""",
 )
 
 
-def _recall_of_sounds(logits):
-    return (logits.argmax(dim=0) == torch.arange(len(logits))).float().mean()
+def _contrast(z_image, z_sound, temperature):
+    z_image, z_sound = F.normalize(z_image, dim=1), F.normalize(z_sound, dim=1)
+    logits = z_image @ z_sound.T / temperature
+    pairs = torch.arange(len(logits))
+    return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
 
 
-# Columns: 5 is the largest of its column, 6 is not on the diagonal, 9 neither, 7 neither.
-LOGITS = torch.tensor([[5.0, 6.0, 0.0, 7.0], [1.0, 4.0, 9.0, 2.0], [0, 0, 3, 0], [2, 1, 1, 6]])
-RECALL_MISTAKES = (
+def _logits(z_image: Tensor, z_sound: Tensor, temperature: float) -> Tensor:
+    return F.normalize(z_image, dim=1) @ F.normalize(z_sound, dim=1).T / temperature
+
+
+def _both_ways(logits: Tensor, **how: Any) -> Tensor:
+    pairs = torch.arange(len(logits))
+    return (F.cross_entropy(logits, pairs, **how) + F.cross_entropy(logits.T, pairs, **how)) / 2
+
+
+def _zeros(logits: Tensor) -> Tensor:
+    return torch.zeros(len(logits), dtype=torch.long)
+
+
+def _seeded(rows: int, columns: int, seed: int) -> tuple[Tensor, Tensor]:
+    z = torch.randn(2, rows, columns, generator=torch.Generator().manual_seed(seed))
+    return z[0], 2 * z[0] + 3 * z[1]
+
+
+CONTRAST_CASES = [
+    (torch.eye(2), torch.eye(2), 1.0),
+    (*_seeded(5, 3, 0), 0.5),
+    (*_seeded(4, 8, 1), 0.2),
+]
+CONTRAST_MISTAKES = (
     (
-        lambda logits: _recall_of_sounds(logits.T),
-        "Yours lets images ask. A sound is a column: it finds the largest entry of its own.",
+        lambda a, b, t: _both_ways(a @ b.T / t),
+        "A longer embedding gets a larger logit in yours. What length has a z in the formula?",
     ),
     (
-        lambda logits: _recall_of_sounds(logits) * len(logits),
-        "Yours counts the sounds that found one. Divide by the number of sounds.",
+        lambda a, b, t: F.cross_entropy(_logits(a, b, t), torch.arange(len(a))),
+        "In yours each image looks for its sound. Who looks for whom in the other half?",
     ),
     (
-        lambda logits: 0 * _recall_of_sounds(logits),
-        "Yours finds none. The right image of sound j is in row j; take the largest entry.",
+        lambda a, b, t: F.cross_entropy(_logits(a, b, t).T, torch.arange(len(a))),
+        "In yours each sound looks for its image. Who looks for whom in the other half?",
+    ),
+    (
+        lambda a, b, t: _both_ways(_logits(a, b, 1 / t)),
+        "With a small τ, are the logits to be large or small? Look where τ stands.",
+    ),
+    (
+        lambda a, b, t: _both_ways(_logits(a, b, math.exp(t))),
+        "The temperature that you get is τ itself, not its logarithm.",
+    ),
+    (
+        lambda a, b, t: _both_ways(_logits(a, b, 1.0)),
+        "Yours gives the same at every τ.",
+    ),
+    (
+        lambda a, b, t: (
+            (
+                F.cross_entropy(_logits(a, b, t), _zeros(a))
+                + F.cross_entropy(_logits(a, b, t).T, _zeros(a))
+            )
+            / 2
+        ),
+        "In yours everybody looks for the same one, number 0. Which column belongs to row i?",
+    ),
+    (
+        lambda a, b, t: (
+            -(_logits(a, b, t).log_softmax(1).mean() + _logits(a, b, t).log_softmax(0).mean()) / 2
+        ),
+        "In yours every pair is as good as the right one. Which entries of S are the right ones?",
+    ),
+    (
+        lambda a, b, t: -_logits(a, b, t).diagonal().mean(),
+        "Yours only draws pairs together, and nothing apart. What is the right one compared with?",
+    ),
+    (
+        lambda a, b, t: 2 * _both_ways(_logits(a, b, t)),
+        "Yours adds both directions. The formula has their mean.",
+    ),
+    (
+        lambda a, b, t: _both_ways(_logits(a, b, t), reduction="sum"),
+        "Yours grows with the number of pairs. A cross-entropy is the mean over rows.",
+    ),
+    (
+        lambda a, b, t: _both_ways(_logits(a, b, t).softmax(1)),
+        "`F.cross_entropy` takes logits: there is a softmax in it already.",
+    ),
+    (
+        lambda a, b, t: _both_ways(F.normalize(a, dim=0) @ F.normalize(b, dim=0).T / t),
+        "Yours makes columns of length 1. An embedding is a row.",
     ),
 )
-
-
-def _recall(value: Any, case: tuple) -> float:
-    if isinstance(value, torch.Tensor) and value.shape == (4,):
-        raise AnswerError("That is one value a sound. Recall is their mean, one number.")
-    return as_number(value)
-
-
-def _other_sizes_and_signs_hint(recall: Callable) -> str | None:
-    if abs(as_number(recall(torch.eye(3))) - 1) > 1e-4:
-        return "Where every sound finds its image, recall is 1. Is your number of pairs fixed?"
-    if abs(as_number(recall(torch.tensor([[0.1, -0.9], [-0.9, 0.1]]))) - 1) > 1e-4:
-        return "A similarity may be negative, and then it is smaller than every positive one."
-    return None
-
 
 q3 = Exercise(
     name="Exercise 3",
     verdict=function(
-        _recall_of_sounds,
-        [(LOGITS,)],
-        returns="the share",
-        read=_recall,
+        _contrast,
+        CONTRAST_CASES,
+        returns="the loss",
         tolerance=1e-4,
-        mistakes=RECALL_MISTAKES,
+        mistakes=CONTRAST_MISTAKES,
         otherwise=lambda given: (
-            f"Here one sound of four finds its image, so recall is 0.25; yours gives {given[0]:g}."
+            "Two pairs, each the same in both senses and at right angles to the other, τ = 1: S is "
+            f"the unit matrix, and the loss is log(1 + 1/e) = 0.313. Yours gives {given[0]:.3f}."
+            if abs(given[0] - 0.3133) > 1e-3
+            else "Right where every embedding has length 1 and τ is 1, and only there. What "
+            "changes with the lengths, and what with τ?"
         ),
-        then=_other_sizes_and_signs_hint,
     ),
-    praise="Each column asks, `argmax(dim=0)` answers, and the mean is a share.",
+    praise="Normalise, compare, divide by τ, and let rows and columns look for the diagonal.",
     hints=(
-        "Sound j is column j. Which row holds the largest entry of each column?",
-        "`logits.argmax(dim=0)` gives that row. It should be `torch.arange(len(logits))`.",
+        "Four lines: both senses to length 1 (`F.normalize(z, dim=1)`); the matrix S; the right "
+        "column of each row; the mean of two cross-entropies.",
+        "S has one row an image: `z_image @ z_sound.T / temperature`. The sounds look along the "
+        "columns, the rows of `S.T`.",
+        "The right column of row i is i: `torch.arange(len(S))` is the target of "
+        "`F.cross_entropy`, both times.",
     ),
-    solution_code=solution_of(_recall_of_sounds, "import torch"),
-)
-
-q4 = Exercise(
-    name="Exercise 4",
-    verdict=choice(
-        "c",
-        {
-            "a": "One weight is shared by all tasks, `speaker` among them, and `speaker` can't be "
-            "told from an image. Which products are summed?",
-            "b": "The second row is the sound asking. Which product does it weigh by 1?",
-            "d": "The lesson measured it: the weights were the same on clean and on noisy scenes.",
-            "e": "A weight that never moves can't tell one scene from another. It belongs to the "
-            "network, as its wiring does.",
-        },
-    ),
-    praise="Σ_m Σ_n α_mn h_m ⊙ h_n = h_1 ⊙ h_1 + h_2 ⊙ h_1. The sound enters through a product.",
-    hints=(
-        "Write the sum out: four products, each times its weight.",
-        "α_11 h_1 ⊙ h_1 + α_12 h_1 ⊙ h_2 + α_21 h_2 ⊙ h_1 + α_22 h_2 ⊙ h_2. Which are left?",
-    ),
-    solution_code='answer = "c"',
+    solution_code=solution_of(_contrast, "import torch\nfrom torch.nn import functional as F"),
 )

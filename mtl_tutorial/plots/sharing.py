@@ -10,7 +10,6 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from mtl_tutorial.plots.scenes import draw_matrix_on
 from mtl_tutorial.plots.style import (
     BLACK,
     BLUE,
@@ -178,25 +177,27 @@ def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
 
 
 def draw_attention(
-    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], senses: Sequence[str], title: str
+    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], *, title: str
 ) -> str:
-    """Draw attention matrices as heat maps: a row of them a setting, a column a seed.
+    """Draw how far attention weights differ from scene to scene: a dot a scene, a column a network.
 
     Args:
-        weights: by setting, one matrix a seed, shape ``(M, M)``.
-        senses: the names of rows and columns.
+        weights: by the title of a panel, one tensor a network, shape ``(scenes,)``, each number
+            from 0 to 1.
         title: what the picture shows.
     """
-    axes = panels(figure, len(weights), len(next(iter(weights.values()))))
-    last = list(weights)[-1]
-    for (setting, matrices), row in zip(weights.items(), axes, strict=True):
-        for seed, (matrix, place) in enumerate(zip(matrices, row, strict=True)):
-            asking = [f"{sense} asks" for sense in senses]
-            asked = senses if setting == last else []
-            draw_matrix_on(place, matrix, [] if seed else asking, asked)
-            place.set_title(f"network {seed + 1}" if setting == next(iter(weights)) else "")
-        row[-1].text(1.06, 0.5, setting, transform=row[-1].transAxes, va="center", fontsize=11)
-    figure.subplots_adjust(0.11, 0.08, 0.86, 0.81, wspace=0.12, hspace=0.14)
+    row = panels(figure, 1, len(weights))[0]
+    for axes, (words, networks) in zip(row, weights.items(), strict=True):
+        for place, values in enumerate(networks):
+            spread = torch.linspace(-0.28, 0.28, len(values))
+            axes.plot(place + spread, values.cpu(), "o", color=BLUE, alpha=0.35, markersize=4)
+            axes.text(place, 1.09, f"±{values.std().item():.2f}", ha="center", color=BLUE)
+        count = len(networks)
+        axes.set(ylim=(-0.04, 1.2), xlim=(-0.5, count - 0.5), yticks=[0, 0.5, 1])
+        axes.set_xticks(range(count), [f"network {k + 1}" for k in range(count)])
+        axes.set_title(words)
+    row[0].set_ylabel("a weight α, by scene")
+    figure.subplots_adjust(0.075, 0.1, 0.99, 0.78, wspace=0.16)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 

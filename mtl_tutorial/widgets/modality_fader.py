@@ -34,7 +34,7 @@ from mtl_tutorial.widgets.view import View
 SENSES = ("image", "sound")
 LOST = {"none": "both senses", "image": "no image", "sound": "no sound"}
 WEIGHTS = {"own": "its own weights", "half": "all ½", "swapped": "swapped"}
-MOST_IMAGE_NOISE, MOST_SOUND_NOISE = 1.0, 4.0
+MOST_IMAGE_NOISE, MOST_SOUND_NOISE = 2.0, 4.0
 
 
 @dataclass(frozen=True)
