@@ -17,6 +17,7 @@ from mtl_tutorial.plots.style import (
     GREY,
     ORANGE,
     PURPLE,
+    SKY,
     VERMILION,
     annotate,
     draw_band,
@@ -190,7 +191,7 @@ def draw_attention(
     for axes, (words, networks) in zip(row, weights.items(), strict=True):
         for place, values in enumerate(networks):
             spread = torch.linspace(-0.28, 0.28, len(values))
-            axes.plot(place + spread, values.cpu(), "o", color=BLUE, alpha=0.35, markersize=4)
+            axes.plot(place + spread, values.cpu(), "o", color=SKY, markersize=3)
             axes.text(place, 1.09, f"±{values.std().item():.2f}", ha="center", color=BLUE)
         count = len(networks)
         axes.set(ylim=(-0.04, 1.2), xlim=(-0.5, count - 0.5), yticks=[0, 0.5, 1])
