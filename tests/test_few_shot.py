@@ -12,9 +12,13 @@ from mtl_tutorial.data import load_digits, located_digits
 from mtl_tutorial.experiments.few_shot import (
     NEW,
     OLD,
+    adapted_accuracy,
+    best_rate,
     draw_episode,
     new_task_loss,
     of_classes,
+    query_accuracy,
+    train_alone,
     train_jointly,
 )
 from mtl_tutorial.experiments.runs import seeded
@@ -101,6 +105,70 @@ def test_networks_trained_jointly_start_from_weights_of_their_own(scenes) -> Non
         alone = build().heads["new"].weight
     assert [torch.equal(start, alone) for start in starts] == [True, False, False]
     assert not torch.equal(starts[1], starts[2])
+
+
+def test_training_alone_is_joint_training_without_the_old_task(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=2, shots=3, queries=20, generator=draws)
+    setting = {"seed": 5, "learning_rate": 5e-3}
+    first = train_alone(build, episode, steps=0, **setting)
+    joint = train_jointly(build, scenes, episode, steps=0, batch_size=8, **setting)
+    assert all(map(torch.equal, first.parameters(), joint.parameters()))
+    trained = train_alone(build, episode, steps=60, **setting)
+    learned = episode._replace(query=episode.support, query_targets=episode.support_targets)
+    assert query_accuracy(trained, learned) == 1
+    assert query_accuracy(first, learned) < query_accuracy(trained, episode) + 0.2
+    blind = episode._replace(query=torch.full_like(episode.query, torch.nan))
+    again = train_alone(build, blind, steps=60, **setting)
+    assert all(map(torch.equal, trained.parameters(), again.parameters()))
+
+
+def test_networks_trained_alone_do_not_hear_of_each_other(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=2, shots=2, queries=1, generator=draws)
+    other = episode._replace(
+        support=episode.support * torch.tensor([1.0, -2.0])[:, None, None, None, None]
+    )
+    pair = [
+        train_alone(build, tasks, seed=1, steps=20, learning_rate=5e-3)
+        for tasks in (episode, other)
+    ]
+    for one, again in zip(*(networks.parameters() for networks in pair), strict=True):
+        assert torch.equal(one[0], again[0])
+    assert not torch.equal(pair[0].stacked.heads["new"].weight, pair[1].stacked.heads["new"].weight)
+
+
+def test_the_accuracy_after_adaptation_is_that_of_each_task_adapted_alone(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=3, shots=4, queries=10, generator=draws)
+    with seeded(0):
+        model = build()
+    theta = {name: value.detach() for name, value in model.named_parameters()}
+    found = adapted_accuracy(model, theta, episode, rate=0.3, steps=5)
+    one_by_one = []
+    for i in range(3):
+        with seeded(0):
+            network = build()
+        sgd = torch.optim.SGD(network.parameters(), lr=0.3)
+        for _ in range(5):
+            sgd.zero_grad()
+            F.cross_entropy(
+                network(episode.support[i])["new"], episode.support_targets[i]
+            ).backward()
+            sgd.step()
+        answers = network(episode.query[i])["new"].argmax(-1)
+        one_by_one.append((answers == episode.query_targets[i]).float().mean())
+    assert found.item() == pytest.approx(torch.stack(one_by_one).mean().item(), abs=0.02)
+
+
+def test_the_best_rate_is_the_one_that_is_best_on_the_tuning_tasks(scenes) -> None:
+    draws = torch.Generator().manual_seed(0)
+    episode = draw_episode(scenes, CLASSES, count=3, shots=4, queries=10, generator=draws)
+    model = build()
+    theta = {name: value.detach() for name, value in model.named_parameters()}
+    assert best_rate(model, theta, episode, [0.0, 0.3], steps=20) == 0.3
+    assert best_rate(model, theta, episode, [0.3, 0.0], steps=20) == 0.3
+    assert best_rate(model, theta, episode, [0.1, 0.3], steps=0) == 0.1
 
 
 def test_the_loss_of_the_new_task_is_its_cross_entropy() -> None:

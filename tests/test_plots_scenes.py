@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
-from mtl_tutorial.data import seen_and_heard
-from mtl_tutorial.plots import draw_senses
+from mtl_tutorial.data import located_digits, seen_and_heard
+from mtl_tutorial.experiments.few_shot import draw_episode
+from mtl_tutorial.plots import draw_senses, draw_tasks
 
 
 def test_senses_are_drawn_with_their_right_answers() -> None:
@@ -20,3 +21,14 @@ def test_senses_are_drawn_with_their_right_answers() -> None:
         assert sound.get_title() == f"hears {total - seen}"
         match = "yes" if 2 * seen == total else "no"
         assert sound.texts[0].get_text().startswith(f"match {match}\nsum {total}\n")
+
+
+def test_few_shot_tasks_are_drawn_with_their_own_class_numbers() -> None:
+    draws = torch.Generator().manual_seed(0)
+    scenes = located_digits("train", size=16, extent=(11, 14))
+    tasks = draw_episode(scenes, [2, 3, 8], count=2, shots=1, queries=3, generator=draws)
+    figure = Figure(figsize=(9, 3))
+    assert draw_tasks(figure, tasks, title="two tasks") == "two tasks"
+    learn, asked = figure.axes
+    assert [label.get_text() for label in learn.texts] == ["class 0", "class 1", "class 2"] * 2
+    assert len(asked.texts) == 2 * 3 * 3

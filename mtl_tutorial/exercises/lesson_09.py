@@ -2,136 +2,195 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
-from torch.func import grad
+from torch import Tensor
 
 from mtl_tutorial.exercises.core import (
+    AnswerError,
     Exercise,
-    as_number,
+    Verdict,
     choice,
     function,
     number,
     numbers,
     solution_of,
 )
+from mtl_tutorial.experiments.relatedness import FEWEST, MOST, error_joint
 
 # Exercise 1: losses ½·1·(θ − 2)² and ½·3·(θ + 1)², α = 0.1, θ = 1.
 SLOPES = {"MAML": -0.81 + 2.94, "first order": -0.9 + 4.2}
 SLOPE_MISTAKES = (
-    ((5.0, 5.0), "Those are the slopes before the step: −1 and 6. Each task takes a step first."),
-    ((3.3, 2.13), "The other way round: MAML has the factor 1 − α h twice, first order once."),
-    ((1.065, 1.65), "That is the mean over the two tasks. The objective is their sum."),
-    ((2.13, 2.13), "First order takes the slope at θ′ as it is: one factor 1 − α h less."),
-    (
-        (3.3, 3.3),
-        "MAML's gradient goes through the step: one more factor 1 − α h, the slope of θ′.",
-    ),
-    (
-        (2.13, 5.0),
-        "First order leaves out how θ′ depends on θ. But it takes the slope at θ′, not at θ.",
-    ),
-    (
-        (-0.81, -0.9),
-        "That is the first task alone. The second one has slope 3 · (θ + 1) = 6 before its step.",
-    ),
+    ((5.0, 5.0), "Those are the slopes of the sum now. Where does each task stand after its step?"),
+    ((3.3, 2.13), "Two right numbers. Which of them has the slope at θ′, used at θ as it is?"),
+    ((1.065, 1.65), "Is the objective the mean over the tasks, or their sum?"),
+    ((2.13, 2.13), "MAML's is right. What does first order leave out of it?"),
+    ((3.3, 3.3), "First order is right. MAML also asks how θ′ moves when θ does."),
+    ((2.13, 5.0), "MAML's is right. First order takes a slope too, but at which place?"),
+    ((-0.81, -0.9), "There is a second task. What is its slope at θ = 1?"),
+    ((2.58, 3.9), "The second task pulls towards −1, the first one towards 2. Mind the signs."),
 )
 
 
-def _meta_loss(loss, theta, support, query, rate):
+def _outer_step(loss, theta, tasks, alpha, beta):
     total = 0.0
-    for given, asked in zip(support, query, strict=True):
-        adapted = theta - rate * grad(loss)(theta, given)
-        total = total + loss(adapted, asked)
-    return total
+    for support, query in tasks:
+        value = loss(theta, support)
+        slope = torch.autograd.grad(value, theta, create_graph=True)[0]
+        adapted = theta - alpha * slope
+        total = total + loss(adapted, query)
+    return (theta - beta * torch.autograd.grad(total, theta)[0]).detach()
 
 
-def _squared(theta, target):
-    return ((theta - target) ** 2).sum()
+def _distance(theta: Tensor, examples: tuple[Tensor, Tensor]) -> Tensor:
+    """A loss whose second derivative changes from place to place."""
+    inputs, targets = examples
+    return ((torch.tanh(inputs @ theta) - targets) ** 2).mean()
 
 
-THETA = torch.tensor([1.0, -0.5])
-SUPPORT = [torch.tensor([0.0, 1.0]), torch.tensor([2.0, 2.0]), torch.tensor([-1.0, 0.5])]
-QUERY = [torch.tensor([0.3, 1.2]), torch.tensor([1.5, 2.5]), torch.tensor([-1.5, 0.2])]
-RATES = (0.1, 0.3)
+def _cases() -> Iterator[tuple]:
+    draws = torch.Generator().manual_seed(0)
+    for count, alpha, beta in ((2, 0.5, 0.3), (3, 1.0, 0.1)):
+        theta = torch.randn(3, generator=draws).requires_grad_()
+        parts = [
+            (torch.randn(4, 3, generator=draws), torch.rand(4, generator=draws))
+            for _ in range(2 * count)
+        ]
+        yield _distance, theta, list(zip(parts[::2], parts[1::2], strict=True)), alpha, beta
 
 
-CASES = [(_squared, THETA, SUPPORT, QUERY, rate) for rate in RATES]
-META_LOSS_MISTAKES = (
-    (
-        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, support, support, rate),
-        "You judge on the support set, from which the task has learned. Use the query set.",
-    ),
-    (
-        lambda loss, theta, support, query, rate: sum(loss(theta, asked) for asked in query),
-        "That is the loss at θ, before the step. Judge θ′.",
-    ),
-    (
-        lambda loss, theta, support, query, rate: (
-            _meta_loss(loss, theta, support, query, rate) / len(support)
-        ),
-        "That is the mean over the tasks. MAML's objective is the sum.",
-    ),
-    (
-        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, query, query, rate),
-        "You adapt on the query set: that looks at the answers. Use support.",
-    ),
-    (
-        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, query, support, rate),
-        "Support and query are swapped: adapt on support, judge on query.",
-    ),
-    (
-        lambda loss, theta, support, query, rate: _meta_loss(loss, theta, support, query, -rate),
-        "Mind the sign: a step goes against the gradient.",
-    ),
+def _by_hand(
+    *,
+    adapt_on: int = 0,
+    judge_on: int = 1,
+    through: bool = True,
+    mean: bool = False,
+    chained: bool = False,
+    inner: float = 1.0,
+    outer: float = 1.0,
+    swapped_rates: bool = False,
+    start_from: str = "theta",
+) -> Callable:
+    """A step that goes wrong in one way or another."""
+
+    def step(loss, theta, tasks, alpha, beta):
+        if swapped_rates:
+            alpha, beta = beta, alpha
+        total, here = 0.0, theta
+        for pair in tasks:
+            slope = torch.autograd.grad(loss(here, pair[adapt_on]), here, create_graph=True)[0]
+            adapted = here - inner * alpha * (slope if through else slope.detach())
+            total = total + loss(adapted, pair[judge_on])
+            here = adapted if chained else theta
+        slope = torch.autograd.grad(total / (len(tasks) if mean else 1), theta)[0]
+        start = {"theta": theta, "adapted": adapted, "nothing": 0 * theta}[start_from]
+        return (start - outer * beta * slope).detach()
+
+    return step
+
+
+def _in_place(loss, theta, tasks, alpha, beta):
+    theta = theta.detach().clone().requires_grad_()
+    total = torch.zeros_like(theta)
+    for support, query in tasks:
+        slope = torch.autograd.grad(loss(theta, support), theta)[0]
+        theta.data -= alpha * slope
+        total += torch.autograd.grad(loss(theta, query), theta)[0]
+    return (theta - beta * total).detach()
+
+
+def _renamed(loss, theta, tasks, alpha, beta):
+    total = 0.0
+    for support, query in tasks:
+        slope = torch.autograd.grad(loss(theta, support), theta, create_graph=True)[0]
+        theta = theta - alpha * slope
+        total = total + loss(theta, query)
+    return (theta - beta * torch.autograd.grad(total, theta)[0]).detach()
+
+
+FIRST_ORDER = (
+    "That is the step of first-order MAML: your gradient does not go through the inner step. "
+    "Where does your code forget how the slope depends on θ?"
 )
-NO_GRADIENT = (
-    "The value is right, but no gradient goes through it. Return a tensor, without `float`, "
-    "`.item()` or `.detach()`."
+CHAINED = (
+    "After the first task, θ is no longer where it was: the second task starts where the first one "
+    "ended. Each task has to start from the same θ."
+)
+OUTER_STEP_MISTAKES = (
+    (_by_hand(through=False), FIRST_ORDER),
+    (
+        _by_hand(adapt_on=1, judge_on=0),
+        "Support and query have changed places. Which one does a task learn from?",
+    ),
+    (
+        _by_hand(judge_on=0),
+        "You judge θ′ on the examples from which the task has learned. What is the query for?",
+    ),
+    (
+        _by_hand(adapt_on=1),
+        "The task learns from the query: it has seen the answers before it is asked.",
+    ),
+    (_by_hand(inner=0), "That is the step of the plain sum. Where do you judge, at θ or at θ′?"),
+    (_by_hand(mean=True), "Your step is too short, by the number of tasks: mean or sum?"),
+    (_by_hand(inner=-1), "Mind the sign of the inner step: the task climbs."),
+    (_by_hand(outer=-1), "Mind the sign of the outer step: θ climbs."),
+    (_by_hand(swapped_rates=True), "Which rate is whose? α is for the tasks, β for θ."),
+    (
+        _by_hand(start_from="adapted"),
+        "Your outer step starts at the last task's θ′. It is θ that moves.",
+    ),
+    (
+        _by_hand(start_from="nothing"),
+        "That is the way that θ goes, not the place where it ends.",
+    ),
+    (_by_hand(chained=True), CHAINED),
+    (_by_hand(chained=True, start_from="adapted"), CHAINED),
+    (_by_hand(chained=True, through=False), CHAINED),
+    (_in_place, CHAINED),
+    (_renamed, CHAINED),
 )
 
 
-def _value(given: Any, case: tuple) -> float:
-    return as_number(given.detach() if isinstance(given, torch.Tensor) else given)
-
-
-def _gradient_hint(meta_loss: Callable) -> str | None:
-    """Judge the gradient of a function whose values are right."""
-    theta = THETA.clone().requires_grad_()
-    sums = [meta_loss(_squared, theta, SUPPORT, QUERY, rate) for rate in RATES]
-    if not all(isinstance(value, torch.Tensor) and value.requires_grad for value in sums):
-        return NO_GRADIENT
-    given = torch.cat([torch.autograd.grad(value, theta)[0] for value in sums]).tolist()
-    if _near(given, _slopes()):
-        return None
-    if _near(given, _slopes(first_order=True)):
-        return (
-            "The value is right, but its gradient is that of first-order MAML: it does not go "
-            "through the step. Use the slope of the support loss as it is, without `.detach()`."
+def _as_place(value: Any, case: tuple) -> Any:
+    if not isinstance(value, Tensor):
+        raise AnswerError(
+            f"The new θ is needed, a tensor; yours is of type {type(value).__name__}."
         )
-    return "The value is right, its gradient is not. θ′ has to depend on θ, and on the slope at θ."
+    if value.shape != case[1].shape:
+        raise AnswerError(
+            f"The new θ has the shape of θ, {tuple(case[1].shape)}; yours has {tuple(value.shape)}."
+        )
+    return np.asarray(value.detach())
 
 
-def _slopes(*, first_order: bool = False) -> list[float]:
-    """The gradient of the right function for each rate, one after the other."""
-    slopes: list[float] = []
-    for rate in RATES:
-        factor = 1 if first_order else 1 - 2 * rate  # 1 − α h, with h = 2
-        pairs = zip(SUPPORT, QUERY, strict=True)
-        slope = torch.stack([2 * (THETA - rate * 2 * (THETA - s) - q) for s, q in pairs]).sum(0)
-        slopes += (factor * slope).tolist()
-    return slopes
+def _with_words_for_autograd(verdict: Verdict) -> Verdict:
+    """Say in the lesson's words what torch says where it can't go on."""
+
+    def judge(answer: Any) -> str | None:
+        try:
+            return verdict(answer)
+        except RuntimeError as error:
+            text = str(error)
+            if "in-place" in text or "inplace" in text:
+                return (
+                    "torch refuses to change θ in place, for good reason: the other tasks need it "
+                    "as it was. Make a new tensor, θ′."
+                )
+            if "does not require grad" in text or "not have been used" in text:
+                return (
+                    "torch finds no way back from your loss to θ. Is there a `.detach()`, an "
+                    "`.item()`, or a θ′ made of something else?"
+                )
+            raise
+
+    return Verdict(judge, verdict.wrong)
 
 
-def _near(given: Sequence[float], wanted: Sequence[float]) -> bool:
-    return all(math.isclose(a, b, abs_tol=1e-3) for a, b in zip(given, wanted, strict=True))
-
-
-# Exercise 4: n_1 = 21, n_2 = 20, d = 10, σ = 1, c = 0.25: saved 1 − 1/3 = 2/3, cos = 1 − 4/3.
-TURNING = math.degrees(math.acos(1 - (1 - 1 / 3) / 0.5))
+# Exercise 3: task 1 has 20 samples, noise 1, the teachers are 60° apart.
+BEST = min(range(FEWEST, MOST + 1), key=lambda other: error_joint(60, 20, other, 1.0))
 
 q1 = Exercise(
     name="Exercise 1",
@@ -139,8 +198,8 @@ q1 = Exercise(
         SLOPES,
         tolerance=0.011,
         mistakes=SLOPE_MISTAKES,
-        otherwise="Slopes before the step: −1 and 6. Factors 1 − α h: 0.9 and 0.7. MAML has each "
-        "factor squared, first order once. Then add.",
+        otherwise="{off} is not right yet. What is each task's slope before its step, and how much "
+        "of its distance is left after it?",
     ),
     praise="The slope of the plain sum is 5. The steep task counts for less, and least in MAML.",
     hints=(
@@ -157,84 +216,96 @@ answer = [maml, first_order]
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=choice(
-        "c",
-        {
-            "a": "With zero inner steps nothing is adapted, so no second derivative appears. "
-            "But what becomes of θ′ in the objective?",
-            "b": "That would be transfer: two stages. Here all tasks are in one sum.",
-            "d": "The heads are part of MAML's θ. Without inner steps no task has parameters of "
-            "its own.",
-        },
+    verdict=_with_words_for_autograd(
+        function(
+            _outer_step,
+            list(_cases()),
+            returns="the new θ",
+            read=_as_place,
+            mistakes=OUTER_STEP_MISTAKES,
+            otherwise="Not the place where MAML's step ends. Do it on paper for one task: where is "
+            "θ′, what is the loss there, and how does that loss move with θ?",
+        )
     ),
-    praise="θ′ is θ, so the objective is a plain sum over tasks, with every parameter shared.",
-    hints=("Put θ′ = θ into MAML's objective.", "Which parameters does one task have for itself?"),
-    solution_code='answer = "c"',
+    praise="Adapt on support, judge on query, and let the gradient go through the inner step.",
+    hints=(
+        "For each pair: the slope of the support loss at θ, then θ′, then the query loss at θ′. "
+        "Add the query losses. Take their gradient at θ in the end.",
+        "`torch.autograd.grad(value, theta)[0]` gives a slope that has forgotten where it comes "
+        "from. Its argument `create_graph=True` keeps the way back.",
+        "`adapted = theta - alpha * slope` makes a new tensor; `theta -= ...` would change the old "
+        "one.",
+    ),
+    solution_code=solution_of(_outer_step, "import torch"),
 )
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=function(
-        _meta_loss,
-        CASES,
-        returns="the sum",
-        read=_value,
-        tolerance=1e-3,
-        mistakes=META_LOSS_MISTAKES,
-        otherwise="For each task: θ′ = θ − rate · slope of the support loss, then add the query "
-        "loss at θ′.",
-        then=_gradient_hint,
+    verdict=number(
+        BEST,
+        tolerance=2.5,
+        mistakes={
+            MOST: "Read the error of task 1 there, and again with half as many. Does it fall?",
+            60: "That is where the slider stands at the beginning. Move it, and watch the error.",
+            FEWEST: "Near, but a few more still help. Watch the third digit of task 1's error.",
+            20: "Very near. Compare the third digit of task 1's error with its neighbours'.",
+            30: "Very near. Compare the third digit of task 1's error with its neighbours'.",
+        },
+        otherwise="Is the angle 60°, the noise 1, and are there 20 samples of task 1? Then watch "
+        "the error of task 1 in the sentence below the picture.",
     ),
-    praise="Adapt on support, judge on query, add over tasks: that is MAML's objective.",
+    praise="Up to there the other task's samples take away more noise than they pull. At a smaller "
+    "angle the best number is larger.",
     hints=(
-        "`grad(loss)(theta, given)` is the slope of the support loss at θ.",
-        "Loop over `zip(support, query)`: one step on the first, then the loss on the second.",
+        "Set the three other sliders, then move that of task 2's samples from left to right.",
+        "The error of task 1 falls first, then it rises again. It is least between 20 and 30.",
     ),
-    solution_code=solution_of(_meta_loss, "from torch.func import grad"),
+    solution_code="""
+from mtl_tutorial.experiments.relatedness import error_joint
+
+answer = min(range(15, 121, 5), key=lambda other: error_joint(60, 20, other, noise=1.0))
+""",
 )
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=number(
-        TURNING,
-        tolerance=1.0,
-        mistakes={
-            1 - 4 / 3: "That is the cosine of the angle. `math.degrees(math.acos(...))` turns it "
-            "into degrees.",
-            math.acos(-1 / 3): "That is the angle in radians. Give degrees.",
-            180 - TURNING: "Mind the sign: cos = 1 − (2/3) / (2 c), which is negative here.",
-            113.6: "Is that with c = (n2 / n)²? Here c = 0.25.",
-            91.54: "Is that with the exact c, as in `turning_angle`? Here c = 0.25.",
-            90.0: "A right angle is not special. Where are the two errors equal?",
+    verdict=choice(
+        "d",
+        {
+            "a": "Multi-task learned the new task in how many steps, and with which optimizer? And "
+            "from scratch?",
+            "b": "The old images are in both of these rows.",
+            "c": "There are no old images in either of these rows. What do they differ in?",
+            "e": "Here, too, both rows have seen old images. And they differ in steps.",
         },
-        otherwise="Alone 1, jointly 1/3 + 0.25 · (2 − 2 cos angle). Set them equal.",
     ),
-    praise="More than a right angle: ten numbers from 21 samples with this noise need help.",
+    praise="The same first weights, optimizer, steps on the new task. Only the old task differs.",
     hints=(
-        "Alone: 10 / (21 − 11) = 1. The variance jointly: 10 / (41 − 11) = 1/3.",
-        "0.25 · (2 − 2 cos) = 2/3. Solve for the cosine, then for the angle.",
+        "Two rows answer a question about old images if they differ in old images, and in nothing "
+        "else.",
+        "Write down for each row: old images or none, 20 steps or 200.",
     ),
-    solution_code="""
-import math
-
-alone, less_noise, c = 10 / (21 - 11), 10 / (41 - 11), 0.25
-answer = math.degrees(math.acos(1 - (alone - less_noise) / (2 * c)))
-""",
+    solution_code='answer = "d"',
 )
 
 q5 = Exercise(
     name="Exercise 5",
     verdict=choice(
-        "b",
+        "c",
         {
-            "a": "Multi-task needs the old images while it learns the new task. They are gone.",
-            "c": "MAML's start has to be learned before, from few-shot tasks. What was trained "
-            "here is an ordinary classifier.",
-            "d": "From scratch throws away what the classifier knows, and was the worst at five "
-            "examples a class.",
+            "a": "Without inner steps nothing is adapted. How many heads are there then?",
+            "b": "The support loss is not the query loss. With what examples are the heads judged "
+            "in multi-task learning?",
+            "d": "A few steps leave the head on its way. What stands in multi-task learning's "
+            "objective, a head on its way or the best head?",
         },
     ),
-    praise="Fine-tuning, or a probe, needs the trained network alone.",
-    hints=("Which methods still need the old images?", "Which start was trained how?"),
-    solution_code='answer = "b"',
+    praise="min over θ of Σ_i min over φ_i of L_i(θ, φ_i): the formula of multi-task learning.",
+    hints=(
+        "Multi-task learning: one loss a task, on one set of examples, and the smallest over θ "
+        "**and** the heads.",
+        "Which of the four gives each task the best head for the current θ, on the examples on "
+        "which it is judged?",
+    ),
+    solution_code='answer = "c"',
 )

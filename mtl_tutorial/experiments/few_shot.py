@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Digits, Scenes
-from mtl_tutorial.experiments.meta import Loss, Parameters, check_episode
-from mtl_tutorial.experiments.runs import Run
+from mtl_tutorial.experiments.meta import Loss, Parameters, adapt, check_episode
+from mtl_tutorial.experiments.runs import Run, seeded
 from mtl_tutorial.experiments.side_by_side import SideBySide
+from mtl_tutorial.measuring import predict
 from mtl_tutorial.tasks import Batch, Task, accuracy
+from mtl_tutorial.training import fit
 
 WAYS = 3  # classes of a few-shot task
 NO_LABEL = -100  # what a cross-entropy leaves out
@@ -129,6 +133,86 @@ def new_task_loss(model: nn.Module) -> Loss:
         return F.cross_entropy(outputs[NEW.name], targets)
 
     return loss
+
+
+def adapted_accuracy(
+    model: nn.Module,
+    theta: Parameters,
+    episode: Episode,
+    *,
+    rate: float | Tensor,
+    steps: int,
+    only: str = "",
+) -> Tensor:
+    """Give the mean accuracy on the queries after `adapt` on each task's support, from one start.
+
+    Args:
+        model: a network with a head for `NEW`.
+        theta: the start, parameters by name.
+        episode: the tasks.
+        rate, steps, only: as for `adapt`.
+    """
+    loss = new_task_loss(model)
+
+    def of_one(support, support_targets, query, query_targets):
+        own = adapt(loss, theta, support, support_targets, rate=rate, steps=steps, only=only)
+        return accuracy(functional_call(model, own, (query,))[NEW.name], query_targets)
+
+    return vmap(of_one)(*episode).mean()
+
+
+def best_rate(
+    model: nn.Module,
+    theta: Parameters,
+    episode: Episode,
+    rates: Sequence[float],
+    *,
+    steps: int,
+    only: str = "",
+) -> float:
+    """Give the rate with the highest `adapted_accuracy`, the first where several have it."""
+    found = [
+        adapted_accuracy(model, theta, episode, rate=rate, steps=steps, only=only) for rate in rates
+    ]
+    return rates[int(torch.stack(found).argmax())]
+
+
+def query_accuracy(networks: SideBySide, episode: Episode) -> float:
+    """Give the mean accuracy on the queries of networks of which each has learned one task."""
+    answers = predict(networks, Batch(episode.query, {}))[NEW.name].argmax(-1)
+    return (answers == episode.query_targets).float().mean().item()
+
+
+def train_alone(
+    build: Callable[[], nn.Module],
+    episode: Episode,
+    *,
+    seed: int,
+    steps: int,
+    learning_rate: float,
+) -> SideBySide:
+    """Train a network for each few-shot task on its support examples, and on nothing else.
+
+    It is `train_jointly` without the old task: the same first weights, steps and optimizer.
+
+    Args:
+        build: makes a network with a head for `NEW`; it may give one that was trained before.
+        episode: the new tasks; queries are not looked at.
+        seed: of the parameters.
+        steps: training steps, with all support examples in each.
+        learning_rate: Adam's.
+
+    Raises:
+        ValueError: where the parts of the episode do not fit.
+    """
+    check_episode(episode)
+    with seeded(seed):
+        networks = SideBySide([build() for _ in episode.support]).to(episode.support.device)
+    adam = torch.optim.Adam(networks.parameters(), lr=learning_rate)
+    batches = repeat(Batch(episode.support, {NEW.name: episode.support_targets}))
+    for _ in fit(networks, (NEW,), batches, FixedWeights(), adam, steps):
+        pass
+    return networks
 
 
 def train_jointly(

@@ -26,6 +26,7 @@ from mtl_tutorial.plots.scenes import (
     draw_scenes_on,
     draw_senses,
     draw_spectrogram_on,
+    draw_tasks,
 )
 from mtl_tutorial.plots.sharing import (
     draw_attention,
@@ -116,6 +117,8 @@ __all__ = [
     "draw_spectrogram_on",
     "draw_steps",
     "draw_swaps",
+    "draw_tasks",
+    "draw_tradeoff",
     "draw_tuning",
     "label_ends",
     "method_label",

@@ -126,6 +126,30 @@ def _scene_label(batch: Batch, outputs: Mapping[str, torch.Tensor], i: int) -> t
     return f"{' '.join(guess)} ✗", False
 
 
+def draw_tasks(figure: Figure, tasks: Any, *, title: str) -> str:
+    """Draw few-shot tasks, one a row: what it learns from, and what it is asked.
+
+    Args:
+        tasks: an `Episode` of `experiments.few_shot`.
+        title: what the picture shows.
+    """
+    parts = (
+        ("learn", 0.01, 0.24, tasks.support, tasks.support_targets),
+        ("asked", 0.28, 0.71, tasks.query, tasks.query_targets),
+    )
+    for axes, (word, left, width, images, numbers) in zip(
+        panels(figure, 1, 2)[0], parts, strict=True
+    ):
+        batch = Batch(images.flatten(0, 1), {"digit": numbers.flatten()})
+        draw_scenes_on(axes, batch, columns=images.shape[1])
+        for label in axes.texts:
+            label.set(text=f"class {label.get_text()}", fontsize=10)
+        axes.set_title(word)
+        axes.set_position((left, 0.01, width, 0.72))
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
 def draw_image_on(axes: Axes, image: torch.Tensor | None, *, title: str) -> None:
     """Draw one image, shape ``(1, H, W)``, as ink on paper; None is a sense that is lost."""
     _draw_sense(axes, None if image is None else 1 - image[0].cpu().numpy(), "gray", (0, 1))
