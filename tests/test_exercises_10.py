@@ -6,67 +6,54 @@ import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
 
-from mtl_tutorial.exercises.lesson_10 import q1, q2, q3, q4, q5
+from mtl_tutorial.balancing.mgda import mgda_weights
+from mtl_tutorial.exercises.lesson_10 import STEPS, q1, q2, q3, q4, q5
 from mtl_tutorial.experiments import non_dominated
+from mtl_tutorial.experiments.pareto import explore_front
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
-LOSSES = torch.tensor([[1.0, 5], [2, 3], [3, 3], [4, 1], [2, 4]])
 NETWORKS = torch.tensor([[0.90, 5], [0.80, 3], [0.85, 6], [0.70, 2], [0.75, 4]])
-
-
-def at_most(q, p):
-    return all(a <= b for a, b in zip(q, p, strict=True))
-
-
-def below_in_some(q, p):
-    return any(a < b for a, b in zip(q, p, strict=True))
-
-
-def of_the_first_alone(q, p):
-    return q[0] < p[0]
-
-
-def of_two_losses(q, p):
-    return at_most(q[:2], p[:2]) and below_in_some(q[:2], p[:2])
-
-
-def of_first_and_last(q, p):
-    return of_two_losses((q[0], q[-1]), (p[0], p[-1]))
-
-
-def unpacks_two(q, p):
-    (a, b), (c, d) = q, p
-    return a <= c and b <= d and (a < c or b < d)
-
-
-def entry_by_entry(q, p):
-    return [a <= b for a, b in zip(q, p, strict=True)]
 
 
 def chosen(keep) -> str:
     return "".join(letter for letter, kept in zip("ABCDE", keep.tolist(), strict=True) if kept)
 
 
+def counts_points(points, reference):
+    return float(len(points))
+
+
+def gives_the_rectangles(points, reference):
+    return [(reference[0] - a) * (reference[1] - b) for a, b in points]
+
+
+def moves_nothing(gramian, a):
+    return a
+
+
+def gives_gamma(gramian, a):
+    return torch.tensor(0.3)
+
+
+def forgets_the_present_weights(gramian, a):
+    return torch.nn.functional.one_hot(gramian.sum(0).argmin(), len(a)).double() / 2
+
+
 WRONG = [
-    ("q1", ["A", "B", "D", "E"], "that of task 2 is smaller"),
-    ("q1", chosen(non_dominated(-LOSSES)), "large for good"),
-    ("q1", "b", "good compromise"),
-    ("q1", "AB", "Take each point"),
+    ("q1", chosen(non_dominated(NETWORKS)), "Is a small accuracy good?"),
+    ("q1", chosen(non_dominated(-NETWORKS)), "Is a long time good?"),
+    ("q1", chosen(non_dominated(NETWORKS * torch.tensor([1.0, -1]))), "Which of the two is good?"),
+    ("q1", "A", "Take each network"),
     ("q1", "AF", "yours has 'F'"),
     ("q1", 3, "Letters are needed"),
-    ("q2", of_the_first_alone, "every loss of q"),
-    ("q2", of_two_losses, "however many"),
-    ("q2", of_first_and_last, "however many"),
-    ("q2", unpacks_two, "however many"),
-    ("q2", entry_by_entry, "use all and any"),
-    ("q2", lambda q, p: "yes", "use all and any"),
-    ("q2", lambda q, p: 1.5, "True or False is needed"),
-    ("q3", chosen(non_dominated(NETWORKS)), "small accuracy for good"),
-    ("q3", chosen(non_dominated(-NETWORKS)), "long time for good"),
-    ("q3", chosen(non_dominated(NETWORKS * torch.tensor([1.0, -1]))), "Both are turned round"),
-    ("q3", "A", "Turn one of the two round"),
-    ("q4", 0.9, "derivative"),
-    ("q5", "f", "is needed"),
+    ("q2", counts_points, "Draw the three points"),
+    ("q2", gives_the_rectangles, "One number is needed"),
+    ("q3", "f", "is needed"),
+    ("q4", 0.7, "Move the slider"),
+    ("q4", "1.45", "without quotation marks"),
+    ("q5", moves_nothing, "the weights hardly move"),
+    ("q5", gives_gamma, "2 numbers"),
+    ("q5", forgets_the_present_weights, "by hand"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
@@ -77,30 +64,54 @@ def test_letters_may_come_in_any_order_and_form(answer, capsys) -> None:
     assert "Correct." in told(q1, answer, capsys)
 
 
-def test_a_dominance_of_tensors_is_right_too(capsys) -> None:
-    def dominates(q, p):
-        q, p = torch.tensor(q), torch.tensor(p)
-        return (q <= p).all() & (q < p).any()
-
-    assert "Correct." in told(q2, dominates, capsys)
-
-
 def test_the_packages_front_is_right(capsys) -> None:
-    assert "Correct." in told(q1, chosen(non_dominated(LOSSES)), capsys)
     turned = NETWORKS * torch.tensor([-1.0, 1])
-    assert "Correct." in told(q3, chosen(non_dominated(turned)), capsys)
+    assert "Correct." in told(q1, chosen(non_dominated(turned)), capsys)
 
 
-def test_the_weight_of_exercise_4_leads_to_its_point(capsys) -> None:
-    first = torch.linspace(0.5, 4, 3501, dtype=torch.float64)
-    least = first[(0.2 * first + 0.8 / first).argmin()]
-    assert least.item() == pytest.approx(2)
+def by_counting(points, reference, fine=400):
+    """The area as the share of a fine grid that some point dominates."""
+    a, b = (torch.arange(fine).double().add(0.5) / fine * r for r in reference)
+    below = torch.zeros(fine, fine, dtype=torch.bool)
+    for first, second in points:
+        below |= (a >= first)[:, None] & (b >= second)
+    return below.double().mean() * reference[0] * reference[1]
 
 
-def test_the_numbers_in_the_hints_of_exercise_5_are_right() -> None:
+def test_the_area_is_that_of_what_is_dominated(capsys) -> None:
+    assert "Correct." in told(q2, by_counting, capsys)
+
+
+def test_the_numbers_of_exercise_3_are_those_of_its_hints() -> None:
     points = torch.tensor([[0.0, 10], [4, 7], [7, 4], [10, 0]])
     weighted = points * torch.tensor([0.6, 0.4])
-    assert weighted.sum(1).tolist() == pytest.approx([4, 5.2, 5.8, 6])
-    assert weighted.amax(1).tolist() == pytest.approx([4, 2.8, 4.2, 6])
+    assert (weighted.sum(1).argmin(), weighted.amax(1).argmin()) == (0, 1)  # P and Q
     turned = points * torch.tensor([0.4, 0.6])
     assert (turned.sum(1).argmin(), turned.amax(1).argmin()) == (3, 2)  # S and R, choice d
+
+
+def test_the_explorer_says_half_at_the_right_distance_alone() -> None:
+    stops = [round(0.6 + 0.05 * i, 2) for i in range(37)]
+    half = [d for d in stops if round(explore_front(d, 0.4).share, 2) == 0.5]
+    assert half == [1.45]
+
+
+def test_frank_wolfe_steps_lead_to_mgda() -> None:
+    step = q5.verdict
+    namespace: dict = {}
+    exec(q5.solution_code, namespace)
+    assert step(namespace["answer"]) is None
+    for gramian, a in STEPS:
+        for _ in range(2000):
+            a = namespace["answer"](gramian, a)
+        assert torch.allclose(a, mgda_weights(gramian), atol=1e-3)
+
+
+def test_a_step_of_lists_and_of_another_form_is_right(capsys) -> None:
+    def along_the_line(gramian, a):
+        corner = torch.nn.functional.one_hot((gramian @ a).argmin(), len(a)).double()
+        apart = a - corner
+        gamma = (a @ gramian @ apart / (apart @ gramian @ apart)).clamp(0, 1)
+        return (a - gamma * apart).tolist()
+
+    assert "Correct." in told(q5, along_the_line, capsys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mtl_tutorial.experiments import gap_to_front, non_dominated
-from mtl_tutorial.experiments.pareto import RULES, explore_front
+from mtl_tutorial.experiments.pareto import RULES, explore_front, gaps_of_runs
 
 UNHURRIED = settings(deadline=None, max_examples=100)
 distance, weight = st.floats(0.6, 2.4), st.floats(0.05, 0.95)
@@ -178,3 +179,15 @@ def test_from_the_root_of_two_on_more_and_more_is_out_of_reach() -> None:
 def test_equal_weights_tie_between_both_ends_of_a_concave_front() -> None:
     first, last = explore_front(2.0, 0.5).found[SUM]
     assert first + last == len(explore_front(2.0, 0.5).front) - 1
+
+
+def test_runs_are_held_against_the_front_of_their_own_seed() -> None:
+    index = pd.MultiIndex.from_product([[0.0, 1.0], [3, 4]], names=["weight", "seed"])
+    fronts = pd.DataFrame({"left": [0.2, 0.4, 0.8, 0.9], "right": [0.8, 0.9, 0.2, 0.4]}, index)
+    index = pd.MultiIndex.from_tuples([("a", 3), ("a", 4), ("b", 4)], names=["method", "seed"])
+    runs = pd.DataFrame({"left": [0.5, 0.5, 0.9], "right": [0.5, 0.6, 0.9]}, index)
+    gaps = gaps_of_runs(runs, fronts)
+    assert gaps.index.equals(runs.index)
+    assert gaps["gap"].tolist() == pytest.approx([0.0, 0.1, -0.25])
+    turned = gaps_of_runs(runs[["right", "left"]], fronts)
+    assert turned["gap"].tolist() == pytest.approx(gaps["gap"].tolist())

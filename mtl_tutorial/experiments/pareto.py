@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -68,6 +69,23 @@ def gap_to_front(points: Tensor, front: Tensor) -> Tensor:
     along = (lead[:, :-1] / (lead[:, :-1] - lead[:, 1:])).clamp(0, 1)
     between = starts + along[..., None] * (ends - starts)
     return torch.maximum(best, (points[:, None] - between).amin(-1).amax(1))
+
+
+def gaps_of_runs(runs: pd.DataFrame, fronts: pd.DataFrame) -> pd.DataFrame:
+    """Give the `gap_to_front` of each run to the front of its own seed, in what is to be large.
+
+    Args:
+        runs: two metrics of which more is better, indexed by ``method`` and ``seed``.
+        fronts: the same two of the runs that make the front, indexed by ``weight`` and ``seed``.
+
+    Returns:
+        Column ``gap``, indexed as ``runs``.
+    """
+    gaps = []
+    for (_, seed), row in runs.iterrows():
+        front = torch.tensor(fronts.xs(seed, level="seed")[list(runs.columns)].to_numpy(copy=True))
+        gaps.append(gap_to_front(-torch.tensor([row.tolist()]).to(front), -front).item())
+    return pd.DataFrame({"gap": gaps}, index=runs.index)
 
 
 @dataclass(frozen=True)

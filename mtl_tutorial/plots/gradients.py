@@ -152,7 +152,7 @@ def draw_front(
     plane.plot(*means.to_numpy().T, "o-", color=BLACK, ms=4)
     labels = list(dict.fromkeys(methods.index.get_level_values("method")))
     colours = (VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY, BLACK)
-    styles = cycle(zip(colours, "osD^vPX", strict=True))
+    styles = cycle(zip(cycle(colours), "osD^vPX<>p*hd8", strict=False))  # 14 that differ
     bars.axvline(0, color=BLACK, linewidth=1.2)
     for row, (name, (colour, marker)) in enumerate(zip(labels, styles, strict=False)):
         dot = {"color": colour, "marker": marker, "linestyle": "none"}
