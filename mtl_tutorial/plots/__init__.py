@@ -118,7 +118,6 @@ __all__ = [
     "draw_steps",
     "draw_swaps",
     "draw_tasks",
-    "draw_tradeoff",
     "draw_tuning",
     "label_ends",
     "method_label",
