@@ -30,7 +30,6 @@ ANATOMY = (
     ("an assert that it equals the package's version", "code", r"assert .*(\bequal\(| == )"),
     ("a widget of the package", "code", None),  # as `widget_cells` finds it
     ("an experiment over the seeds", "code", r"seeds?=profile\.seeds"),
-    ("an exercise", "code", r"\.check\("),
     ("what to remember", "markdown", r"^## what to remember"),
     ("references", "markdown", r"^## references"),
     ("the next lesson", "markdown", r"next lesson"),
