@@ -5,38 +5,67 @@ from __future__ import annotations
 import torch
 from exercise_answers import told, wrong_answer_tests
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import UncertaintyWeights, dwa_weights
-from mtl_tutorial.exercises.lesson_06 import q1, q2, q3, q4
+from mtl_tutorial.data import located_digits
+from mtl_tutorial.exercises.lesson_06 import q1, q2, q3, q4, q5
+from mtl_tutorial.experiments import train
+from mtl_tutorial.measuring import gradient_geometry
 from mtl_tutorial.tasks import Task, accuracy
 
-ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 LAST, BEFORE = [0.5, 2.0, 1.0], [1.0, 2.0, 4.0]
 
 
-def stays(s, loss, c, rate):
-    return s
+def plain_sum(losses, s, kinds):
+    return losses.sum()
+
+
+def one_a_task(losses, s, kinds):
+    return losses
 
 
 WRONG = [
-    ("q1", 1, "ends at"),
-    ("q1", "100", "without quotation marks"),
-    ("q2", [0.3, 0.4, 0.3], "3"),
-    ("q2", torch.softmax(torch.tensor([0.25, 0.5, 0.125]), 0), "sum to 1"),
-    ("q2", dwa_weights(LAST, BEFORE, temperature=1), "temperature"),
-    ("q2", dwa_weights(BEFORE, LAST), "turned over"),
-    ("q2", 3 * torch.softmax(torch.tensor(LAST) / 2, 0), "compares each loss with itself"),
-    ("q2", [1, 1, 1], "First r"),
-    ("q2", 1.2, "3 numbers are needed"),
-    ("q3", "e", "is needed"),
-    ("q3", 3, "quotation marks"),
-    ("q4", stays, "The derivative of"),
+    ("q1", [0.3, 0.4, 0.3], "3"),
+    ("q1", torch.softmax(torch.tensor([0.25, 0.5, 0.125]), 0), "sum to 1"),
+    ("q1", dwa_weights(LAST, BEFORE, temperature=1), "temperature"),
+    ("q1", dwa_weights(BEFORE, LAST), "turned over"),
+    ("q1", 3 * torch.softmax(torch.tensor(LAST) / 2, 0), "compares each loss with itself"),
+    ("q1", [1, 1, 1], "Which task is the slowest"),
+    ("q1", 1.2, "3 numbers are needed"),
+    ("q2", plain_sum, "Try one regression alone"),
+    ("q2", one_a_task, "Give one number for all tasks"),
+    ("q3", 1, "derivative"),
+    ("q3", "100", "without quotation marks"),
+    ("q4", 2.75, "both sliders"),
+    ("q4", 0.13, "Turned over"),
+    ("q5", "e", "is needed"),
+    ("q5", 3, "quotation marks"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
 
 
 def test_the_speed_weights_are_the_packages(capsys) -> None:
-    assert "Correct." in told(q2, dwa_weights(LAST, BEFORE), capsys)
+    assert "Correct." in told(q1, dwa_weights(LAST, BEFORE), capsys)
+
+
+def test_the_objective_is_the_one_that_the_package_steps_down(capsys) -> None:
+    """The package gives the weights, which are the objective's derivatives by the losses."""
+
+    def by_package(losses, s, kinds):
+        loss_of = {
+            "regression": torch.nn.functional.mse_loss,
+            "classification": torch.nn.functional.cross_entropy,
+        }
+        tasks = [Task(f"t{i}", loss_of[kind], accuracy, 1) for i, kind in enumerate(kinds)]
+        balancer = UncertaintyWeights(tasks)
+        balancer.memory = {
+            task.name: torch.tensor([value, 0, 0, 0]) for task, value in zip(tasks, s, strict=True)
+        }
+        return (torch.stack([*balancer.weights.values()]) * losses + s / 2).sum()
+
+    assert "Correct." in told(q2, by_package, capsys)
 
 
 def test_the_weight_is_where_the_package_ends(capsys) -> None:
@@ -45,4 +74,16 @@ def test_the_weight_is_where_the_package_ends(capsys) -> None:
     anchor = torch.zeros((), requires_grad=True)
     for _ in range(600):
         balancer.backward({task.name: 0 * anchor + 0.005 for task in tasks}, None)
-    assert "Correct." in told(q1, balancer.weights["one"], capsys)
+    assert "Correct." in told(q3, balancer.weights["one"], capsys)
+
+
+def test_the_factor_is_that_of_the_lessons_mixer(capsys) -> None:
+    scenes = located_digits("train")
+    tasks, batch = scenes.tasks[:2], scenes.draw(256, torch.Generator())
+    model, _ = train(
+        lambda: HardSharing(ConvEncoder(width=8), tasks), tasks, scenes, batch, seed=0, steps=100
+    )
+    norms = gradient_geometry(model, tasks, batch).norms
+    factor = norms["digit"] / norms["box"]
+    for near in (factor, 1.2 * factor, 0.85 * factor):
+        assert "Correct." in told(q4, near, capsys)

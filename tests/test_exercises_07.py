@@ -30,7 +30,7 @@ def has_no_weight_to_derive_by(w, norms, losses, first_losses, alpha, rate):
 
 
 WRONG = [
-    ("q1", [1, 1, 1], "First L / L(0)"),
+    ("q1", [1, 1, 1], "has moved least"),
     ("q1", [0.75, 1.5], "3 numbers are needed"),
     ("q2", forgets_the_tasks, "Which line is the first"),
     ("q2", gives_a_list, "Give a tensor"),

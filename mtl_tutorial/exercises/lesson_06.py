@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import Any
 
+import torch
+
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises.core import (
+    AnswerError,
     Exercise,
+    Verdict,
+    as_number,
     choice,
     function,
     number,
     numbers,
     solution_of,
 )
+from mtl_tutorial.experiments import Run
+from mtl_tutorial.experiments.units import METHODS, Snapshot, compute_shares, take_snapshot
 
 LAST, BEFORE, TEMPERATURE = (0.5, 2.0, 1.0), (1.0, 2.0, 4.0), 2.0
 
@@ -55,70 +66,138 @@ SPEED_MISTAKES = (
 def _speed_hint(given: tuple[float, ...]) -> str:
     if abs(sum(given) - 3) > 0.15:
         return f"The weights sum to T = 3; yours sum to {sum(given):.3g}."
-    return "First r = last / before, then 3 · softmax(r / 2)."
+    return "Write down the three r. Which task is the slowest? It gets the largest weight."
 
 
-POINTS = ((-1.0, 0.3, 0.5, 0.2), (0.7, 1.5, 0.5, 0.05), (0.4, 2.0, 1.0, 0.1))  # s, L, c, rate
-STEP_MISTAKES = (
+KINDS = {"regression": 0.5, "classification": 1.0}
+CASES = tuple(
+    (torch.tensor(losses), torch.tensor(s), kinds)
+    for losses, s, kinds in (
+        ([2.0, 0.3], [0.7, -1.0], ["classification", "regression"]),
+        ([1.5, 0.2, 0.9], [0.4, 1.3, -0.6], ["regression", "classification", "classification"]),
+        ([0.8, 3.0], [2.0, 0.5], ["regression", "regression"]),
+    )
+)
+
+
+def _uncertainty_loss(losses, s, kinds):
+    c = torch.tensor([0.5 if kind == "regression" else 1.0 for kind in kinds])
+    return (c * torch.exp(-s) * losses + s / 2).sum()
+
+
+def _other(**changed):
+    """The objective with a mistake in one place."""
+
+    def objective(losses, s, kinds):
+        c = torch.tensor([changed.get("c", KINDS)[kind] for kind in kinds])
+        weight = changed.get("weight", lambda s: torch.exp(-s))(s)
+        penalty = changed.get("penalty", lambda s, c: s / 2)(s, c)
+        return changed.get("together", torch.sum)(c * weight * losses + penalty)
+
+    return objective
+
+
+LOSS_MISTAKES = (
     (
-        lambda s, loss, c, rate: s + rate * (0.5 - c * math.exp(-s) * loss),
-        "That goes up the bowl. A descent step goes against the derivative.",
+        _other(c={"regression": 0.5, "classification": 0.5}),
+        "The ½ comes from the Gaussian, so from the squared error. Is a cross-entropy one?",
     ),
     (
-        lambda s, loss, c, rate: s + rate * c * math.exp(-s) * loss,
-        "The derivative of s / 2 is missing: without it s would grow for ever.",
+        _other(c={"regression": 1.0, "classification": 1.0}),
+        "Write down the negative log-likelihood of a Gaussian. What stands before the squared "
+        "error?",
     ),
     (
-        lambda s, loss, c, rate: s - rate * (1 - c * math.exp(-s) * loss),
-        "The derivative of s / 2 is 1/2, not 1.",
+        _other(c={"regression": 1.0, "classification": 0.5}),
+        "Each kind has the factor of the other with you.",
     ),
     (
-        lambda s, loss, c, rate: s - rate * (0.5 + c * math.exp(-s) * loss),
-        "The derivative of e^(−s) is −e^(−s): mind the sign.",
+        _other(weight=lambda s: torch.exp(-2 * s), penalty=lambda s, c: s),
+        "You took s for log σ. Which power of σ is s the logarithm of?",
     ),
     (
-        lambda s, loss, c, rate: s - rate * (0.5 - math.exp(-s) * loss),
-        "The factor c is missing: 1/2 for regression.",
+        _other(weight=lambda s: 1 / s, penalty=lambda s, c: s.abs().log() / 2),
+        "You took s for σ² itself. With s = log σ², what is 1 / σ²?",
     ),
     (
-        lambda s, loss, c, rate: s - rate * (0.5 - c * math.exp(s) * loss),
-        "The weight is e^(−s), not e^s.",
+        _other(weight=torch.exp),
+        "With you, more noise means more weight. What is the sign in the exponent?",
     ),
     (
-        lambda s, loss, c, rate: 0.5 - c * math.exp(-s) * loss,
-        "That is the derivative. Take a step against it: s − rate · derivative.",
+        _other(penalty=lambda s, c: 0 * s),
+        "What keeps s from growing for ever, with every weight at 0?",
+    ),
+    (
+        _other(penalty=lambda s, c: s),
+        "The penalty is log σ. How much of s = log σ² is that?",
+    ),
+    (
+        _other(penalty=lambda s, c: c * s),
+        "c stands before the loss alone. The penalty is log σ for both kinds.",
+    ),
+    (
+        _other(penalty=lambda s, c: -s / 2),
+        "Your penalty rewards noise. Derive by s: can both terms pull the same way?",
+    ),
+    (
+        _other(penalty=lambda s, c: torch.log1p(torch.exp(s)) / 2),
+        "½ log(1 + σ²) is the penalty of a later paper (Liebel and Körner 2018), so that it stays "
+        "above 0. Here it is ½ log σ².",
+    ),
+    (
+        _other(together=torch.mean),
+        "The mean in place of the sum: s would get its step divided by the number of tasks.",
     ),
 )
 
 
-def _step(s, loss, c, rate):
-    derivative = 1 / 2 - c * math.exp(-s) * loss
-    return s - rate * derivative
+def _as_total(value: Any, case: tuple) -> float:
+    if isinstance(value, torch.Tensor) and value.shape != ():
+        raise AnswerError("Give one number for all tasks together: the terms are summed.")
+    return as_number(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
+@functools.cache
+def _snapshot() -> Snapshot:
+    """What the lesson's mixer starts from."""
+    scenes, tasks = located_digits("train"), located_digits("train").tasks[:2]
+    networks = []
+    for steps in (50, 100):
+        run = Run(
+            lambda: HardSharing(ConvEncoder(width=8), tasks), tasks, scenes, seed=0, steps=steps
+        )
+        list(run)
+        networks.append(run.model)
+    earlier, now = networks
+    return take_snapshot(earlier, now, tasks, scenes.draw(256, torch.Generator()))
+
+
+def _judge_factor(answer: Any) -> str | None:
+    factor, snapshot = as_number(answer), _snapshot()
+    if factor <= 0:
+        return "A factor on a loss is above 0."
+    right = snapshot.norms["digit"] / snapshot.norms["box"]
+    if abs(math.log10(factor / right)) <= 0.1:
+        return None
+    if abs(math.log10(factor * right)) <= 0.1:
+        return "Turned over: you may have moved the digit's slider. Move the box's."
+    if abs(math.log10(factor / math.sqrt(right))) <= 0.1:
+        return "Have you moved both sliders? Press the button, and move the box's alone."
+    shares = compute_shares(snapshot, {"digit": 1.0, "box": factor})[METHODS[0]]
+    share = f"{shares['box']:.0%} of the upper bar"
+    return f"With box × {factor:g} the box has {share}, and half is asked for."
+
+
+FACTOR_MISTAKES = (
+    (1, "of the upper bar"),
+    (1000, "of the upper bar"),
+    (0, "above 0"),
+    (-3, "above 0"),
+)
 
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=number(
-        100,
-        mistakes={
-            200: "1 / L is what e^(−s) ends at. For regression the weight is half of that.",
-            50: "The half is in there already: λ = c e^(−s) = (1/2) · (1 / L).",
-            math.log(0.005): "That is the log-variance s. The weight is e^(−s) / 2.",
-            0.005: "That is the variance, e^s. The weight is one over it, halved.",
-            0.0025: "Turned over: the smaller the loss, the larger its weight.",
-        },
-        otherwise="The weight ends at 1 / (2 L).",
-    ),
-    praise="1 / (2 · 0.005) = 100. Weight times loss is 1/2, for every task.",
-    hints=(
-        "The tiny example printed where the weights end.",
-        "1 / (2 L), with L = 0.005.",
-    ),
-    solution_code="answer = 1 / (2 * 0.005)",
-)
-
-q2 = Exercise(
-    name="Exercise 2",
     verdict=numbers(
         dict(zip(["task 1", "task 2", "task 3"], SPEED, strict=True)),
         mistakes=SPEED_MISTAKES,
@@ -137,13 +216,73 @@ answer = 3 * torch.softmax(r / 2, dim=0)
 """,
 )
 
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=function(
+        _uncertainty_loss,
+        CASES,
+        returns="objective",
+        read=_as_total,
+        mistakes=LOSS_MISTAKES,
+        otherwise="Try one regression alone, with s = 0: the total is half of its loss. And one "
+        "classification with s = 0: the loss itself. Then let s be 1.",
+    ),
+    praise="That is the objective: a weight that falls with the noise, and a price for the noise.",
+    hints=(
+        "First c for each kind, then `c * torch.exp(-s) * losses`.",
+        "Add the penalty `s / 2` of each task, and sum over the tasks.",
+    ),
+    solution_code=solution_of(_uncertainty_loss, "import torch"),
+)
+
+
 q3 = Exercise(
     name="Exercise 3",
+    verdict=number(
+        100,
+        mistakes={
+            200: "That is where e^(−s) ends. Which c stands before it, for a regression?",
+            50: "You have put a half in twice. Where does e^(−s) end, and what is c?",
+            math.log(0.005): "That is the log-variance s. The weight is e^(−s) / 2.",
+            0.005: "That is the variance, e^s. What is the weight of a task with that variance?",
+            0.0025: "Turned over: the smaller the loss, the larger its weight.",
+        },
+        otherwise="Set the derivative of ½ e^(−s) L + ½ s to zero: what is ½ e^(−s) then?",
+    ),
+    praise="1 / (2 · 0.005) = 100. Weight times loss is 1/2, for every task.",
+    hints=(
+        "The tiny example printed where the weights end.",
+        "1 / (2 L), with L = 0.005.",
+    ),
+    solution_code="answer = 1 / (2 * 0.005)",
+)
+
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=Verdict(_judge_factor, FACTOR_MISTAKES),
+    praise="There the box's gradient has been made as long as the digit's. A unit is a weight.",
+    hints=(
+        "Press *Units as they were*, and move the slider of the box until the upper bar is halved.",
+        "At 1 the shares are in the ratio of the gradients' lengths. Which factor evens it out?",
+    ),
+    solution_code="""
+from mtl_tutorial.exercises.lesson_06 import _snapshot
+
+norms = _snapshot().norms
+answer = norms["digit"] / norms["box"]
+""",
+)
+
+
+q5 = Exercise(
+    name="Exercise 5",
     verdict=choice(
         "b",
         {
             "a": "Equal weights look at the sum. What do the two updates do to the product?",
-            "c": "The first one halves one loss and doubles the other: its product stays at 0.02.",
+            "c": "Multiply: what is the product before, after the first, and after the second?",
             "d": "A unit is a factor on both sides of the comparison. It cancels.",
         },
     ),
@@ -151,22 +290,4 @@ q3 = Exercise(
     "is another question.",
     hints=("Before: 2 · 0.01. After the first: 1 · 0.02.", "After the second: 2 · 0.005."),
     solution_code='answer = "b"',
-)
-
-q4 = Exercise(
-    name="Exercise 4",
-    verdict=function(
-        _step,
-        POINTS,
-        returns="new s",
-        tolerance=1e-6,
-        mistakes=STEP_MISTAKES,
-        otherwise="The derivative of c e^(−s) L + s / 2 is 1/2 − c e^(−s) L. Step against it.",
-    ),
-    praise="A loss above its optimum pushes s up, and the weight down.",
-    hints=(
-        "Derive c e^(−s) L + s / 2 by s.",
-        "The derivative is 1/2 − c e^(−s) L. The new s is s − rate · derivative.",
-    ),
-    solution_code=solution_of(_step, "import math"),
 )

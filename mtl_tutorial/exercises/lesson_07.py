@@ -232,7 +232,7 @@ q1 = Exercise(
     verdict=numbers(
         dict(zip(TASKS, RATES, strict=True)),
         mistakes=RATE_MISTAKES,
-        otherwise="First L / L(0) for each task, then divide by the mean of the three.",
+        otherwise="Write down L / L(0) of each task. Which has moved least? It has the largest r.",
     ),
     praise="The second task has not moved: it lags, with r above 1. The mean of the r is 1.",
     hints=("Progress is L / L(0): 1/2, 1, 1/2.", "Divide by the mean of the three, 2/3."),
