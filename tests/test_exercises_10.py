@@ -46,14 +46,14 @@ WRONG = [
     ("q1", "A", "Take each network"),
     ("q1", "AF", "yours has 'F'"),
     ("q1", 3, "Letters are needed"),
-    ("q2", counts_points, "Draw the three points"),
-    ("q2", gives_the_rectangles, "One number is needed"),
-    ("q3", "f", "is needed"),
-    ("q4", 0.7, "Move the slider"),
-    ("q4", "1.45", "without quotation marks"),
-    ("q5", moves_nothing, "the weights hardly move"),
-    ("q5", gives_gamma, "2 numbers"),
-    ("q5", forgets_the_present_weights, "by hand"),
+    ("q5", counts_points, "Draw the three points"),
+    ("q5", gives_the_rectangles, "One number is needed"),
+    ("q2", "f", "is needed"),
+    ("q3", 0.7, "Move the slider"),
+    ("q3", "1.45", "without quotation marks"),
+    ("q4", moves_nothing, "the weights hardly move"),
+    ("q4", gives_gamma, "2 numbers"),
+    ("q4", forgets_the_present_weights, "by hand"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
@@ -79,7 +79,7 @@ def by_counting(points, reference, fine=400):
 
 
 def test_the_area_is_that_of_what_is_dominated(capsys) -> None:
-    assert "Correct." in told(q2, by_counting, capsys)
+    assert "Correct." in told(q5, by_counting, capsys)
 
 
 def test_the_numbers_of_exercise_3_are_those_of_its_hints() -> None:
@@ -97,9 +97,9 @@ def test_the_explorer_says_half_at_the_right_distance_alone() -> None:
 
 
 def test_frank_wolfe_steps_lead_to_mgda() -> None:
-    step = q5.verdict
+    step = q4.verdict
     namespace: dict = {}
-    exec(q5.solution_code, namespace)
+    exec(q4.solution_code, namespace)
     assert step(namespace["answer"]) is None
     for gramian, a in STEPS:
         for _ in range(2000):
@@ -114,4 +114,4 @@ def test_a_step_of_lists_and_of_another_form_is_right(capsys) -> None:
         gamma = (a @ gramian @ apart / (apart @ gramian @ apart)).clamp(0, 1)
         return (a - gamma * apart).tolist()
 
-    assert "Correct." in told(q5, along_the_line, capsys)
+    assert "Correct." in told(q4, along_the_line, capsys)

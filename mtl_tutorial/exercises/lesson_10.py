@@ -84,120 +84,9 @@ answer = [letter for letter, kept in zip("ABCDE", keep.tolist()) if kept]
 """,
 )
 
-
-def _hypervolume(points, reference):
-    area, top = 0.0, reference[1]
-    for first, second in sorted(points):  # from the smallest loss of task 1
-        if first < reference[0] and second < top:  # else it is dominated, or beyond
-            area += (reference[0] - first) * (top - second)  # the strip that is new
-            top = second
-    return area
-
-
-FRONTS = (
-    ([(1.0, 4.0), (2.0, 2.0), (4.0, 1.0)], (5.0, 5.0)),  # a front, in order
-    ([(4.0, 1.0), (1.0, 4.0), (2.0, 2.0)], (5.0, 5.0)),  # in another order
-    ([(1.0, 4.0), (3.0, 3.0), (2.0, 2.0), (2.0, 4.5)], (5.0, 5.0)),  # with dominated points
-    ([(1.0, 4.0), (2.0, 2.0), (6.0, 1.0), (7.0, 7.0)], (5.0, 5.0)),  # with points beyond
-    ([(0.5, 0.25)], (1.0, 2.0)),
-)
-
-
-def _inside(points, reference):
-    return [p for p in points if p[0] < reference[0] and p[1] < reference[1]]
-
-
-def _best_of(points):
-    return [p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)]
-
-
-def _added(points, reference):
-    return sum((reference[0] - a) * (reference[1] - b) for a, b in points)
-
-
-def _strips(points, reference, *, drop):
-    area, top = 0.0, reference[1]
-    for first, second in points:
-        if not drop or second < top:
-            area += (reference[0] - first) * (top - second)
-            top = second
-    return area
-
-
-def _below(points, reference):
-    return reference[0] * reference[1] - _hypervolume(points, reference)
-
-
-def _with_lines(points, reference):
-    kept = sorted(_best_of(_inside(points, reference)))
-    pairs = [*kept, (reference[0], kept[-1][1])]
-    pairs = [(kept[0][0], reference[1]), *pairs]
-    heights = [(reference[1] - b) for _, b in pairs]
-    places = [a for a, _ in pairs]
-    return float(torch.trapezoid(torch.tensor(heights), torch.tensor(places)))
-
-
-OVERLAP = (
-    "Your rectangles overlap, and what lies in two of them counts twice. Which strip does a point "
-    "add to those before it?"
-)
-BEYOND = (
-    "A point beyond the reference dominates nothing that counts. What does your code do with one?"
-)
-DOMINATED = "A dominated point adds nothing. What does your code do with one?"
-ORDER = (
-    "It hangs on the order in which the points come. In which order can one go through them strip "
-    "by strip?"
-)
-HYPERVOLUME_MISTAKES = (
-    (lambda points, r: _added(points, r), OVERLAP),
-    (lambda points, r: _added(_inside(points, r), r), OVERLAP),
-    (lambda points, r: _added(_best_of(points), r), OVERLAP),
-    (lambda points, r: _added(_best_of(_inside(points, r)), r), OVERLAP),
-    (lambda points, r: _strips(sorted(points), r, drop=True), BEYOND),
-    (lambda points, r: _strips(sorted(_best_of(points)), r, drop=False), BEYOND),
-    (lambda points, r: _strips(sorted(_inside(points, r)), r, drop=False), DOMINATED),
-    (lambda points, r: _strips(_inside(points, r), r, drop=True), ORDER),
-    (lambda points, r: _strips(_best_of(_inside(points, r)), r, drop=False), ORDER),
-    (lambda points, r: _strips(points, r, drop=False), ORDER),
-    (
-        lambda points, r: (r[0] - min(a for a, _ in points)) * (r[1] - min(b for _, b in points)),
-        "You take the best of each column, as if one network had both. No point lies there.",
-    ),
-    (
-        lambda points, r: max(_added([p], r) for p in _inside(points, r)),
-        "That is the largest rectangle. What do the other points add to it?",
-    ),
-    (_below, "That is what the points do **not** dominate, between zero and the front."),
-    (
-        _with_lines,
-        "You join the points by straight lines. What a point dominates is a rectangle.",
-    ),
-)
-
-
+# Exercise 2: P (0, 10), Q (4, 7), R (7, 4), S (10, 0); weights 0.6 and 0.4.
 q2 = Exercise(
     name="Exercise 2",
-    verdict=function(
-        _hypervolume,
-        FRONTS,
-        returns="the area",
-        mistakes=HYPERVOLUME_MISTAKES,
-        otherwise="Draw the three points of the text on paper, with the rectangle of each. What is "
-        "the area that they cover together, and what does your function give?",
-    ),
-    praise="Strip by strip, from the smallest loss of task 1: dominated points add nothing.",
-    hints=(
-        "For A, B and C of the text and the reference (5, 5) the area is 4 · 1 + 3 · 2 + 1 · 1.",
-        "Go through `sorted(points)` and keep the smallest loss of task 2 so far, at first that of "
-        "the reference. A point that lies below it adds a strip of that height.",
-    ),
-    solution_code=solution_of(_hypervolume),
-)
-
-# Exercise 3: P (0, 10), Q (4, 7), R (7, 4), S (10, 0); weights 0.6 and 0.4.
-q3 = Exercise(
-    name="Exercise 3",
     verdict=choice(
         "b",
         {
@@ -217,8 +106,8 @@ q3 = Exercise(
     solution_code='answer = "b"',
 )
 
-q4 = Exercise(
-    name="Exercise 4",
+q3 = Exercise(
+    name="Exercise 3",
     verdict=number(
         1.45,
         tolerance=0.011,
@@ -356,8 +245,8 @@ FRANK_WOLFE_MISTAKES = (
     ),
 )
 
-q5 = Exercise(
-    name="Exercise 5",
+q4 = Exercise(
+    name="Exercise 4",
     verdict=function(
         _frank_wolfe_step,
         STEPS,
@@ -374,4 +263,115 @@ q5 = Exercise(
         "on top.",
     ),
     solution_code=solution_of(_frank_wolfe_step),
+)
+
+
+def _hypervolume(points, reference):
+    area, top = 0.0, reference[1]
+    for first, second in sorted(points):  # from the smallest loss of task 1
+        if first < reference[0] and second < top:  # else it is dominated, or beyond
+            area += (reference[0] - first) * (top - second)  # the strip that is new
+            top = second
+    return area
+
+
+FRONTS = (
+    ([(1.0, 4.0), (2.0, 2.0), (4.0, 1.0)], (5.0, 5.0)),  # a front, in order
+    ([(4.0, 1.0), (1.0, 4.0), (2.0, 2.0)], (5.0, 5.0)),  # in another order
+    ([(1.0, 4.0), (3.0, 3.0), (2.0, 2.0), (2.0, 4.5)], (5.0, 5.0)),  # with dominated points
+    ([(1.0, 4.0), (2.0, 2.0), (6.0, 1.0), (7.0, 7.0)], (5.0, 5.0)),  # with points beyond
+    ([(0.5, 0.25)], (1.0, 2.0)),
+)
+
+
+def _inside(points, reference):
+    return [p for p in points if p[0] < reference[0] and p[1] < reference[1]]
+
+
+def _best_of(points):
+    return [p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)]
+
+
+def _added(points, reference):
+    return sum((reference[0] - a) * (reference[1] - b) for a, b in points)
+
+
+def _strips(points, reference, *, drop):
+    area, top = 0.0, reference[1]
+    for first, second in points:
+        if not drop or second < top:
+            area += (reference[0] - first) * (top - second)
+            top = second
+    return area
+
+
+def _below(points, reference):
+    return reference[0] * reference[1] - _hypervolume(points, reference)
+
+
+def _with_lines(points, reference):
+    kept = sorted(_best_of(_inside(points, reference)))
+    pairs = [*kept, (reference[0], kept[-1][1])]
+    pairs = [(kept[0][0], reference[1]), *pairs]
+    heights = [(reference[1] - b) for _, b in pairs]
+    places = [a for a, _ in pairs]
+    return float(torch.trapezoid(torch.tensor(heights), torch.tensor(places)))
+
+
+OVERLAP = (
+    "Your rectangles overlap, and what lies in two of them counts twice. Which strip does a point "
+    "add to those before it?"
+)
+BEYOND = (
+    "A point beyond the reference dominates nothing that counts. What does your code do with one?"
+)
+DOMINATED = "A dominated point adds nothing. What does your code do with one?"
+ORDER = (
+    "It hangs on the order in which the points come. In which order can one go through them strip "
+    "by strip?"
+)
+HYPERVOLUME_MISTAKES = (
+    (lambda points, r: _added(points, r), OVERLAP),
+    (lambda points, r: _added(_inside(points, r), r), OVERLAP),
+    (lambda points, r: _added(_best_of(points), r), OVERLAP),
+    (lambda points, r: _added(_best_of(_inside(points, r)), r), OVERLAP),
+    (lambda points, r: _strips(sorted(points), r, drop=True), BEYOND),
+    (lambda points, r: _strips(sorted(_best_of(points)), r, drop=False), BEYOND),
+    (lambda points, r: _strips(sorted(_inside(points, r)), r, drop=False), DOMINATED),
+    (lambda points, r: _strips(_inside(points, r), r, drop=True), ORDER),
+    (lambda points, r: _strips(_best_of(_inside(points, r)), r, drop=False), ORDER),
+    (lambda points, r: _strips(points, r, drop=False), ORDER),
+    (
+        lambda points, r: (r[0] - min(a for a, _ in points)) * (r[1] - min(b for _, b in points)),
+        "You take the best of each column, as if one network had both. No point lies there.",
+    ),
+    (
+        lambda points, r: max(_added([p], r) for p in _inside(points, r)),
+        "That is the largest rectangle. What do the other points add to it?",
+    ),
+    (_below, "That is what the points do **not** dominate, between zero and the front."),
+    (
+        _with_lines,
+        "You join the points by straight lines. What a point dominates is a rectangle.",
+    ),
+)
+
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=function(
+        _hypervolume,
+        FRONTS,
+        returns="the area",
+        mistakes=HYPERVOLUME_MISTAKES,
+        otherwise="Draw the three points of the text on paper, with the rectangle of each. What is "
+        "the area that they cover together, and what does your function give?",
+    ),
+    praise="Strip by strip, from the smallest loss of task 1: dominated points add nothing.",
+    hints=(
+        "For A, B and C of the text and the reference (5, 5) the area is 4 · 1 + 3 · 2 + 1 · 1.",
+        "Go through `sorted(points)` and keep the smallest loss of task 2 so far, at first that of "
+        "the reference. A point that lies below it adds a strip of that height.",
+    ),
+    solution_code=solution_of(_hypervolume),
 )
