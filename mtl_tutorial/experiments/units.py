@@ -102,8 +102,9 @@ def follow(
     seed: int,
     marks: Collection[int],
     batch_size: int = 64,
+    learning_rate: float = 5e-3,
 ) -> pd.DataFrame:
-    """Train a network, and look at it on the way.
+    """Train a network by Adam, and look at it on the way.
 
     Args:
         build: makes the model for some tasks; it has a ``last_shared_layer()``.
@@ -121,6 +122,7 @@ def follow(
         seed=seed,
         steps=max(marks),
         batch_size=batch_size,
+        learning_rate=learning_rate,
         balancer=balancer,
     )
     rows = []
