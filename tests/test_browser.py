@@ -165,7 +165,7 @@ SMALL_LESSON = [
         "print('set-up')",
         metadata={"tags": ["hide-input"], "jupyter": {"source_hidden": True}},
         execution_count=1,
-        outputs=[new_output("stream", text="set-up\n")],
+        outputs=[new_output("display_data", data={"text/html": "<b>set-up</b>"})],
     ),
     new_code_cell(
         "from mtl_tutorial.exercises import guess\n"
@@ -229,7 +229,8 @@ def test_nothing_lies_over_the_first_lesson(open_lesson) -> None:
 
 def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(open_lesson) -> None:
     page = open_lesson()
-    page.run_all()
+    for number in (1, 3):  # not every cell
+        page.run_cell(number)
     view = page.view()
     view.slider("height").focus()
     view.sees_change(lambda: page.page.keyboard.press("ArrowRight"), "up to 4")

@@ -134,19 +134,20 @@ def test_a_lesson_of_the_course_loses_outputs_and_nothing_else(path) -> None:
 
 
 def test_the_first_start_copies_every_lesson(course, tmp_path) -> None:
-    own, told = own_copy(course[1])
+    own, made, told = own_copy(course[1])
     assert own == tmp_path / "my_lessons" / "02_hard_sharing.ipynb"
     assert told == []
-    assert sorted(path.name for path in own.parent.iterdir()) == [path.name for path in course]
+    assert made == sorted(own.parent.iterdir())
+    assert [path.name for path in made] == [path.name for path in course]
     assert own.read_bytes() == course[1].read_bytes()  # it asks for no guess
 
 
 def test_a_copy_is_never_overwritten_and_a_new_lesson_is_added(course, tmp_path) -> None:
-    own, _ = own_copy(course[1])
+    own, *_ = own_copy(course[1])
     mine = write(own, code("mine"))
     before = mine.read_bytes()
     added = write(course[0].with_name("04_attention_fusion.ipynb"), code("new"))
-    assert own_copy(course[0])[1] == []
+    assert own_copy(course[0]).made == [own.parent / added.name]
     assert mine.read_bytes() == before
     assert (own.parent / added.name).exists()
 
@@ -158,47 +159,47 @@ def test_a_fresh_copy_keeps_the_old_one_under_another_name(course, monkeypatch) 
             return cls(2026, 11, 27, 3, 12)
 
     monkeypatch.setattr(copies, "datetime", Noon)
-    own, _ = own_copy(course[1])
+    own, *_ = own_copy(course[1])
     for number, name in enumerate(["02_hard_sharing.2026-11-27_0312.ipynb",
                                    "02_hard_sharing.2026-11-27_0312_2.ipynb"]):  # fmt: skip
         mine = write(own, code(f"mine {number}")).read_bytes()
-        again, told = own_copy(course[1], fresh=True)
-        assert again == own and own.read_bytes() == course[1].read_bytes()
+        again, made, told = own_copy(course[1], fresh=True)
+        assert [again] == made == [own] and own.read_bytes() == course[1].read_bytes()
         assert (own.parent / name).read_bytes() == mine
         assert told == [f"Your copy of 02_hard_sharing so far is kept as {name}."]
     assert len(list(own.parent.iterdir())) == 5
 
 
 def test_a_fresh_copy_of_what_was_never_copied_keeps_nothing(course) -> None:
-    own, told = own_copy(course[1], fresh=True)
-    assert told == [] and len(list(own.parent.iterdir())) == 3
+    own, made, told = own_copy(course[1], fresh=True)
+    assert told == [] and sorted(made) == sorted(own.parent.iterdir()) and len(made) == 3
 
 
 def test_a_lesson_that_changed_is_told_and_its_copy_is_left_alone(course) -> None:
-    own, _ = own_copy(course[1])
+    own, *_ = own_copy(course[1])
     before = own.read_bytes()
     write(course[1], code("new"), digest="another")
-    assert own_copy(course[0])[1] == [
+    assert own_copy(course[0]).told == [
         "Lesson 02 has changed since your copy was made; 'python -m mtl_tutorial lab --fresh 02' "
         "starts it anew, and keeps your copy under another name."
     ]
     assert own.read_bytes() == before
-    assert own_copy(course[1], fresh=True)[1][1:] == []
+    assert own_copy(course[1], fresh=True).told[1:] == []
 
 
 def test_several_lessons_that_changed_are_told_in_one_line(course) -> None:
     own_copy(course[0])
     for lesson in course:
         write(lesson, code("new"), digest="another")
-    (line,) = own_copy(course[0])[1]
+    (line,) = own_copy(course[0]).told
     assert line.startswith("Lessons 00, 02 and 03 have changed") and "starts one anew" in line
 
 
 def test_a_copy_of_unknown_origin_is_not_called_old(course) -> None:
-    own, _ = own_copy(course[0])
+    own, *_ = own_copy(course[0])
     for metadata in ({}, {"mtl_tutorial": "?"}, {"mtl_tutorial": {}}):
         nbformat.write(new_notebook(metadata=metadata), own)
-        assert own_copy(course[0])[1] == []
+        assert own_copy(course[0]).told == []
 
 
 DAMAGED = {
@@ -213,7 +214,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_copy_that_jupyterlab_would_refuse_is_named(course, content) -> None:
-    own, _ = own_copy(course[1])
+    own, *_ = own_copy(course[1])
     own.write_bytes(content)
     sentence = (
         rf"02_hard_sharing.ipynb can't be opened \(.*{re.escape(DAMAGED[content])}.*\); "
@@ -222,14 +223,14 @@ def test_a_copy_that_jupyterlab_would_refuse_is_named(course, content) -> None:
     with pytest.raises(UsageError, match=sentence) as refused:
         own_copy(course[1])
     assert "\n" not in str(refused.value)
-    (line,) = own_copy(course[0])[1]  # another lesson is opened all the same
+    (line,) = own_copy(course[0]).told  # another lesson is opened all the same
     assert re.search(sentence, line) and "\n" not in line
     assert own.read_bytes() == content
-    assert own_copy(course[1], fresh=True)[0].read_bytes() == course[1].read_bytes()
+    assert own_copy(course[1], fresh=True).path.read_bytes() == course[1].read_bytes()
 
 
 def test_a_copy_that_is_a_folder_or_a_link_to_nowhere_is_named(course) -> None:
-    own, _ = own_copy(course[1])
+    own, *_ = own_copy(course[1])
     own.unlink()
     own.mkdir()
     with pytest.raises(UsageError, match=r"can't be opened \(.*\); .* --fresh 02"):
@@ -257,7 +258,7 @@ def test_a_folder_that_can_not_be_written_has_a_way_out(course, tmp_path, monkey
         patch.setattr(copies, "_write_new", full)
         with pytest.raises(UsageError, match=told.replace(".+", "No space left on device", 1)):
             own_copy(course[0])
-    own, _ = own_copy(course[0])
+    own, *_ = own_copy(course[0])
     mine = write(own, code("mine")).read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(copies, "_write_new", full)

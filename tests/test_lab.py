@@ -432,6 +432,20 @@ def test_a_copy_that_can_not_be_opened_is_refused_and_told_to_others(checkout):
         assert "02_hard_sharing.ipynb can't be opened" in line and "--fresh 02" in line
 
 
+def test_a_new_copy_is_trusted_and_a_foreign_notebook_is_not(checkout):
+    def write(path: Path, word: str) -> None:
+        shown = nbformat.v4.new_output("display_data", data={"text/html": word})
+        cell = nbformat.v4.new_code_cell(outputs=[shown])
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+
+    write(checkout / "notebooks" / "02_hard_sharing.ipynb", "ours")
+    with running_lab(checkout) as lab:
+        write(checkout / "my_lessons" / "foreign.ipynb", "theirs")
+        for name, trusted in (("02_hard_sharing", True), ("foreign", False)):
+            (cell,) = lab.ask(f"/api/contents/{name}.ipynb")[1]["content"]["cells"]
+            assert cell["metadata"]["trusted"] is trusted
+
+
 def test_widgets_are_saved_in_copies_alone(checkout):
     asked = "/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin"
     for how, saved in (([], True), (["--show"], False)):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
@@ -33,7 +34,22 @@ def lesson_of(path: Path) -> Path | None:
     return next((lesson for lesson in lessons() if lesson.name == path.name), None)
 
 
-def own_copy(lesson: Path, *, fresh: bool = False) -> tuple[Path, list[str]]:
+class Copy(NamedTuple):
+    """A learner's copy of a lesson.
+
+    Attributes:
+        path: where it is.
+        made: the copies that are new, of this lesson and others.
+        told: what is to be said, a line each: where an old copy is kept, which copies JupyterLab
+            would not open, which lessons changed since they were copied.
+    """
+
+    path: Path
+    made: list[Path]
+    told: list[str]
+
+
+def own_copy(lesson: Path, *, fresh: bool = False) -> Copy:
     """Give the learner's copy of a lesson, with those of the other lessons beside it.
 
     They lie beside the folder of the lessons, so that what a lesson names is found from both.
@@ -42,22 +58,20 @@ def own_copy(lesson: Path, *, fresh: bool = False) -> tuple[Path, list[str]]:
         lesson: as it was committed.
         fresh: start anew; the copy that is there is kept under another name.
 
-    Returns:
-        The copy, and what is to be said, a line each: where an old copy was kept, which copies
-        JupyterLab would not open, which lessons changed since they were copied.
-
     Raises:
         UsageError: where the copy can't be made, or JupyterLab would not open it.
     """
     course, folder = lessons(lesson.parent), lesson.parent.with_name(FOLDER)
+    own, made, told = folder / lesson.name, [], []
     _make_folder(folder)
-    told = []
-    if fresh and (kept := start_anew(lesson, folder)):
-        told.append(f"Your copy of {lesson.stem} so far is kept as {kept.name}.")
-    make_copies(course, folder)
-    if problem := damage(folder / lesson.name):
+    if fresh:
+        if kept := start_anew(lesson, folder):
+            told.append(f"Your copy of {lesson.stem} so far is kept as {kept.name}.")
+        made.append(own)
+    made += make_copies(course, folder)
+    if problem := damage(own):
         raise UsageError(problem)
-    return folder / lesson.name, told + remarks(course, folder)
+    return Copy(own, made, told + remarks(course, folder))
 
 
 def _make_folder(folder: Path) -> None:
@@ -74,19 +88,25 @@ def _make_folder(folder: Path) -> None:
         raise _locked(folder, "it is not yours to write")
 
 
-def make_copies(course: Sequence[Path], folder: Path) -> None:
+def make_copies(course: Sequence[Path], folder: Path) -> list[Path]:
     """Copy the lessons that have no copy yet; one that is there stays as it is.
+
+    Returns:
+        The new copies.
 
     Raises:
         UsageError: where the folder can't be written, or a lesson can't be read.
     """
+    made = []
     try:
         for lesson in course:
-            if not os.path.lexists(folder / lesson.name):
+            if not os.path.lexists(own := folder / lesson.name):
                 with suppress(FileExistsError):  # somebody else was faster
-                    _write_new(folder / lesson.name, _content(lesson))
+                    _write_new(own, _content(lesson))
+                    made.append(own)
     except OSError as error:
         raise _locked(folder, error.strerror) from None
+    return made
 
 
 def start_anew(lesson: Path, folder: Path) -> Path | None:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.copies import LAB, lesson_of, own_copy
-from mtl_tutorial.commands.lessons import NOTEBOOKS, find_lesson, lessons
+from mtl_tutorial.commands.lessons import NOTEBOOKS, find_lesson, lessons, parse
 from mtl_tutorial.commands.saving import save_as_committed, save_with_widgets
 
 HOST = "127.0.0.1"
@@ -63,20 +63,20 @@ def lab(
             taken, or where there are no lessons.
     """
     _check_port(port)
-    notebook = _choose(lesson, fresh, show)
+    notebook, made = _choose(lesson, fresh, show)
     show = show or notebook.parent == NOTEBOOKS
     settings = _leave_user_configuration_aside()
     clean = _config_dir()
     _keep_runtime_files(clean)
     try:
-        _serve(notebook, show, port, browser and has_display(), settings, clean)
+        _serve(notebook, made, show, port, browser and has_display(), settings, clean)
     finally:
         if Path(clean).is_relative_to(tempfile.gettempdir()):  # never a user's own folder
             shutil.rmtree(clean, ignore_errors=True)
 
 
-def _choose(name: str | None, fresh: bool, show: bool) -> Path:
-    """Give the notebook to open; what is to be said of the copies is printed."""
+def _choose(name: str | None, fresh: bool, show: bool) -> tuple[Path, list[Path]]:
+    """Give the notebook to open, and the copies that are new; print what is to be said of them."""
     if fresh and show:
         raise UsageError("--show opens no copy that --fresh could start anew; take one of the two")
     if fresh and not name:
@@ -86,11 +86,11 @@ def _choose(name: str | None, fresh: bool, show: bool) -> Path:
     if fresh and not lesson:
         raise UsageError(f"--fresh starts a lesson of the course anew, and {chosen} is none")
     if show or not lesson:
-        return lesson or chosen
-    notebook, remarks = own_copy(lesson, fresh=fresh)
-    for line in remarks:
+        return lesson or chosen, []
+    own = own_copy(lesson, fresh=fresh)
+    for line in own.told:
         print(line, flush=True)
-    return notebook
+    return own.path, own.made
 
 
 def has_display() -> bool:
@@ -190,13 +190,21 @@ def _config(
 
 
 def _serve(
-    notebook: Path, show: bool, port: int | None, browser: bool, settings: str, clean: str
+    notebook: Path,
+    made: Sequence[Path],
+    show: bool,
+    port: int | None,
+    browser: bool,
+    settings: str,
+    clean: str,
 ) -> None:
     from jupyterlab.labapp import LabApp
 
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(config=_config(notebook, show, port, token, settings, clean))
     app.contents_manager.register_pre_save_hook(save_as_committed if show else save_with_widgets)
+    for path in made:  # the course's own: with one foreign output, no widget would be shown again
+        app.contents_manager.notary.sign(parse(path.read_text(encoding="utf-8")))
     _stop_on_signals(app)
     for name in ("asyncio", "tornado.general", "tornado.application"):
         logging.getLogger(name).addFilter(_tells_more_than_a_closed_page)
