@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_lab import (
     Lab,
+    commit,
     git,
     make_checkout,
     needs_git,
@@ -180,30 +181,35 @@ SMALL_LESSON = [
         "It ends **at 3**, as $\\frac{9}{3}$ says:\n\n$$\\sum_i \\theta_i$$\n\n- `x` is 3",
         metadata={"tags": ["answer"]},
     ),
-    new_markdown_cell("## A widget"),
+    new_markdown_cell("## A widget\n\nThen comes [the next lesson](01_next.ipynb)."),
     new_code_cell(LINES),
 ]
 
 
-@pytest.fixture
-def open_lesson(request, browser: Browser, tmp_path: Path) -> Iterator[Callable[[], LessonPage]]:
-    """Opens the small lesson of a checkout of its own, each time in a new page."""
-    root = make_checkout(tmp_path / "checkout", *SMALL_LESSON)
+@pytest.fixture(scope="module")
+def small_lab(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab command in a checkout of its own, in git, with four times the small lesson."""
+    names = ("00_answer", "01_next", "02_again", "03_run")
+    root = make_checkout(tmp_path_factory.mktemp("small") / "course", *SMALL_LESSON, names=names)
+    if shutil.which("git"):
+        commit(root)
     words = getattr(request, "param", [])
     fonts = {"MPLCONFIGDIR": matplotlib.get_configdir()}
     with running_lab(root, "--no-browser", *words, **fonts) as lab:
-        folder = root / ("notebooks" if "--show" in words else "my_lessons")
-
-        def open_page() -> LessonPage:
-            page = LessonPage(new_page(browser), lab, folder / "00_start_here.ipynb")
-            page.open()
-            return page
-
-        yield open_page
+        yield lab
 
 
-def test_an_answer_is_not_shown_before_it_is_opened(open_lesson) -> None:
-    page = open_lesson()
+def open_lesson(browser: Browser, lab: Lab, name: str) -> LessonPage:
+    """Open a small lesson in a new page: the copy, where there is one."""
+    root = lab.stderr.parent / "course"
+    folder = next(filter(Path.exists, (root / "my_lessons", root / "notebooks")))
+    page = LessonPage(new_page(browser), lab, folder / f"{name}.ipynb")
+    page.open()
+    return page
+
+
+def test_an_answer_is_not_shown_before_it_is_opened(browser: Browser, small_lab: Lab) -> None:
+    page = open_lesson(browser, small_lab, "00_answer")
     answer, folded = page.page.locator("details"), page.page.locator("details p").first
     assert "set-up" in page.outputs_text() and "came out" not in page.outputs_text()
     assert not folded.is_visible()
@@ -218,17 +224,24 @@ def test_an_answer_is_not_shown_before_it_is_opened(open_lesson) -> None:
     page.close()
 
 
-def test_nothing_lies_over_the_first_lesson(open_lesson) -> None:
-    page = open_lesson()
-    page.run_all()  # what JupyterLab has to say at its start, it has said by now
+def test_nothing_lies_over_a_lesson_and_its_links_lead_to_copies(
+    browser: Browser, small_lab: Lab
+) -> None:
+    page = open_lesson(browser, small_lab, "03_run")
+    page.run_cell(1)  # what JupyterLab has to say at its start, it has said by now
     assert page.page.locator(".jp-Dialog, .Toastify__toast, [role=alert]:visible").count() == 0
     names = page.page.locator(".jp-DirListing-itemText").all_text_contents()
-    assert names == ["00_start_here.ipynb", "02_hard_sharing.ipynb"]
+    assert names == [path.name for path in sorted(page.notebook.parent.glob("*.ipynb"))]
+    page.page.locator("a:text-is('the next lesson')").click()
+    tab = page.page.locator(".lm-TabBar-tab.lm-mod-current .lm-TabBar-tabLabel")
+    wait_until(lambda: "01_next.ipynb" in tab.all_text_contents(), "the next lesson")
     page.close()
 
 
-def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(open_lesson) -> None:
-    page = open_lesson()
+def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(
+    browser: Browser, small_lab: Lab
+) -> None:
+    page = open_lesson(browser, small_lab, "02_again")
     for number in (1, 3):  # not every cell
         page.run_cell(number)
     view = page.view()
@@ -239,7 +252,7 @@ def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(open_
     for _ in range(2):  # the second time nothing is run before it is saved
         page.save()
         page.close()
-        page = open_lesson()
+        page = open_lesson(browser, small_lab, "02_again")
         wait_until(lambda: page.views() and page.view().picture(), "the picture")
         assert page.view().picture() == picture
         assert "up to 4" in page.view().sentence()
@@ -249,17 +262,18 @@ def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(open_
 
 
 @needs_git
-@pytest.mark.parametrize("open_lesson", [[], ["--show"]], ids=["own copy", "show"], indirect=True)
-def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(open_lesson) -> None:
-    page = open_lesson()
+@pytest.mark.parametrize("small_lab", [[], ["--show"]], ids=["own copy", "show"], indirect=True)
+def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(
+    browser: Browser, small_lab: Lab
+) -> None:
+    page = open_lesson(browser, small_lab, "03_run")
     page.page.locator(".jp-InputPlaceholder, .jp-Placeholder").first.click()  # unfold the set-up
     page.run_all()
     assert page.view().picture()
     page.save()
-    root = page.notebook.parents[1]
-    assert git(root, "status", "--porcelain") == ""
+    assert git(small_lab.stderr.parent / "course", "status", "--porcelain") == ""
     saved = nbformat.read(page.notebook, as_version=4)
-    assert ("widgets" in saved.metadata) == (root.joinpath("my_lessons").exists())
+    assert ("widgets" in saved.metadata) == (page.notebook.parent.name == "my_lessons")
     page.close()
 
 

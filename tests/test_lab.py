@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,24 +47,31 @@ def checkout(tmp_path: Path) -> Path:
     )
 
 
-def make_checkout(root: Path, *cells: nbformat.NotebookNode) -> Path:
-    """Make a checkout, in git, with the real package and two lessons of these cells."""
+def make_checkout(
+    root: Path,
+    *cells: nbformat.NotebookNode,
+    names: Sequence[str] = ("00_start_here", "02_hard_sharing"),
+) -> Path:
+    """Make a checkout with the real package and lessons of these cells, as build writes them."""
     package = Path(mtl_tutorial.__file__).parent
     shutil.copytree(package, root / "mtl_tutorial", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(package.parent / ".gitignore", root)
     (root / "notebooks").mkdir()
-    for name in ("00_start_here", "02_hard_sharing"):
+    for name in names:
         notebook = nbformat.v4.new_notebook(cells=list(cells))
         name_kernel(notebook.metadata)
         notebook.metadata.mtl_tutorial = {"digest": digest(notebook)}
-        path = root / "notebooks" / f"{name}.ipynb"
-        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")  # as build writes it
-    if shutil.which("git"):
-        git(root, "init", "--quiet")
-        git(root, "add", ".")
-        who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-        git(root, *who, "commit", "--quiet", "--message", "The course")
+        text = nbformat.writes(notebook) + "\n"
+        (root / "notebooks" / f"{name}.ipynb").write_bytes(text.encode())
     return root
+
+
+def commit(root: Path) -> None:
+    """Put a checkout into git as it is."""
+    shutil.copy(Path(mtl_tutorial.__file__).parents[1] / ".gitignore", root)
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+    git(root, *who, "commit", "--quiet", "--message", "The course")
 
 
 def git(root: Path, *words: str) -> str:
@@ -369,6 +376,7 @@ def run_and_save(lab: Lab, name: str) -> None:
 @needs_git
 @pytest.mark.parametrize("how", [[], ["--show"]], ids=["own copy", "show"])
 def test_git_sees_nothing_of_a_lesson_that_was_opened_run_and_saved(checkout, how):
+    commit(checkout)
     with running_lab(checkout, *how) as lab:
         run_and_save(lab, "00_start_here.ipynb")
         text = {"type": "file", "format": "text", "content": "a file that is no notebook"}
