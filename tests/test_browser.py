@@ -116,6 +116,7 @@ def lesson(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[RunLes
     code = code_sources(page.notebook)
     page.ran = needed_for(code, widget_cells(code))
     page.choose("Edit", "Clear Outputs of All Cells")
+    page.choose("View", "Expand All Code")  # a folded cell shows no number
     for number in page.ran:
         page.run_cell(number)
     yield page
