@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from mtl_tutorial.data import untouched_digits
 from mtl_tutorial.experiments.classic import (
     ENCODERS,
+    breakdowns,
     classic_epochs,
     committed_epochs,
     curvature,
@@ -65,3 +67,16 @@ def test_what_comes_with_the_course_has_three_seeds_of_every_run_and_its_origin(
     assert set(epochs["encoder"]) == set(ENCODERS)
     last = epochs.groupby(["tasks", "encoder", "rate", "seed"])["epoch"].agg(["max", "count"])
     assert (last["max"] == last["count"]).all()
+
+
+def test_a_breakdown_is_the_first_epoch_with_a_low_box_once_it_was_learned() -> None:
+    boxes = {"falls": [0.1, 0.8, 0.8, 0.7, 0.6, 0.3, 0.7], "stays": [0.2] + 6 * [0.8]}
+    rows = [
+        {"run": run, "seed": 0, "rate": 0.01, "epoch": e, "box": box, "curvature": 30.0 * e}
+        for run, found in boxes.items()
+        for e, box in enumerate(found, 1)
+    ]
+    found = breakdowns(pd.DataFrame(rows))
+    assert found.loc[("falls", 0)].tolist() == pytest.approx([6, 1.8])
+    assert pd.isna(found.loc[("stays", 0), "breaks in epoch"])
+    assert found.loc[("stays", 0), "rate × curvature"] == pytest.approx(2.1)

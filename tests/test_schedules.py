@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import located_digits
-from mtl_tutorial.experiments import Run, train, train_on_schedule
+from mtl_tutorial.experiments import Run, above_line, train, train_on_schedule
 from mtl_tutorial.measuring import evaluate
 
 SCENES = located_digits("train")
@@ -20,8 +21,8 @@ def build() -> HardSharing:
     return HardSharing(ConvEncoder(width=2), TASKS)
 
 
-def scheduled(schedule: dict, at: list[int]):
-    return train_on_schedule(build, TASKS, SCENES, VALIDATION, schedule, seed=1, at=at)
+def scheduled(schedule: dict, at: list[int], **settings):
+    return train_on_schedule(build, TASKS, SCENES, VALIDATION, schedule, seed=1, at=at, **settings)
 
 
 def test_weights_that_stand_still_give_the_scores_of_plain_training() -> None:
@@ -53,6 +54,38 @@ def test_a_weight_counts_from_the_step_after_the_one_that_is_named() -> None:
     assert table.loc["box", "value"] == pytest.approx(by_hand, abs=1e-7)
 
 
+@pytest.mark.parametrize("forget", [True, False])
+def test_an_optimizer_that_forgets_goes_on_as_a_new_one(forget) -> None:
+    run = Run(build, TASKS, SCENES, seed=1, steps=5)
+    for record in run:
+        if forget and record.step == 3:
+            assert run.optimizer.state
+            run.optimizer.state.clear()
+    by_hand = [score.metric for score in evaluate(run.model, TASKS, VALIDATION).values()]
+    table = scheduled({3: {"box": 1.0}}, [5], forget=forget)
+    assert table["value"].tolist() == pytest.approx(by_hand, abs=1e-7)
+    other = scheduled({3: {"box": 1.0}}, [5], forget=not forget)
+    assert table["value"].tolist() != other["value"].tolist()
+
+
 def test_a_weight_of_no_task_is_refused() -> None:
     with pytest.raises(ValueError, match="no such task"):
         scheduled({0: {"mask": 1.0}}, [1])
+
+
+@pytest.mark.parametrize(
+    ("digit", "box", "height"),
+    [(0.3, 0.7, 0.1), (0.25, 0.7, 0.0), (0.5, 0.2, -0.2), (0.1, 0.9, 0.1), (0.9, 0.5, 0.1)],
+)
+def test_the_height_above_the_line_is_taken_at_the_same_first_metric(digit, box, height) -> None:
+    points = {"1": (0.6, 0.4), "10": (0.4, 0.4), "30": (0.2, 0.8), "1 → 100": (digit, box)}
+    rows = [
+        (label, steps, 0, task.name, value + (steps - 300) / 3000)
+        for label, pair in points.items()
+        for steps in (300, 600)
+        for task, value in zip(TASKS, pair, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["weight", "steps", "seed", "task", "value"])
+    heights = above_line(frame, ["1", "10", "30"], "1 → 100", TASKS)
+    assert heights.index.tolist() == [(300, 0), (600, 0)]
+    assert heights.tolist() == pytest.approx([height, height])

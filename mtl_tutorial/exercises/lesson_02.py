@@ -226,7 +226,7 @@ answer = (encoder + 2 * head) / (2 * encoder + 2 * head)
 
 STEPS, LEAST_DIGIT, LEAST_BOX = 800, 0.65, 0.74  # exercise 4
 VALIDATION = 256  # scenes, those of the tuner
-LIMITS = (0.01, 1000.0)  # of its sliders
+LIMITS = (0.01, 30.0)  # the slider's end, and that of the exercise
 
 
 def _as_schedule(answer: Any) -> tuple[tuple[int, float], ...]:
@@ -242,7 +242,7 @@ def _as_schedule(answer: Any) -> tuple[tuple[int, float], ...]:
     if steps != sorted(set(steps)) or steps[0] != 0 or steps[-1] >= STEPS:
         raise AnswerError(f"The steps have to begin at 0, to rise, and to stay below {STEPS}.")
     if not all(LIMITS[0] <= weight <= LIMITS[1] for _, weight in pairs):
-        raise AnswerError("The slider goes from 0.01 to 1000.")
+        raise AnswerError("The weight of `box` has to lie between 0.01 and 30 here.")
     return pairs
 
 
@@ -270,27 +270,24 @@ def _judge_schedule(answer: Any) -> str | None:
     if digit >= LEAST_DIGIT and box >= LEAST_BOX:
         return None
     said = f"A run with these weights ends at digit {digit:.2f} and box {box:.2f}."
-    first, last = pairs[0][1], pairs[-1][1]
     if len({weight for _, weight in pairs}) == 1:
         return f"{said} That weight never moves. What does the slow task need first?"
     if digit < LEAST_DIGIT and box < LEAST_BOX:
         return f"{said} Both are short. Which of them needs many steps, and which few?"
     if digit < LEAST_DIGIT:
-        when = "starts" if first > last else "turns"
-        return f"{said} The digit is short: it {when} with too much box, or too early."
-    return f"{said} The box is short. Which weight has it at the end, and for how long?"
+        return f"{said} The digit is short. Which weight has the box while the digit is to start?"
+    return f"{said} The box is short. Which weight has it at the end, and for how many steps?"
 
 
 q4 = Exercise(
     name="Exercise 4",
     verdict=_judge_schedule,
-    praise="First the slow task, then the quick one: no single weight of the lesson reaches both.",
+    praise="First the slow task, then the quick one, each for as long as it needs.",
     hints=(
-        "Watch the validation picture of the tuner: how many steps does the box need to recover "
-        "after its weight rose, and how many does the digit need from the start?",
-        "Start at weight 1. Somewhere around half time, raise the box by a factor of 100.",
+        "Turn the weight to 30 at some step, and watch how many steps the box needs from there.",
+        "At weight 30 the box needs more than half of the run. Turn earlier.",
     ),
-    solution_code="answer = [(0, 1), (400, 100)]",
+    solution_code="answer = [(0, 1), (200, 30)]",
 )
 
 q5 = Exercise(

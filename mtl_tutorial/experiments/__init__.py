@@ -3,12 +3,13 @@
 from mtl_tutorial.experiments.chance import blind_scores
 from mtl_tutorial.experiments.pareto import gap_to_front, non_dominated
 from mtl_tutorial.experiments.runs import Run, grid, seeded, train
-from mtl_tutorial.experiments.schedules import train_on_schedule
+from mtl_tutorial.experiments.schedules import above_line, train_on_schedule
 from mtl_tutorial.experiments.sweep import Sweep, sweep
 
 __all__ = [
     "Run",
     "Sweep",
+    "above_line",
     "blind_scores",
     "gap_to_front",
     "grid",

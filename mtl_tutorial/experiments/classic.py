@@ -104,3 +104,25 @@ def committed_epochs() -> tuple[pd.DataFrame, str]:
     made = found["provenance"]
     words = f"torch {made['torch']}, {made['device']}, commit {made['commit']}, {made['date']}"
     return pd.DataFrame(found["epochs"]), words
+
+
+def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> pd.DataFrame:
+    """Give for every run when its box breaks down, and how near its steps had come to overshoot.
+
+    Args:
+        epochs: as `committed_epochs` gives them, with a column ``run`` that names the setting.
+        below: the box has broken down where its metric is below this.
+        first: the epoch from which that counts; before, the box is still to be learned.
+
+    Returns:
+        A row a run and seed; columns ``breaks in epoch``, NaN where it does not, and ``rate ×
+        curvature``, the highest up to there.
+    """
+    rows = {}
+    for place, run in epochs.groupby(["run", "seed"]):
+        low = run[(run["epoch"] >= first) & (run["box"] < below)]["epoch"]
+        so_far = run[run["epoch"] <= low.min()] if len(low) else run
+        rows[place] = (low.min(), (so_far["rate"] * so_far["curvature"]).max())
+    table = pd.DataFrame.from_dict(rows, "index", columns=["breaks in epoch", "rate × curvature"])
+    table.index = pd.MultiIndex.from_tuples(rows, names=["run", "seed"])
+    return table

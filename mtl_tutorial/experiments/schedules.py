@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -26,6 +27,7 @@ def train_on_schedule(
     *,
     seed: int,
     at: Collection[int],
+    forget: bool = False,
     **settings: Any,
 ) -> pd.DataFrame:
     """Train one network, and give the validation metric of each task after some steps.
@@ -36,6 +38,8 @@ def train_on_schedule(
         schedule: the loss weights by the number of steps made when they begin to count; 0 for
             those of the start. A task without one keeps the weight that it has, at first 1.
         at: after how many steps it is scored; the last of them ends the run.
+        forget: whether the optimizer loses its memory where weights change after the start, as a
+            new one would have none.
         settings: ``batch_size``, ``learning_rate``, ``optimizer``, as for `Run`.
 
     Returns:
@@ -59,4 +63,33 @@ def train_on_schedule(
             rows += [(record.step, name, score.metric) for name, score in scores.items()]
         for name, weight in schedule.get(record.step, {}).items():
             weights.set_weight(name, weight)
+        if forget and record.step in schedule:
+            run.optimizer.state.clear()
     return pd.DataFrame(rows, columns=["steps", "task", "value"])
+
+
+def above_line(
+    frame: pd.DataFrame, fixed: Collection[str], other: str, tasks: Sequence[Task]
+) -> pd.Series:
+    """Give how far a run ends above the line that those with fixed weights make.
+
+    The line goes from one fixed weight to the next, in the order of the first task's metric, and is
+    level beyond its ends. The height is that of the second task's metric, at the same first.
+
+    Args:
+        frame: columns ``weight`` (a label), ``steps``, ``seed``, ``task`` and ``value``.
+        fixed: labels of the weights that make the line.
+        other: label of the run beside it.
+        tasks: two.
+
+    Returns:
+        A number a length and seed, with ``steps`` and ``seed`` as index.
+    """
+    across, along = (task.name for task in tasks)
+    table = frame.pivot(index=["steps", "seed", "weight"], columns="task", values="value")
+    heights = {}
+    for place, run in table.groupby(["steps", "seed"]):
+        points = run.droplevel(["steps", "seed"])
+        line, end = points.loc[list(fixed)].sort_values(across), points.loc[other]
+        heights[place] = end[along] - np.interp(end[across], line[across], line[along])
+    return pd.Series(heights).rename_axis(["steps", "seed"])

@@ -122,9 +122,9 @@ def draw_schedules(
             points = means.loc[list(labels)]
             axes.plot(points[across], points[along], line, color=colour, markersize=7)
             for label, point in points.iterrows():
-                (dx, side) = (9, "left") if colour == GREEN else (-7, "right")
-                words = {"color": colour, "fontweight": "bold", "ha": side}
-                annotate(axes, (point[across], point[along]), label, dx=dx, dy=-15, **words)
+                dx, dy = (4, 13) if colour == GREEN else (-7, -15)
+                words = {"color": colour, "fontweight": "bold", "ha": "right"}
+                annotate(axes, (point[across], point[along]), label, dx=dx, dy=dy, **words)
         alone = singles[singles["steps"] == steps].groupby("task")["value"].mean()
         corner = (alone[across], alone[along])
         axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
