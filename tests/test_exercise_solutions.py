@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 from exercise_answers import told
 from mixer_cases import trained_mixer
+from viewer_cases import trained_viewer
 
 from mtl_tutorial import exercises
 from mtl_tutorial.exercises import Exercise
@@ -21,7 +22,10 @@ EXERCISES = {
     ).items()
     if isinstance(exercise, Exercise)
 }
-WIDGETS = {"lesson_03.q3": {"mixer": trained_mixer}}  # what a solution finds in the lesson
+WIDGETS = {  # what a solution finds in its lesson
+    "lesson_03.q3": {"mixer": trained_mixer},
+    "lesson_04.q4": {"viewer": trained_viewer},
+}
 
 
 def test_every_lesson_has_exercises() -> None:

@@ -2,45 +2,110 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
+from viewer_cases import trained_viewer
 
 from mtl_tutorial.architectures import MTAN, VGGEncoder
 from mtl_tutorial.data.questions import BOX, DIGIT
-from mtl_tutorial.exercises.lesson_04 import q1, q2, q3, q4
+from mtl_tutorial.exercises.lesson_04 import GOOD, q1, q2, q3, q4, q5
+from mtl_tutorial.widgets.attention_mask_viewer import AttentionMaskViewer
 
-ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}
-
-
-def knows_one_task(features, logits):
-    return {"digit": logits["digit"].sigmoid() * features}
+ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
 
-def uses_one_mask(features, logits):
-    return {name: logits["digit"].sigmoid() * features for name in logits}
+def knows_later_blocks_alone(stack, u, p, passed):
+    return torch.sigmoid(stack(torch.cat([u, passed], dim=1))) * p
 
 
-def gives_a_list(features, logits):
-    return [z.sigmoid() * features for z in logits.values()]
+def forgets_the_block_before(stack, u, p, passed):
+    return torch.sigmoid(stack(u)) * p
+
+
+def gives_a_list(stack, u, p, passed):
+    return [p]
+
+
+def gives_one_channel(stack, u, p, passed):
+    return p[:, :1]
+
+
+def halves(stack, u, p, passed):
+    seen = u if passed is None else torch.cat([u, passed], dim=1)
+    return torch.sigmoid(stack(seen)) * p / 2
 
 
 WRONG = [
-    ("q1", [3, 0, 0], "place by place"),
+    ("q1", [3, 0, 0], "Look at place 1"),
     ("q1", [2, 0], "3 numbers are needed"),
-    ("q2", 100, "Two 1×1 convolutions"),
+    ("q2", knows_later_blocks_alone, "TypeError"),
+    ("q2", forgets_the_block_before, "RuntimeError"),
+    ("q2", gives_a_list, "A tensor is needed"),
+    ("q2", gives_one_channel, "has its shape"),
+    ("q2", halves, "from inside"),
     ("q3", "f", "is needed"),
-    ("q4", knows_one_task, "differs in ['box', 'depth', 'mask']"),
-    ("q4", uses_one_mask, "is not its own"),
-    ("q4", gives_a_list, "Give a dict"),
+    ("q4", 7, "hand in the viewer"),
+    ("q4", "image 7", "hand in the viewer"),
+    ("q4", AttentionMaskViewer, "hand in the viewer"),
+    ("q4", [7], "hand in the viewer"),
+    ("q5", 100, "Two convolutions"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)
 
 
+@pytest.fixture(scope="module")
+def viewer() -> AttentionMaskViewer:
+    return trained_viewer()
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "fits"),
+    [
+        ("digit", "box", "Choose `box` there"),
+        ("box", "own", "You give box own masks"),
+        ("box", "flat", "You give box flat masks"),
+        ("box", "mask", "Those of digit are asked for"),
+    ],
+)
+def test_a_viewer_that_shows_something_else_is_told_so(viewer, task, source, fits, capsys) -> None:
+    viewer.task.value, viewer.source.value = task, source
+    text = told(q4, viewer, capsys)
+    assert "Not yet." in text
+    assert fits in text
+
+
+def test_only_an_image_on_which_the_box_gets_lost_will_do(viewer, capsys) -> None:
+    viewer.task.value, viewer.source.value = "box", "digit"
+    seen = set()
+    for number in range(1, viewer.image_number.max + 1):
+        viewer.image_number.value = number
+        own, other = viewer.view.own_metric, viewer.view.metric
+        text = told(q4, viewer, capsys)
+        if own < GOOD:
+            fits = "it was lost before"
+        else:
+            fits = "Correct." if other <= own / 2 else "Look for more harm"
+        assert fits in text
+        seen.add(fits)
+    assert len(seen) == 3
+
+
+def packaged(stack, u, p, passed):
+    """What the package's network does in a block, from its own layers."""
+    mask = torch.nn.Sequential(*stack, torch.nn.Sigmoid())
+    return mask(u if passed is None else torch.cat([u, passed], dim=1)) * p
+
+
+def test_the_attention_is_that_of_the_packages_stack(capsys) -> None:
+    assert "Correct." in told(q2, packaged, capsys)
+
+
 def test_the_size_of_a_mask_is_that_of_a_real_model(capsys) -> None:
     model = MTAN(VGGEncoder((8, 16, 16)), (DIGIT, BOX))
     answer = sum(p.numel() for p in model.attention["box"][2].parameters())
-    assert "Correct." in told(q2, answer, capsys)
+    assert "Correct." in told(q5, answer, capsys)
 
 
 def test_the_masked_features_are_those_of_the_formula(capsys) -> None:

@@ -72,3 +72,13 @@ def test_long_runs_come_with_what_made_them(tmp_path) -> None:
     table, provenance = long_runs(path)
     assert table.to_dict("records") == [dict(zip(columns, rows[0], strict=True))]
     assert provenance == {"commit": "a"}
+
+
+def test_the_committed_runs_hold_every_rival_at_every_length_for_every_seed() -> None:
+    table, provenance = long_runs()
+    counts = table.groupby(["setting", "steps"]).size().unstack("steps")
+    seeds = table["seed"].nunique()
+    assert seeds >= 5
+    assert (counts.loc["MTAN"] == 6 * seeds).all()  # three tasks and three blocks
+    assert (counts.drop("MTAN") == 3 * seeds).all(axis=None)
+    assert provenance["commit"] and not provenance["commit"].endswith("+")

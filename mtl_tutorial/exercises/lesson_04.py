@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
+from mtl_tutorial.architectures.attention import mask_stack
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
     Verdict,
-    as_function,
     choice,
+    function,
     number,
     numbers,
-    same_tensor,
     solution_of,
 )
+from mtl_tutorial.widgets.attention_mask_viewer import FLAT, OWN, MaskView
 
 # Exercise 1: p = (4, 0, 2), mask logits (0, 5, -100).
 MASKED = {"place 1": 2.0, "place 2": 0.0, "place 3": 0.0}
 
 
 MASKED_MISTAKES = (
-    ((4, None, None), "σ(0) is one half, not 1: a logit of 0 opens the mask half."),
-    (
-        (0, None, None),
-        "σ(0) is one half. A logit of 0 does not close the mask; a very negative one does.",
-    ),
+    ((4, None, None), "Look at place 1. What does σ make of 0: nothing, half, or one?"),
+    ((0, None, None), "Look at place 1. What does σ make of 0: nothing, half, or one?"),
     (
         (2, 1, 0),
         "Place 2 has p = 0. What does a mask make of nothing?",
@@ -36,10 +34,14 @@ MASKED_MISTAKES = (
     ),
     (
         (1, 0, 0),
-        "Masks are no softmax: they need not sum to 1. Each place has a σ of its own.",
+        "Yours sum to 1, as after a softmax. Do the places of a mask know of each other?",
         lambda given: abs(sum(given) - 1) <= 1e-2,
     ),
-    ((2, 0, 2), "σ(−100) is nearly 0: place 3 is closed.", lambda given: abs(given[2]) > 1e-2),
+    (
+        (2, 0, 2),
+        "Look at place 3. Where does σ go when its logit goes to −∞?",
+        lambda given: abs(given[2]) > 1e-2,
+    ),
 )
 
 q1 = Exercise(
@@ -48,43 +50,121 @@ q1 = Exercise(
         MASKED,
         tolerance=1e-2,
         mistakes=MASKED_MISTAKES,
-        otherwise="Multiply place by place: σ(logit) · p.",
+        otherwise="Look at {off} again: multiply place by place, σ(logit) · p.",
     ),
     praise="Half of 4, all of nothing, nothing of 2. A mask scales what is there.",
     hints=(
+        "First the mask: σ of each logit. Then multiply by p, place by place.",
         "σ(0) = 1/2, σ(5) is nearly 1, σ(−100) is nearly 0.",
-        "The first place: σ(0) · 4 = 2.",
     ),
     solution_code="answer = [0.5 * 4, 1.0 * 0, 0.0 * 2]",
 )
 
-CHANNELS = 16
-STACK = 2 * CHANNELS * CHANNELS + CHANNELS * CHANNELS + 2 * 2 * CHANNELS
+
+def _attend(stack, u, p, passed):
+    seen = u if passed is None else torch.cat([u, passed], dim=1)
+    return torch.sigmoid(stack(seen)) * p
+
+
+def _gate(by, on="p"):
+    """An attention with another gate than σ, or on other features than p."""
+
+    def attend(stack, u, p, passed):
+        seen = u if passed is None else torch.cat([u, passed], dim=1)
+        return by(stack(seen)) * {"p": p, "u": u}[on]
+
+    return attend
+
+
+def _looks_at_p(stack, u, p, passed):
+    return _attend(stack, p, p, passed)
+
+
+def _turned_round(stack, u, p, passed):
+    return _attend(stack, u, p, None) if passed is None else _attend(stack, passed, p, u)
+
+
+def _over_places(z):
+    return z.flatten(2).softmax(2).view_as(z)
+
+
+ATTEND_MISTAKES = (
+    (
+        _gate(torch.sigmoid, on="u"),
+        "A mask is made, but of which features does it leave a part? Look at â in the formula.",
+    ),
+    (
+        _looks_at_p,
+        "The mask acts on the right features. But which features does it look at, to decide?",
+    ),
+    (
+        _gate(lambda z: z),
+        "Your mask can be 7, or −3. What keeps it between closed and open?",
+    ),
+    (
+        _gate(lambda z: z.softmax(1)),
+        "Your channels compete: their masks sum to 1 at every place. May two channels be open at "
+        "once in MTAN?",
+    ),
+    (
+        _gate(_over_places),
+        "Your places compete: their masks sum to 1 in every channel. That is attention of the "
+        "other kind. May two places be open at once in MTAN?",
+    ),
+    (
+        lambda stack, u, p, passed: _attend(stack, u, torch.ones_like(p), passed),
+        "Those are the masks alone. What do they do to the features?",
+    ),
+    (
+        lambda stack, u, p, passed: _gate(torch.sigmoid)(stack, u, p, passed) + p,
+        "Yours leaves all of p and adds a part to it. A closed mask lets nothing through.",
+    ),
+    (
+        _turned_round,
+        "The mask sees the right two things. Are they in the order of the formula?",
+    ),
+    (
+        lambda stack, u, p, passed: p,
+        "Those are the features as they were: no mask acts on them.",
+    ),
+)
+
+
+def _attend_case(channels: int, first: bool) -> tuple:
+    generator = torch.Generator().manual_seed(channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(channels)
+        stack = mask_stack(channels if first else 2 * channels, channels)[:-1]  # without its σ
+    u, p, passed = (torch.rand(2, channels, 4, 4, generator=generator) + 0.5 for _ in range(3))
+    return stack, u, p, None if first else passed
+
+
+def _read_features(given: Any, case: tuple) -> np.ndarray:
+    shape = tuple(case[2].shape)
+    if not isinstance(given, torch.Tensor):
+        raise AnswerError(f"A tensor is needed, of shape {shape}; yours is {type(given).__name__}.")
+    if tuple(given.shape) != shape:
+        raise AnswerError(f"What is left of p has its shape, {shape}, not {tuple(given.shape)}.")
+    return given.detach().numpy()
+
 
 q2 = Exercise(
     name="Exercise 2",
-    verdict=number(
-        STACK,
-        tolerance=0.5,
-        mistakes={
-            STACK - CHANNELS * CHANNELS: "From block 2 on the mask sees two inputs: u, and what "
-            "came from the block before. The first 1×1 convolution has 32 channels to read.",
-            STACK - 4 * CHANNELS: "The convolutions are right. Each batch norm adds a scale and a "
-            "shift for every channel.",
-            9 * (STACK - 4 * CHANNELS) + 4 * CHANNELS: "That is for 3×3 kernels. A mask looks at "
-            "one place at a time: its kernels are 1×1.",
-            3 * STACK: "That is for all three tasks. The question is about one.",
-            STACK
-            + 2 * CHANNELS: "These convolutions have no bias: the shift of batch norm is one.",
-        },
-        otherwise="Two 1×1 convolutions, 32 → 16 and 16 → 16, and two batch norms of 16 channels.",
+    verdict=function(
+        _attend,
+        [_attend_case(3, first=True), _attend_case(4, first=False)],
+        returns="the tensor â",
+        read=_read_features,
+        mistakes=ATTEND_MISTAKES,
+        otherwise="Follow the formula from inside: what the mask sees, the stack, σ, the product.",
     ),
-    praise="832 numbers: a mask is small. Computing it at every place is what costs.",
+    praise="Look, decide at every place and channel, multiply: that is all of MTAN's attention.",
     hints=(
-        "A 1×1 convolution from a to b channels has a · b weights, and no bias here.",
-        "32 · 16 + 16 · 16 for the convolutions, 2 · 16 for each of two batch norms.",
+        "Block 1 has no block before it: `passed` is None there, and the mask sees u alone.",
+        "`torch.cat([u, passed], dim=1)` puts channels beside channels.",
+        "`torch.sigmoid(stack(seen)) * p` is the last line.",
     ),
-    solution_code="answer = 32 * 16 + 16 * 16 + 2 * (2 * 16)",
+    solution_code=solution_of(_attend, "import torch"),
 )
 
 q3 = Exercise(
@@ -92,89 +172,93 @@ q3 = Exercise(
     verdict=choice(
         "b",
         {
-            "a": "It may be so, but the pictures do not show it: two masks of one task differ too. "
-            "What do you compare with?",
-            "c": "A mean of one half says that features are halved on average. It does not say "
-            "whether places and images are told apart.",
-            "d": "Channels of two networks have no common order: channel 3 of one is not channel 3 "
-            "of the other. Compare inside one network.",
-            "e": "The loss says how well a task is solved. It does not say what its masks do.",
+            "a": "Then you have more differences to look at. Differences from what?",
+            "c": "A mean says how far a mask is open. Can it say why two masks differ?",
+            "d": "Is channel 3 of one network channel 3 of the other? Stay inside one network.",
+            "e": "The loss says how well a task is solved. Does it look at the masks?",
         },
     ),
-    praise="A difference means something against the difference of two masks that should agree.",
+    praise="A difference means something beside the difference of two masks that should agree.",
     hints=(
-        "How much do masks differ when nothing but their first weights differs?",
-        "In the lesson, which pair of masks had the same task, trunk, scenes and steps?",
+        "Masks start from random numbers. How much do they differ when nothing else does?",
+        "You need two masks between which the task is the same, and all else is as it was.",
     ),
     solution_code='answer = "b"',
 )
 
-
-# What a task may get in place of its masked features, from its logits and the features.
-MASK_MISTAKES = (
-    (
-        lambda z, features: z.sigmoid(),
-        "Those are the masks alone. Multiply the features by them.",
-    ),
-    (lambda z, features: z * features, "The logits are no masks yet. Send them through σ first."),
-    (lambda z, features: features + z.sigmoid(), "Multiply by the mask, do not add it."),
-    (
-        lambda z, features: z.softmax(1) * features,
-        "A softmax over channels makes them compete. Each number has a σ of its own.",
-    ),
-    (
-        lambda z, features: z.flatten(2).softmax(2).view_as(z) * features,
-        "A softmax over places makes them compete. Each number has a σ of its own.",
-    ),
-    (
-        lambda z, features: features,
-        "Those are the features as they were: no task's mask acts on them.",
-    ),
-)
+GOOD = 0.5  # mean IoU that the box needs with its own masks
 
 
-def _for_every_task(mistake: Callable) -> Callable:
-    return lambda features, logits: {name: mistake(z, features) for name, z in logits.items()}
-
-
-def _attend_verdict(answer: Any) -> str | None:
-    function = as_function(answer)
-    generator = torch.Generator().manual_seed(0)
-    names = ("digit", "box", "mask", "depth")
-    logits = {n: torch.randn(2, 3, 4, 4, generator=generator) for n in names}
-    features = torch.rand(2, 3, 4, 4, generator=generator) + 0.5
-    given = function(features.clone(), {n: z.clone() for n, z in logits.items()})
-    if given is None or given is ...:
-        raise AnswerError(f"Your function gives {given}; its last line has to return the dict.")
-    if not isinstance(given, dict):
-        return f"Give a dict of features by task name; yours is a {type(given).__name__}."
-    if set(given) != set(logits):
-        differ = sorted(set(logits) ^ set(given))
-        return f"There are logits for {sorted(logits)}; yours differs in {differ}. Loop over them."
-    for name, z in logits.items():
-        if not isinstance(given[name], torch.Tensor):
-            return f"What {name!r} gets must be a tensor."
-        for mistake, hint in MASK_MISTAKES:
-            if same_tensor(given[name], mistake(z, features)):
-                return hint
-        if not same_tensor(given[name], z.sigmoid() * features):
-            return f"What {name!r} gets is not its own σ(logits) times the features."
+def _viewer_verdict(answer: Any) -> str | None:
+    view = getattr(answer, "view", None)
+    if not isinstance(view, MaskView):
+        raise AnswerError("Choose in the viewer, and hand in the viewer: answer = viewer.")
+    task, source = view.choice.task, view.choice.source
+    if task != "box":
+        return f"You look at the answer of {task}. Choose `box` there."
+    if source in (OWN, FLAT, "box"):
+        return f"You give box {source} masks. Give it those of digit."
+    if source != "digit":
+        return f"You give box the masks of {source}. Those of digit are asked for."
+    own, other = view.own_metric, view.metric
+    if own < GOOD:
+        return (
+            f"With its own masks box has an IoU of {own:.2f} here: it was lost before. Look for an "
+            f"image where it has {GOOD} or more."
+        )
+    if other > own / 2:
+        return f"With digit's masks box keeps {other:.2f} of {own:.2f}. Look for more harm."
     return None
-
-
-def _attend(features, logits):
-    return {name: torch.sigmoid(z) * features for name, z in logits.items()}
 
 
 q4 = Exercise(
     name="Exercise 4",
-    verdict=Verdict(
-        _attend_verdict, [(_for_every_task(mistake), hint) for mistake, hint in MASK_MISTAKES]
-    ),
-    praise="One set of features, one mask a task: â_i = σ(z_i) ⊙ p.",
+    verdict=Verdict(_viewer_verdict),
+    praise="Nothing changed but which features are let through. The masks carry something of the "
+    "task.",
     hints=(
-        "`logits` is a dict: `logits.items()` gives each task's name and logits.",
-        "`torch.sigmoid(z) * features` multiplies place by place and channel by channel.",
+        "Set `answer of` to box and `with masks` to digit, then go through the images.",
+        "The sentence below gives both scores. You need 0.5 or more, and then half of it or less.",
     ),
-    solution_code=solution_of(_attend, "import torch"),
+    solution_code="""
+viewer.task.value, viewer.source.value = "box", "digit"
+for number in range(1, viewer.image_number.max + 1):
+    viewer.image_number.value = number
+    if viewer.view.own_metric >= 0.5 and viewer.view.metric <= viewer.view.own_metric / 2:
+        break
+answer = viewer
+""",
+)
+
+CHANNELS = 16
+STACK = 2 * CHANNELS * CHANNELS + CHANNELS * CHANNELS + 2 * 2 * CHANNELS
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=number(
+        STACK,
+        tolerance=0.5,
+        mistakes={
+            STACK - CHANNELS * CHANNELS: "That would be a stack of block 1. What else does a later "
+            "mask see, beside u?",
+            STACK - 4 * CHANNELS: "The convolutions are right. Each batch norm learns something, "
+            "too.",
+            STACK - 2 * CHANNELS: "One batch norm is missing, or half of each. What does a batch "
+            "norm learn for a channel?",
+            9 * (STACK - 4 * CHANNELS) + 4 * CHANNELS: "That is for 3×3 kernels. How many places "
+            "does a mask look at?",
+            3 * STACK: "That is for all three tasks. The question is about one.",
+            4 * STACK: "That is for all four questions. The question is about one.",
+            STACK
+            + 2 * CHANNELS: "You have counted biases of the convolutions. Why are there none?",
+        },
+        otherwise="Two convolutions and two batch norms. How many channels go in and out of each?",
+    ),
+    praise="832 numbers: a mask is small. Computing it at every place is what costs.",
+    hints=(
+        "A 1×1 convolution from a to b channels has a · b weights, and no bias here.",
+        "The first reads 32 channels: 16 of u, 16 from the block before.",
+        "32 · 16 + 16 · 16 for the convolutions, 2 · 16 for each of two batch norms.",
+    ),
+    solution_code="answer = 32 * 16 + 16 * 16 + 2 * (2 * 16)",
 )

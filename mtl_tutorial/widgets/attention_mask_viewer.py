@@ -56,6 +56,7 @@ class MaskView:
         masks: a_ij of the chosen block by task name, shape ``(C, H, W)``.
         own_answer, answer: what the chosen task says with its own masks, and with the chosen
             ones, shape ``(1, out_features)``.
+        own_metric, metric: the chosen task's, of these two.
     """
 
     choice: Choice
@@ -63,6 +64,8 @@ class MaskView:
     masks: dict[str, Tensor]
     own_answer: Tensor
     answer: Tensor
+    own_metric: float
+    metric: float
 
     @property
     def shown(self) -> dict[str, Tensor]:
@@ -102,6 +105,8 @@ def compute_masks(model: MTAN, tasks: Sequence[Task], batch: Batch, choice: Choi
         {name: own_masks[choice.block][0] for name, own_masks in masks.items()},
         own,
         answer,
+        task.metric(own, target).item(),
+        task.metric(answer, target).item(),
     )
 
 
@@ -201,6 +206,9 @@ class AttentionMaskViewer(View):
         tasks: those of the model.
         batch: images to choose from, with the right answers of all tasks.
         choice: where the controls start.
+
+    Attributes:
+        view: what is shown.
     """
 
     def __init__(
