@@ -111,6 +111,16 @@ class ShownView:
         address = self.image.evaluate(PIXELS)
         return base64.b64decode(address.partition(",")[2]) if address else b""
 
+    def still_picture(self) -> bytes:
+        """The pixels once they have come and do not change."""
+
+        def still() -> bytes:
+            found = self.picture()
+            time.sleep(0.3)
+            return found if found == self.picture() else b""
+
+        return wait_until(still, "a picture that stands still", PATIENCE)
+
     def sentence(self) -> str:
         return self.element.locator("> .widget-html").first.text_content().strip()
 

@@ -368,7 +368,7 @@ def test_the_mixer_overrides_a_unit_and_brings_back_what_was_learned(lesson: Run
     wait_until(lambda: float(view.readout(label)) == 0, "a slider at 0")
     view.press("learned")
     says("The units are as they were learned")
-    learned, picture = view.readout(label), view.picture()
+    learned, picture = view.readout(label), view.still_picture()
     view.slider(label).focus()
     lesson.page.keyboard.press("ArrowRight")
     wait_until(lambda: view.readout(label) != learned, "another value")

@@ -27,9 +27,10 @@ def test_the_batch_of_the_race_goes_where_the_balancers_go(seed, weight) -> None
     directions = update_directions(jacobian, weight)
     weighted = torch.tensor([[2 * weight], [2 - 2 * weight]]) * jacobian
     for start in range(5):
-        assert torch.allclose(directions[0, start], weighted[0, start].sum(0))
-        assert torch.allclose(directions[1, start], pcgrad(weighted[1, start]))
-        assert torch.allclose(directions[2, start], mgda(weighted[2, start]))
+        close = 1e-6 * float(weighted[0, start].norm())  # nothing is left of gradients that cancel
+        assert torch.allclose(directions[0, start], weighted[0, start].sum(0), atol=close)
+        assert torch.allclose(directions[1, start], pcgrad(weighted[1, start]), atol=close)
+        assert torch.allclose(directions[2, start], mgda(weighted[2, start]), atol=close)
 
 
 def test_each_way_of_a_race_is_that_of_one_racer_alone() -> None:

@@ -68,6 +68,12 @@ def test_an_optimizer_that_forgets_goes_on_as_a_new_one(forget) -> None:
     assert table["value"].tolist() != other["value"].tolist()
 
 
+@pytest.mark.parametrize("at", [[], [0, 5]])
+def test_a_run_that_is_never_scored_is_refused(at) -> None:
+    with pytest.raises(ValueError, match="at must name steps from 1 on, got"):
+        scheduled({}, at)
+
+
 def test_a_weight_of_no_task_is_refused() -> None:
     with pytest.raises(ValueError, match="no such task"):
         scheduled({0: {"mask": 1.0}}, [1])

@@ -223,7 +223,8 @@ def in_other_words(given: Sequence[float], right: Sequence[float]) -> str | None
         given, right: of equal length, and not the same.
     """
     pairs = list(zip(given, right, strict=True))
-    broken = all(_decimals(a) or abs(a) >= 10 for a in given)  # 1 in place of 0.8 is no rounding
+    # 1 in place of 0.8 is no rounding
+    broken = all(_decimals(a) or abs(a) >= 10 or a == b for a, b in pairs)
     if broken and all(a == round(b, _decimals(a)) for a, b in pairs):
         return "You are there, but for the rounding: give more decimals."
     if all(abs(b) <= 1 and math.isclose(a, 100 * b, rel_tol=5e-3) for a, b in pairs):

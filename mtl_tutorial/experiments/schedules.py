@@ -46,7 +46,7 @@ def train_on_schedule(
         Columns ``steps``, ``task`` and ``value``.
 
     Raises:
-        ValueError: where the schedule names another task, or as `FixedWeights` and `Run`.
+        ValueError: where the schedule names another task or ``at`` no step, or as `FixedWeights` and `Run`.
     """
     names = [task.name for task in tasks]
     for name in {name for turn in schedule.values() for name in turn}:
@@ -54,6 +54,8 @@ def train_on_schedule(
             raise ValueError(
                 f"the schedule has a weight for {name!r}, but no such task; they are {names}"
             )
+    if not at or min(at) < 1:
+        raise ValueError(f"at must name steps from 1 on, got {list(at)}")
     weights = FixedWeights(dict.fromkeys(names, 1.0) | dict(schedule.get(0, {})))
     run = Run(build, tasks, scenes, seed=seed, steps=max(at), balancer=weights, **settings)
     rows = []
