@@ -7,7 +7,9 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.data import located_digits, seen_and_heard
 from mtl_tutorial.experiments.few_shot import draw_episode
-from mtl_tutorial.plots import draw_senses, draw_tasks
+from mtl_tutorial.plots import draw_senses, draw_tasks, panels
+from mtl_tutorial.plots.scenes import draw_scenes_on
+from mtl_tutorial.tasks import Batch
 
 
 def test_senses_are_drawn_with_their_right_answers() -> None:
@@ -32,3 +34,15 @@ def test_few_shot_tasks_are_drawn_with_their_own_class_numbers() -> None:
     learn, asked = figure.axes
     assert [label.get_text() for label in learn.texts] == ["class 0", "class 1", "class 2"] * 2
     assert len(asked.texts) == 2 * 3 * 3
+
+
+def test_a_box_that_is_predicted_outside_of_the_image_moves_nothing() -> None:
+    drawn = located_digits("test").draw(1, torch.Generator().manual_seed(0))
+    batch, frames = Batch(drawn.inputs, {"box": drawn.targets["box"]}), []
+    figure = Figure(figsize=(3, 3))
+    for box in ([0.1, 0.1, 0.5, 0.5], [-2.0, -1.0, 3.0, 2.0], [0.1, 0.1, 0.5, 0.5]):
+        axes = panels(figure)[0, 0]
+        draw_scenes_on(axes, batch, {"box": torch.tensor([box])}, columns=1)
+        figure.draw_without_rendering()
+        frames.append((axes.get_xlim(), axes.get_ylim(), axes.get_position().bounds))
+    assert frames[0] == frames[1] == frames[2]

@@ -46,7 +46,8 @@ def train_on_schedule(
         Columns ``steps``, ``task`` and ``value``.
 
     Raises:
-        ValueError: where the schedule names another task or ``at`` no step, or as `FixedWeights` and `Run`.
+        ValueError: where the schedule names another task or ``at`` no step, or as `FixedWeights`
+            and `Run`.
     """
     names = [task.name for task in tasks]
     for name in {name for turn in schedule.values() for name in turn}:

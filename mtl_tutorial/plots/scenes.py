@@ -96,6 +96,8 @@ def draw_scenes_on(
         text, right = _scene_label(batch, outputs, i)
         colour = BLACK if right else VERMILION
         axes.text(x, y - 1, text, va="bottom", fontsize=12, fontweight="bold", color=colour)
+    height, width, _ = tiles.shape
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))  # whatever a predicted box does
     axes.set_axis_off()
 
 

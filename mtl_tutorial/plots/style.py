@@ -61,6 +61,7 @@ def panels(figure: Figure, rows: int = 1, columns: int = 1) -> np.ndarray:
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.images, *axes.texts):
             artist.remove()
+        axes.relim()  # what is gone leaves no room behind
         axes.set_prop_cycle(None)
     return np.array(figure.axes).reshape(rows, columns)
 
