@@ -12,6 +12,7 @@ from typing import Any
 
 from mtl_tutorial.profiles import KNOBS
 
+MOST_SHOWN = 8  # numbers of a claim; of more, the ends are told
 RANGES = {"steps": ("step", "epoch", "episode"), "rate": ("rate",), "seeds": ("seed",)}
 
 
@@ -29,9 +30,8 @@ def claim(
 ) -> None:
     """Say a sentence, and show whether what was measured bears it out.
 
-    It shows one line, such as ``✓ The box falls back: 0.23 (at least 0.10; seeds 0.31, 0.23,
-    0.29)``. Of several numbers, one a seed, all have to keep to the bounds; the line begins with
-    the one that comes nearest to breaking them. Where ``MTL_CLAIMS`` names a file, the claim is
+    It shows one line, such as ``✓ The box falls back: 0.31, 0.23, 0.29 (each at least 0.10)``. Of
+    several numbers, one a seed, all have to keep to the bounds. Where ``MTL_CLAIMS`` names a file, the claim is
     added to it, as a line of JSON.
 
     Args:
@@ -133,9 +133,13 @@ def _measured(numbers: list[float], at_least: float | None, at_most: float | Non
         for words, bound in (("at least", at_least), ("at most", at_most))
         if bound is not None
     ]
-    nearest = min(numbers, key=lambda number: _room(number, at_least, at_most))
-    seeds = f"; seeds {', '.join(map(_short, numbers))}" if len(numbers) > 1 else ""
-    return f": {_short(nearest)} ({', '.join(bounds)}{seeds})"
+    within = ", ".join(bounds)
+    if len(numbers) == 1:
+        return f": {_short(numbers[0])} ({within})"
+    if len(numbers) <= MOST_SHOWN:
+        return f": {', '.join(map(_short, numbers))} (each {within})"
+    ends = [_short(end) for end in (min(numbers), max(numbers))]
+    return f": {len(numbers)} numbers, {ends[0]} to {ends[1]} (each {within})"
 
 
 def _short(number: float) -> str:
