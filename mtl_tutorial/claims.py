@@ -31,8 +31,8 @@ def claim(
     """Say a sentence, and show whether what was measured bears it out.
 
     It shows one line, such as ``✓ The box falls back: 0.31, 0.23, 0.29 (each at least 0.10)``. Of
-    several numbers, one a seed, all have to keep to the bounds. Where ``MTL_CLAIMS`` names a file, the claim is
-    added to it, as a line of JSON.
+    several numbers, one a seed, all have to keep to the bounds. Where ``MTL_CLAIMS`` names a file,
+    the claim is added to it, as a line of JSON.
 
     Args:
         sentence: what is claimed, with the range in which it holds.
