@@ -294,20 +294,29 @@ q3 = Exercise(
     solution_code='answer = "b"',
 )
 
-# --- 4: find a rate with which the sum arrives ---
+# --- 4: find the smallest rate with which the sum arrives ---
 
 RACE_STEPS = 500
 LARGEST_RATE = 0.502  # of the widget's slider
+SMALLER = [hundredths / 100 for hundredths in range(5, 51)]  # in steps of the question
+
+
+def _home(rate: float) -> torch.Tensor:
+    """Tell from which starts the sum arrives."""
+    race = run_race(optimizer="Adam", learning_rate=rate, steps=RACE_STEPS)
+    return race.arrived(RACE_STEPS)[0]
 
 
 def _judge_rate(answer: Any) -> str | None:
     rate = as_number(answer)
     if not 0 < rate <= LARGEST_RATE:
         return f"The slider goes from 0.003 to 0.5; your rate is {rate:g}."
-    race = run_race(optimizer="Adam", learning_rate=rate, steps=RACE_STEPS)
-    there = race.arrived(RACE_STEPS)[0]
+    there = _home(rate)
     if there.all():
-        return None
+        below = (smaller for smaller in SMALLER if smaller < rate - 5e-3)
+        if next((smaller for smaller in below if _home(smaller).all()), None) is None:
+            return None
+        return "All five arrive. With a smaller rate they do, too: how far down can you go?"
     away = ", ".join(str(i + 1) for i in range(len(STARTS)) if not there[i])
     return (
         f"With a rate of {rate:g}, {RACE_STEPS} steps of the sum do not lead to a best trade-off "
@@ -323,6 +332,7 @@ q4 = Exercise(
         (
             (0.1, "from start 1, 3, 4."),
             (0.03, "cut off on their way"),
+            (0.2, "how far down"),
             (0, "The slider goes"),
             (5, "The slider goes"),
         ),
@@ -334,5 +344,5 @@ q4 = Exercise(
         "the picture counts who has arrived.",
         "0.1 is too slow for three of the starts. The slider goes up to 0.5.",
     ),
-    solution_code="answer = 0.2",
+    solution_code="answer = 0.15",
 )

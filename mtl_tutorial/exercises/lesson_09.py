@@ -258,7 +258,7 @@ q3 = Exercise(
     "angle the best number is larger.",
     hints=(
         "Set the three other sliders, then move that of task 2's samples from left to right.",
-        "The error of task 1 falls first, then it rises again. It is least between 20 and 30.",
+        "The error of task 1 falls first, then it rises again. Read it at 15, 40 and 80, and go on between the best two.",
     ),
     solution_code="""
 from mtl_tutorial.experiments.relatedness import error_joint

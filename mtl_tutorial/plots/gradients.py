@@ -131,11 +131,11 @@ def draw_front(
     *,
     title: str,
 ) -> str:
-    """Draw a front of loss weights from close by, methods near it, and their gaps to it.
+    """Draw the loss weights of one seed from close by, methods near them, and the gaps of all seeds.
 
     Args:
-        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. The weights
-            are written at their points.
+        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. The first seed
+            is drawn, with the weights at their points.
         methods: likewise, indexed by ``method`` and ``seed``.
         gaps: by how much the front is better than a method in both metrics, indexed likewise;
             column ``gap``.
@@ -146,33 +146,32 @@ def draw_front(
     plane.set_position([0.075, 0.14, 0.4, 0.68])
     bars.set_position([0.66, 0.14, 0.32, 0.68])
     names = [task.name for task in tasks]
-    for _, front in fronts.groupby("seed"):
-        plane.plot(*front[names].to_numpy().T, color=SKY, linewidth=1)
-    means = fronts[names].groupby("weight").mean()
-    plane.plot(*means.to_numpy().T, "o-", color=BLACK, ms=4)
+    seed = fronts.index.get_level_values("seed")[0]
+    front = fronts[names].xs(seed, level="seed")
+    plane.plot(*front.to_numpy().T, "o-", color=BLACK, ms=4)
     labels = list(dict.fromkeys(methods.index.get_level_values("method")))
     colours = (VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY, BLACK)
     styles = cycle(zip(cycle(colours), "osD^vPX<>p*hd8", strict=False))  # 14 that differ
     bars.axvline(0, color=BLACK, linewidth=1.2)
     for row, (name, (colour, marker)) in enumerate(zip(labels, styles, strict=False)):
         dot = {"color": colour, "marker": marker, "linestyle": "none"}
-        plane.plot(*methods.loc[name][names].mean(), ms=8, markeredgecolor="white", **dot)
+        plane.plot(*methods.loc[name].loc[seed, names], ms=8, markeredgecolor="white", **dot)
         values = gaps.loc[name]["gap"]
         bars.plot(values, row + np.linspace(-0.16, 0.16, len(values)), ms=5, alpha=0.65, **dot)
         bars.vlines(values.mean(), row - 0.32, row + 0.32, color=colour, linewidth=3)
     axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
-    low, high = methods.groupby("method").mean()[names].min() - 0.1, means.max() + 0.02
-    limits = [(low[name], high[name]) for name in names]
+    low = methods[names].xs(seed, level="seed").min() - 0.06
+    limits = [(low[name], front[name].max() + 0.03) for name in names]
     plane.set(xlim=limits[0], ylim=limits[1], xlabel=axis_names[0], ylabel=axis_names[1])
-    for weight, place in means.iterrows():
+    for weight, place in front.iterrows():
         if (place > low).all():
             annotate(plane, tuple(place), f"{weight:g}", dx=4, dy=4, fontsize=9)
-    plane.set_title("Line: the weighted sum; blue: its seeds")
+    plane.set_title(f"Seed {seed}; line: the weighted sums")
     reach = max(0.06, 1.1 * gaps["gap"].abs().max())
     bars.set(xlim=(-reach, reach), ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
     bars.set_yticklabels(labels)
     bars.set_xlabel("gap to the front, accuracy")
     bars.grid(axis="y", visible=False)
-    bars.set_title("← beyond it     inside it →", fontweight="normal")
+    bars.set_title("All seeds: ← beyond it   inside it →", fontweight="normal")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title

@@ -164,8 +164,11 @@ def draw_arrivals(
         axes.grid(axis="x", visible=False)
         axes.set_title(method, color=colour)
         axes.tick_params(labelleft=axes is row[0])
+    first = frame[(frame["method"] == methods[0]) & (frame["learning_rate"] == rates[0])]
+    for start, arrival in first.groupby("start")["arrival"].max().clip(upper=late).items():
+        annotate(row[0], (0.12 * (start - 3), arrival), f"{start}", dx=-3, dy=6, fontsize=9)
     row[0].set_ylabel("steps until it arrives")
-    annotate(row[0], (-0.5, late), f"not in {steps:,} steps", dx=5, dy=6, color=GREY, fontsize=9)
+    annotate(row[0], (0.4, late), f"not in {steps:,} steps", dx=5, dy=0, color=GREY, fontsize=9)
     figure.subplots_adjust(0.095, 0.14, 0.99, 0.79, wspace=0.07)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
