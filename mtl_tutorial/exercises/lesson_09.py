@@ -258,7 +258,8 @@ q3 = Exercise(
     "angle the best number is larger.",
     hints=(
         "Set the three other sliders, then move that of task 2's samples from left to right.",
-        "The error of task 1 falls first, then it rises again. Read it at 15, 40 and 80, and go on between the best two.",
+        "The error of task 1 falls first, then it rises again. Read it at 15, 40 and 80, and go "
+        "on around the best.",
     ),
     solution_code="""
 from mtl_tutorial.experiments.relatedness import error_joint

@@ -131,7 +131,7 @@ def draw_front(
     *,
     title: str,
 ) -> str:
-    """Draw the loss weights of one seed from close by, methods near them, and the gaps of all seeds.
+    """Draw the loss weights of one seed, methods near them, and the gaps of all seeds.
 
     Args:
         fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. The first seed
