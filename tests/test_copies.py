@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import sys
@@ -116,6 +117,14 @@ def test_an_answer_is_folded_with_room_for_its_markdown() -> None:
     assert folded[1].source == TEXT.source
 
 
+def test_code_that_says_what_comes_out_is_folded_after_a_guess() -> None:
+    kept, titled = code("value = 1"), code('show(draw, title="Box pays")')
+    claimed = code('claim("Box pays", value, at_least=0)')
+    own = for_learner(new_notebook(cells=[titled, GUESS, kept, titled, claimed, REVEAL])).cells
+    folded = [cell.metadata.get("jupyter", {}).get("source_hidden", False) for cell in own]
+    assert folded == [False, False, False, True, True, True]
+
+
 def test_the_lesson_that_is_copied_stays_as_it_is() -> None:
     lesson = new_notebook(cells=[GUESS, REVEAL, answer("Box.")])
     before = nbformat.writes(lesson)
@@ -130,7 +139,10 @@ def test_a_lesson_of_the_course_loses_outputs_and_nothing_else(path) -> None:
     nbformat.validate(own)
     assert own.metadata == lesson.metadata
     for cell, before in zip(own.cells, lesson.cells, strict=True):
-        assert (cell.id, cell.metadata) == (before.id, before.metadata)
+        own_folds, folds = (c.metadata.pop("jupyter", {}) for c in (cell, copy.deepcopy(before)))
+        assert folds.items() <= own_folds.items()
+        assert cell.id == before.id
+        assert cell.metadata == {k: v for k, v in before.metadata.items() if k != "jupyter"}
         assert before.source.strip("\n") in cell.source
         if cell.cell_type == "code" and cell.outputs:
             assert cell.outputs == before.outputs

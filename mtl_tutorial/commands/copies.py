@@ -23,6 +23,7 @@ FOLDED = (
     "<details><summary>Open after you have run the cell above</summary>\n\n{text}\n\n</details>"
 )
 HEADING = re.compile(r" {0,3}#{1,6}(\s|$)")
+SPOILERS = {".compare", "claim"}  # what is called where code says what comes out
 FENCE = re.compile(r" {0,3}(```|~~~)")
 LAB = "python -m mtl_tutorial lab"
 
@@ -176,7 +177,8 @@ def for_learner(lesson: NotebookNode) -> NotebookNode:
     """Give a lesson as it is before a learner's first guess.
 
     Left out are the outputs of code between a ``guess(`` and the next heading, and those of any
-    ``compare(`` of a guess with what came out; Markdown with the tag ``answer`` is folded.
+    ``compare(`` of a guess with what came out; Markdown with the tag ``answer`` is folded. Code
+    that says what comes out (a comparison, a claim, the title of a picture) is folded as well.
     """
     notebook, guessed = copy.deepcopy(lesson), False
     for cell in notebook.cells:
@@ -184,6 +186,8 @@ def for_learner(lesson: NotebookNode) -> NotebookNode:
             called = set(_calls(cell.source))
             if ".compare" in called or (guessed and "guess" not in called):
                 cell.update(outputs=[], execution_count=None)
+                if called & SPOILERS or "title=" in cell.source:
+                    cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
             guessed = guessed or "guess" in called
         elif cell.cell_type == "markdown":
             guessed = guessed and not _has_heading(cell.source)
