@@ -71,11 +71,14 @@ def test_the_packages_front_is_right(capsys) -> None:
 
 def by_counting(points, reference, fine=400):
     """The area as the share of a fine grid that some point dominates."""
-    a, b = (torch.arange(fine).double().add(0.5) / fine * r for r in reference)
+    lowest = [min(0.0, *(point[i] for point in points)) for i in (0, 1)]
+    sides = [r - low for r, low in zip(reference, lowest, strict=True)]
+    cells = torch.arange(fine).double().add(0.5) / fine
+    a, b = (low + side * cells for low, side in zip(lowest, sides, strict=True))
     below = torch.zeros(fine, fine, dtype=torch.bool)
     for first, second in points:
         below |= (a >= first)[:, None] & (b >= second)
-    return below.double().mean() * reference[0] * reference[1]
+    return below.double().mean() * sides[0] * sides[1]
 
 
 def test_the_area_is_that_of_what_is_dominated(capsys) -> None:

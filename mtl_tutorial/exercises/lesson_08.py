@@ -56,6 +56,7 @@ PAIRS = (  # two tasks: the order can't matter
 TRIPLES = (  # three tasks: it does
     _unit_vectors(0, 150, 210),
     _rows([2, 0, 1], [-2, 1, 0], [-2, 1, 1]),  # a cut off one of two that are alike
+    _rows([0, 0, 0, 1], [1, 0, 0, 0], [-1, 1, 0, 0], [-1, -1, 1, 0]),  # four, one without conflict
 )
 ZERO = _rows([1, 2, -1], [0, 0, 0])  # of a task that has nothing to learn
 DRAWS, ALL_DRAWS = 40, 100  # of the order: of an answer, and to see every direction there is
@@ -148,6 +149,10 @@ SURGERY_MISTAKES: tuple[tuple[Callable, str], ...] = (
         _divides_first,
         "One of the unseen cases has a gradient that is 0, and yours gives NaN there. What do you "
         "divide by, and when?",
+    ),
+    (
+        _variant(order=lambda count, i: torch.randperm(min(count, 3)).tolist()),
+        "Right up to three tasks. With four, does every v meet three others?",
     ),
     (
         _variant(order=lambda count, i: list(range(count))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -190,7 +191,7 @@ STEPS = [
 
 
 def _as_weights(value: Any, case: tuple) -> Any:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
         value = torch.tensor([float(item) for item in value])
     if not isinstance(value, Tensor) or value.shape != case[1].shape:
         shape = tuple(getattr(value, "shape", ()))
@@ -281,6 +282,8 @@ FRONTS = (
     ([(1.0, 4.0), (3.0, 3.0), (2.0, 2.0), (2.0, 4.5)], (5.0, 5.0)),  # with dominated points
     ([(1.0, 4.0), (2.0, 2.0), (6.0, 1.0), (7.0, 7.0)], (5.0, 5.0)),  # with points beyond
     ([(0.5, 0.25)], (1.0, 2.0)),
+    ([(1.0, 4.0), (2.0, 2.0), (4.0, 1.0), (3.0, 3.0), (2.0, 4.0)], (5.0, 5.0)),  # with a tie
+    ([(-1.0, 0.5), (0.5, -1.0)], (1.0, 1.0)),  # with losses below 0
 )
 
 
@@ -290,6 +293,10 @@ def _inside(points, reference):
 
 def _best_of(points):
     return [p for p in points if not any(q != p and q[0] <= p[0] and q[1] <= p[1] for q in points)]
+
+
+def _not_worse_in_both(points):
+    return [p for p in points if not any(q[0] < p[0] and q[1] < p[1] for q in points)]
 
 
 def _added(points, reference):
@@ -322,6 +329,10 @@ OVERLAP = (
     "Your rectangles overlap, and what lies in two of them counts twice. Which strip does a point "
     "add to those before it?"
 )
+TIE = (
+    "A point that ties in one loss and is worse in the other is dominated as well. What does your "
+    "code do with (2, 4) beside (2, 2)?"
+)
 BEYOND = (
     "A point beyond the reference dominates nothing that counts. What does your code do with one?"
 )
@@ -338,6 +349,7 @@ HYPERVOLUME_MISTAKES = (
     (lambda points, r: _strips(sorted(points), r, drop=True), BEYOND),
     (lambda points, r: _strips(sorted(_best_of(points)), r, drop=False), BEYOND),
     (lambda points, r: _strips(sorted(_inside(points, r)), r, drop=False), DOMINATED),
+    (lambda points, r: _strips(sorted(_not_worse_in_both(_inside(points, r))), r, drop=False), TIE),
     (lambda points, r: _strips(_inside(points, r), r, drop=True), ORDER),
     (lambda points, r: _strips(_best_of(_inside(points, r)), r, drop=False), ORDER),
     (lambda points, r: _strips(points, r, drop=False), ORDER),
