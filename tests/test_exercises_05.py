@@ -68,6 +68,7 @@ WRONG = [
     ("q1", 2.0, "Two products"),
     ("q1", [0.1, 0.05], "One number is needed"),
     ("q2", fader("seen"), "and that is seen"),
+    ("q2", fader("seen", image_noise=2.0), "try others"),
     ("q2", fader("other"), "not by ear"),
     ("q2", fader("heard", weights="swapped"), "its own weights"),
     ("q2", fader("heard", lost="image"), "both senses"),

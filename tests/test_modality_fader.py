@@ -26,6 +26,7 @@ from mtl_tutorial.widgets.modality_fader import (
     WEIGHTS,
     Fading,
     ModalityFader,
+    a_digit,
     compute_reaction,
     compute_scene,
     describe_reaction,
@@ -212,6 +213,21 @@ def test_the_picture_is_that_of_the_controls_after_every_move(fader) -> None:
     fresh = ModalityFader(MODEL, DIGITS, TONES, fader.reaction.fading)
     assert fader.image.value == fresh.image.value
     assert fader.audio.value == fresh.audio.value
+
+
+def test_scenes_of_different_digits_alone_can_be_asked_for(fader) -> None:
+    while not fader.reaction.scene.truth["match"]:
+        fader.button.click()
+    fader.scenes.value = "different"
+    for _ in range(6):
+        assert not fader.reaction.scene.truth["match"]
+        picture = fader.image.value
+        fader.button.click()
+        assert fader.image.value != picture
+
+
+def test_a_digit_has_its_article() -> None:
+    assert [a_digit(digit) for digit in (1, 8)] == ["A 1", "An 8"]
 
 
 def test_the_slider_of_a_lost_sense_is_off(fader) -> None:

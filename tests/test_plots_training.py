@@ -14,6 +14,7 @@ from mtl_tutorial.plots import (
     draw_comparison,
     draw_learning_curves,
     draw_paths,
+    draw_rows,
     draw_runs,
     draw_schedules,
 )
@@ -185,3 +186,23 @@ def test_each_seed_and_mean_of_the_methods_is_drawn() -> None:
         assert [text.get_text() for text in axes.texts] == ["0.60", "0.60"]
         dots = [line for line in axes.lines if line.get_marker() == "o"]
         assert [list(line.get_xdata()) for line in dots] == [[0.5, 0.6, 0.7]] * 2
+
+
+def test_rows_hold_every_seed_the_mean_and_the_guess_in_the_order_in_which_they_come() -> None:
+    rows = [
+        (how, seed, question, value + 0.1 * seed)
+        for question, value in (("match", 0.5), ("digit without sound", 0.1))
+        for how in ("printed", "scaled")
+        for seed in range(2)
+    ]
+    frame = pd.DataFrame(rows, columns=["how", "seed", "question", "value"])
+    guesses = {"match": 0.5, "digit without sound": 0.1}
+    figure = Figure(figsize=(9, 3))
+    assert draw_rows(figure, frame, by="how", title="t", guesses=guesses) == "t"
+    first, second = figure.axes
+    assert [first.get_title(), second.get_title()] == list(guesses)
+    assert [label.get_text() for label in first.get_yticklabels()] == ["printed", "scaled"]
+    guess, *dots = second.lines
+    assert list(guess.get_xdata()) == [0.1, 0.1]
+    assert [list(dot.get_xdata()) for dot in dots] == [[0.1, 0.2], [0.1, 0.2]]
+    assert [text.get_text() for text in first.texts] == ["0.55", "0.55"]

@@ -120,6 +120,9 @@ def test_attention_is_drawn_a_dot_a_scene_with_its_spread_over_each_network() ->
         values.tolist() for values in networks
     ]
     assert [t.get_text() for t in figure.axes[0].texts] == ["±0.58", "±0.00"]
+    draw_attention(figure, {"printed": networks, "scaled": networks[:1]}, title="t", dots=1)
+    assert len(figure.axes[0].lines[0].get_ydata()) == 1
+    assert figure.axes[0].texts[0].get_text() == "±0.58"  # of all scenes
 
 
 def test_similarities_share_one_scale() -> None:
@@ -144,3 +147,8 @@ def test_every_method_is_a_line_over_the_units() -> None:
     for axes in figure.axes:
         assert [line.get_label() for line in axes.lines] == ["equal", "speed"]
         assert axes.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.1, 0.1])
+        assert axes.get_legend() is None  # a key beside the data, none among them
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["equal", "speed"]
+    below = figure.transFigure.inverted().transform(legend.get_window_extent())[0][1]
+    assert below > max(axes.get_position().y1 for axes in figure.axes)

@@ -17,7 +17,7 @@ from mtl_tutorial.exercises.core import (
     number,
     solution_of,
 )
-from mtl_tutorial.widgets.modality_fader import ModalityFader
+from mtl_tutorial.widgets.modality_fader import MOST_IMAGE_NOISE, ModalityFader, a_digit
 
 # Exercise 1: equal in a quarter of the scenes; the image says 8 with 0.4, 3 with 0.6; 8 is heard.
 EIGHT, THREE = 0.4 * 0.25, 0.6 * 0.75 / 9
@@ -46,7 +46,7 @@ q1 = Exercise(
     hints=(
         "If an 8 is seen, an 8 is heard in 1 scene of 4. And if a 3 is seen?",
         "If a 3 is seen, each of nine other digits is heard with probability 0.75 / 9.",
-        "8: 0.4 · 0.25. 3: 0.6 · 0.75 / 9. Divide the first by the sum of both.",
+        "The product for 8 is 0.4 · 0.25. Make that for 3 likewise. Which part of both is for 8?",
     ),
     solution_code="eight, three = 0.4 * 0.25, 0.6 * 0.75 / 9\nanswer = eight / (eight + three)",
 )
@@ -63,12 +63,19 @@ def _says_what_it_hears(fader: Any) -> str | None:
     if fading.lost != "none":
         return "Give it both senses. What could it hear that leads it astray?"
     if heard == seen:
-        return f"A {seen} is seen and a {heard} is heard: its answer can't tell which one it took."
+        return (
+            f"{a_digit(seen)} is seen and heard: its answer can't tell which one it took. "
+            "Choose “different digits”."
+        )
     if said == heard:
         return None
     if said == seen:
-        return f"It says {said}, and that is seen. Why should it listen, while it can see?"
-    return f"Wrong, but not by ear: it says {said}, and a {heard} is heard. Try other scenes."
+        return f"It says {said}, and that is seen. " + (
+            "Why should it listen, while it can see?"
+            if fading.image_noise < MOST_IMAGE_NOISE
+            else "Not every scene leads it astray: try others."
+        )
+    return f"Wrong, but not by ear: it says {said}. {a_digit(heard)} is heard. Try other scenes."
 
 
 q2 = Exercise(
@@ -78,8 +85,8 @@ q2 = Exercise(
     "here it lost. What helps on average hurts in single scenes.",
     hints=(
         "Which sense has to be poor, so that the other one decides?",
-        "Much noise on the image, none on the sound. Then press “Another scene”, and compare the "
-        "answer with what is heard.",
+        "All the noise on the image, none on the sound. Choose “different digits”, press “Another "
+        "scene”, and compare the answer with what is heard: about one scene in five will do.",
     ),
     solution_code="""
 from mtl_tutorial.architectures import ConvEncoder, CrossModalAttention, FusionNetwork
@@ -88,7 +95,7 @@ from mtl_tutorial.exercises.lesson_05 import q2
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.widgets.modality_fader import Fading, ModalityFader
 
-# A network like the lesson's; with the lesson's own fader, the last four lines are enough.
+# A network like the lesson's; with the lesson's own fader, the last five lines are enough.
 digits, sound = load_digits("train"), dial_tones("train")
 scenes = seen_and_heard("train", digits=digits, sound=sound, image_noise=(0.0, 2.0))
 
@@ -101,7 +108,8 @@ def build():
 run = Run(build, scenes.tasks, scenes, seed=0, steps=100, learning_rate=3e-3)
 list(run)
 fader = ModalityFader(run.model, digits, sound)
-fader.image_noise.value = 2.0
+fader.image_noise.value, fader.sound_noise.value = 2.0, 0.0
+fader.scenes.value = "different"
 while q2.verdict(fader):
     fader.button.click()
 answer = fader""",

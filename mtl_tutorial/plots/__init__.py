@@ -63,6 +63,7 @@ from mtl_tutorial.plots.training import (
     draw_comparison,
     draw_learning_curves,
     draw_paths,
+    draw_rows,
     draw_runs,
     draw_schedules,
 )
@@ -106,6 +107,7 @@ __all__ = [
     "draw_paths",
     "draw_plane",
     "draw_projection",
+    "draw_rows",
     "draw_runs",
     "draw_scenes",
     "draw_scenes_on",

@@ -8,6 +8,7 @@ from itertools import cycle
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from mtl_tutorial.plots.style import (
@@ -21,6 +22,7 @@ from mtl_tutorial.plots.style import (
     VERMILION,
     annotate,
     draw_band,
+    figure_legend,
     label_ends,
     panels,
     task_style,
@@ -178,20 +180,24 @@ def draw_swaps(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
 
 
 def draw_attention(
-    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], *, title: str
+    figure: Figure, weights: Mapping[str, Sequence[torch.Tensor]], *, title: str, dots: int = 100
 ) -> str:
     """Draw how far attention weights differ from scene to scene: a dot a scene, a column a network.
+
+    The spread that is written is that of all scenes, drawn or not.
 
     Args:
         weights: by the title of a panel, one tensor a network, shape ``(scenes,)``, each number
             from 0 to 1.
         title: what the picture shows.
+        dots: how many scenes are drawn, at most.
     """
     row = panels(figure, 1, len(weights))[0]
     for axes, (words, networks) in zip(row, weights.items(), strict=True):
         for place, values in enumerate(networks):
-            spread = torch.linspace(-0.28, 0.28, len(values))
-            axes.plot(place + spread, values.cpu(), "o", color=SKY, markersize=3)
+            drawn = values[:dots].cpu()
+            spread = torch.linspace(-0.28, 0.28, len(drawn))
+            axes.plot(place + spread, drawn, "o", color=SKY, markersize=3)
             axes.text(place, 1.09, f"±{values.std().item():.2f}", ha="center", color=BLUE)
         count = len(networks)
         axes.set(ylim=(-0.04, 1.2), xlim=(-0.5, count - 0.5), yticks=[0, 0.5, 1])
@@ -254,7 +260,12 @@ def draw_by_unit(
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(ylabel=f"validation {task.metric_name}")
         axes.set_title(task.name, color=colour)
-    row[0].legend(loc="upper right", handlelength=3.2)  # the lines mean the same in every panel
-    figure.subplots_adjust(0.075, 0.15, 0.98, 0.8, wspace=0.22)
+    keys = {
+        method: Line2D([], [], color=BLACK, linestyle=line, marker=marker)
+        for method, (line, marker) in styles.items()
+    }
+    place = {"loc": "upper right", "bbox_to_anchor": (0.985, 0.95), "handlelength": 3.2}
+    figure_legend(figure, keys, **place)  # the lines mean the same in every panel
+    figure.subplots_adjust(0.075, 0.15, 0.98, 0.74, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title

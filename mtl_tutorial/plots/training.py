@@ -295,9 +295,54 @@ def draw_by_noise(
                 axes.set_ylabel("validation accuracy")
             else:
                 axes.set_yticklabels([])
-    figure.subplots_adjust(0.075, 0.11, 0.98, 0.8, wspace=0.2, hspace=0.42)
+    height = figure.get_figheight()
+    figure.subplots_adjust(0.075, 0.55 / height, 0.98, 1 - 1 / height, wspace=0.2, hspace=0.42)
     lines = {name: Line2D([], [], color=BLACK, linestyle=line) for name, line in networks.items()}
-    figure_legend(figure, lines, loc="upper right", bbox_to_anchor=(0.985, 0.955))
+    figure_legend(figure, lines, loc="upper right", bbox_to_anchor=(0.985, 1 - 0.225 / height))
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    return title
+
+
+def draw_rows(
+    figure: Figure,
+    frame: pd.DataFrame,
+    *,
+    by: str,
+    title: str,
+    guesses: Mapping[str, float] | None = None,
+) -> str:
+    """Draw a row a setting and a panel a question: every seed as a dot, the mean as a bar.
+
+    Args:
+        frame: columns ``question``, ``seed``, ``value`` (accuracy) and the one named by ``by``.
+            The first word of a question is the task, which gives the colour.
+        by: the column of the setting; rows and panels keep the order in which they come.
+        title: what the picture shows.
+        guesses: the accuracy of a guess, by question, as a dotted line.
+    """
+    settings, questions = (list(dict.fromkeys(frame[name])) for name in (by, "question"))
+    row = panels(figure, 1, len(questions))[0]
+    end = 1.05 / (1 - 0.5 * len(questions) / figure.get_figwidth())  # room for a number beyond 1
+    for axes, question in zip(row, questions, strict=True):
+        colour = task_style(question.split()[0])["color"]
+        if guesses:
+            axes.axvline(guesses[question], color=GREY, linewidth=1.2, linestyle=":")
+        for place, setting in enumerate(settings):
+            chosen = (frame["question"] == question) & (frame[by] == setting)
+            values = frame[chosen]["value"]
+            spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+            axes.plot(values, place + np.asarray(spread), "o", color=colour, alpha=0.7)
+            mean = values.mean()
+            axes.vlines(mean, place - 0.3, place + 0.3, color=colour, linewidth=3)
+            axes.text(end - 0.02, place, f"{mean:.2f}", ha="right", va="center", color=colour)
+        axes.set(xlim=(0, end), ylim=(len(settings) - 0.5, -0.5), xticks=[0, 0.5, 1])
+        axes.set_yticks(range(len(settings)), settings if axes is row[0] else [])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_title(question, color=colour)
+        axes.set_xlabel("validation accuracy")
+    height = figure.get_figheight()
+    figure.subplots_adjust(0.19, 0.55 / height, 0.985, 1 - 0.75 / height, wspace=0.1)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 

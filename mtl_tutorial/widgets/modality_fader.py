@@ -34,6 +34,7 @@ from mtl_tutorial.widgets.view import View
 SENSES = ("image", "sound")
 LOST = {"none": "both senses", "image": "no image", "sound": "no sound"}
 WEIGHTS = {"own": "its own weights", "half": "all ½", "swapped": "swapped"}
+SCENES = {"any": "any scene", "different": "different digits"}
 MOST_IMAGE_NOISE, MOST_SOUND_NOISE = 2.0, 4.0
 
 
@@ -171,9 +172,9 @@ def draw_fader(figure: Figure, reaction: Reaction) -> str:
     seen = scene.truth["digit"]
     heard = scene.truth["sum"] - seen
     lost = fading.lost
-    draw_image_on(image, None if lost == "image" else scene.image, title=f"A {seen} is seen")
+    draw_image_on(image, None if lost == "image" else scene.image, title=f"{a_digit(seen)} is seen")
     spectrogram = None if lost == "sound" else log_mel(scene.wave[None])[0]
-    draw_spectrogram_on(sound, spectrogram, title=f"A {heard} is heard")
+    draw_spectrogram_on(sound, spectrogram, title=f"{a_digit(heard)} is heard")
     draw_matrix_on(matrix, reaction.alpha, ["image\nasks", "sound\nasks"], SENSES)
     matrix.set_title("Weights α")
     _draw_answers(answers, reaction)
@@ -202,6 +203,11 @@ def _answer_text(name: str, chosen: int) -> str:
     if name == "match":
         return f"match {'yes' if chosen else 'no'}"
     return f"{name} {chosen}"
+
+
+def a_digit(digit: int) -> str:
+    """Give a digit with its article, at the beginning of a sentence."""
+    return f"{'An' if digit == 8 else 'A'} {digit}"
 
 
 def describe_reaction(reaction: Reaction) -> str:
@@ -283,6 +289,7 @@ class ModalityFader(View):
         self.image_noise.value, self.sound_noise.value = fading.image_noise, fading.sound_noise
         self.lost = self._buttons(LOST, fading.lost)
         self.weights = self._buttons(WEIGHTS, fading.weights)
+        self.scenes = self._buttons(SCENES, "any", "290px")
         self.button = ipywidgets.Button(
             description="Another scene", icon="refresh", layout={"width": "150px"}
         )
@@ -297,12 +304,13 @@ class ModalityFader(View):
                 ipywidgets.HBox([self.lost, self.weights], layout=row),
                 ipywidgets.HBox([self.image_noise, self.sound_noise], layout=row),
             ],
-            below=[ipywidgets.HBox([self.button, self.audio], layout=row)],
+            below=[ipywidgets.HBox([self.button, self.scenes, self.audio], layout=row)],
         )
         self._scene = fading.scene
         for control in (self.image_noise, self.sound_noise, self.lost, self.weights):
             control.observe(in_cell_loop(lambda _: self._refresh()), "value")
         self.button.on_click(in_cell_loop(lambda _: self._next()))
+        self.scenes.observe(in_cell_loop(lambda _: self._choose()), "value")
         self._refresh()
 
     @staticmethod
@@ -317,17 +325,29 @@ class ModalityFader(View):
         )
 
     @staticmethod
-    def _buttons(words: dict[str, str], value: str) -> ipywidgets.ToggleButtons:
+    def _buttons(
+        words: dict[str, str], value: str, width: str = "440px"
+    ) -> ipywidgets.ToggleButtons:
         return ipywidgets.ToggleButtons(
             options=[(text, name) for name, text in words.items()],
             value=value,
             style={"button_width": "136px"},
-            layout={"width": "440px"},
+            layout={"width": width},
         )
 
     def _next(self) -> None:
         self._scene += 1
+        while not self._fits():
+            self._scene += 1
         self._refresh()
+
+    def _choose(self) -> None:
+        if not self._fits():
+            self._next()
+
+    def _fits(self) -> bool:
+        truth = compute_scene(self._digits, self._sound, Fading(scene=self._scene)).truth
+        return self.scenes.value == "any" or not truth["match"]
 
     def _refresh(self) -> None:
         fading = Fading(
