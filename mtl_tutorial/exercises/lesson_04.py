@@ -162,7 +162,7 @@ q2 = Exercise(
     hints=(
         "Block 1 has no block before it: `passed` is None there, and the mask sees u alone.",
         "`torch.cat([u, passed], dim=1)` puts channels beside channels.",
-        "`torch.sigmoid(stack(seen)) * p` is the last line.",
+        "The last line: `torch.sigmoid(...) * ...`. What does the stack get, and what is masked?",
     ),
     solution_code=solution_of(_attend, "import torch"),
 )
@@ -214,10 +214,10 @@ def _viewer_verdict(answer: Any) -> str | None:
 q4 = Exercise(
     name="Exercise 4",
     verdict=Verdict(_viewer_verdict),
-    praise="Nothing changed but which features are let through. The masks carry something of the "
-    "task.",
+    praise="Nothing changed but which features are let through. One picked image proves nothing: "
+    "others may gain. The table below takes the mean over many.",
     hints=(
-        "Set `answer of` to box and `with masks` to digit, then go through the images.",
+        "Set `answer of` to box and `with masks` to digit, then try all images: few will do.",
         "The sentence below gives both scores. You need 0.5 or more, and then half of it or less.",
     ),
     solution_code="""
