@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mtl_tutorial.data import located_digits, two_digits
-from mtl_tutorial.experiments.chance import blind_scores, chance
+from mtl_tutorial.data import load_digits, located_digits, two_digits
+from mtl_tutorial.experiments.chance import blind_box_iou, blind_scores, chance
 from mtl_tutorial.tasks import Batch, Task, mean_iou, pixel_iou
 
 
@@ -72,3 +72,15 @@ def test_the_blind_score_of_another_metric_is_that_of_the_mean(batches) -> None:
     target = unseen.targets["box"]
     expected = closeness(seen.targets["box"].mean(0).expand_as(target), target).item()
     assert blind_scores([task], seen, unseen)["box"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("extent", [(14, 22), (26, 28)])
+def test_the_best_fixed_box_scores_on_its_pool_as_on_other_scenes(extent) -> None:
+    scenes = located_digits("train", extent=extent)
+    seen, unseen = (scenes.draw(2048, torch.Generator().manual_seed(k)) for k in (1, 2))
+    expected = blind_scores(scenes.tasks[1:2], seen, unseen)["box"]
+    assert blind_box_iou(load_digits("train"), extent) == pytest.approx(expected, abs=0.03)
+
+
+def test_a_box_around_an_untouched_digit_is_known_without_looking() -> None:
+    assert blind_box_iou(load_digits("train"), None) > 0.6

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
 
+from mtl_tutorial.data import load_digits
 from mtl_tutorial.exercises.lesson_00 import _end_point, q1, q2, q3, q4
+from mtl_tutorial.widgets.scene_sampler import Knobs, compute_scenes, describe_sample
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}
 
@@ -49,7 +52,8 @@ WRONG = [
     ("q4", (14, 14), "What else differs"),
     ("q4", (22, 22), "What else differs"),
     ("q4", (8, 28), "easier to guess"),
-    ("q4", (18, 26), "In which direction"),
+    ("q4", (18, 26), "most room to move"),
+    ("q4", (22, 28), "scores 0.68"),
     ("q4", (28, 26), "The smallest comes first"),
     ("q4", (2, 28), "from 8 to 28"),
     ("q4", 28, "2 numbers are needed"),
@@ -85,3 +89,12 @@ def test_the_end_point_may_be_a_tensor(capsys) -> None:
 @pytest.mark.parametrize("sizes", [(28, 28), [27, 28], (26.0, 28.0), np.array([26, 28])])
 def test_large_digits_of_nearly_one_size_are_found(sizes, capsys) -> None:
     assert "Correct." in told(q4, sizes, capsys)
+
+
+def test_the_checker_and_the_sampler_name_the_same_score(capsys) -> None:
+    source = load_digits("train")
+    for sizes in ((14, 22), (22, 28), (23, 28), (24, 28)):
+        shown = describe_sample(compute_scenes(source, Knobs("located", *sizes)))
+        score = float(re.search(r"mean IoU of (0\.\d\d) at best", shown).group(1))
+        said = told(q4, sizes, capsys)
+        assert "Correct." in said if score >= 0.70 else f"scores {score:.2f}." in said

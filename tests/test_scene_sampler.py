@@ -57,30 +57,21 @@ def test_the_size_changes_boxes_and_keeps_digits(source) -> None:
     assert small.ink_share < large.ink_share
 
 
-def test_shares_and_the_blind_guess_are_those_of_the_scenes(source) -> None:
+def test_shares_are_those_of_the_scenes(source) -> None:
     sample = compute_scenes(source, Knobs(sample=3))
     boxes = sample.batch.targets["box"].tolist()
-    mean = [sum(side) / SCENES for side in zip(*boxes, strict=True)]
-
-    def overlap(a, b):
-        width = max(0, min(a[2], b[2]) - max(a[0], b[0]))
-        height = max(0, min(a[3], b[3]) - max(a[1], b[1]))
-        union = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - width * height
-        return width * height / union
-
     areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes]
     assert sample.box_share == pytest.approx(sum(areas) / SCENES, rel=1e-5)
     assert sample.ink_share == pytest.approx(sample.batch.targets["mask"].mean().item())
-    assert sample.blind_iou == pytest.approx(
-        sum(overlap(mean, box) for box in boxes) / SCENES, rel=1e-5
-    )
 
 
-def test_a_guess_that_never_looks_does_better_where_digits_stay_in_the_middle(source) -> None:
-    for seed in range(5):
-        located = compute_scenes(source, Knobs(sample=seed))
-        untouched = compute_scenes(source, Knobs("untouched", sample=seed))
-        assert untouched.blind_iou > located.blind_iou + 0.2
+def test_never_looking_depends_on_kind_and_size_alone(source) -> None:
+    first = compute_scenes(source, Knobs())
+    same = compute_scenes(source, Knobs(sample=3, noise=0.4))
+    large = compute_scenes(source, Knobs(smallest=26, largest=28))
+    untouched = compute_scenes(source, Knobs("untouched"))
+    assert first.blind_iou == same.blind_iou
+    assert min(large.blind_iou, untouched.blind_iou) > first.blind_iou + 0.2
 
 
 def test_two_digits_have_no_box_to_speak_of(source) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import torch
-
-from mtl_tutorial.data import located_digits
+from mtl_tutorial.data import load_digits
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
@@ -17,7 +15,7 @@ from mtl_tutorial.exercises.core import (
     number,
     solution_of,
 )
-from mtl_tutorial.experiments import blind_scores
+from mtl_tutorial.experiments.chance import POOL, blind_box_iou
 from mtl_tutorial.profiles import load_profile
 
 # Targets, weights and units that a function for the end point is tried on.
@@ -111,15 +109,9 @@ SMALLEST, LARGEST = 8, 28  # pixels; the ends of the sampler's slider
 
 @functools.cache
 def _blind_iou(smallest: float, largest: float) -> float:
-    digits, extent = load_profile().digits, (smallest, largest)
-    seen, unseen = (
-        located_digits("train", digits=digits, extent=extent).draw(
-            2048, torch.Generator().manual_seed(seed)
-        )
-        for seed in (0, 1)
-    )
-    (box,) = (task for task in located_digits("train").tasks if task.name == "box")
-    return blind_scores([box], seen, unseen)["box"]
+    """The number that the sampler shows at these sizes."""
+    source = load_digits("train", digits=load_profile().digits)
+    return round(blind_box_iou(source, (smallest, largest)), 2)
 
 
 def _sizes_verdict(answer: Any) -> str | None:
@@ -131,12 +123,12 @@ def _sizes_verdict(answer: Any) -> str | None:
     score = _blind_iou(smallest, largest)
     if score >= ENOUGH:
         return None
-    said = f"At {smallest:g} to {largest:g} px never looking scores {score:.2f} on 2,048 scenes."
+    said = f"At {smallest:g} to {largest:g} px never looking scores {score:.2f}."
     if smallest < 14 and largest > 22:
         return f"{said} Are more sizes or fewer easier to guess?"
     if largest - smallest <= 2 and largest <= 22:
         return f"{said} All boxes are about as large. What else differs from scene to scene?"
-    return f"{said} Try three or four settings. In which direction does it rise?"
+    return f"{said} Which of these digits have the most room to move? Leave some of them out."
 
 
 q1 = Exercise(
@@ -210,7 +202,7 @@ q4 = Exercise(
     praise="A digit as large as the image has no room to move, and there is little to find. Ask "
     "what never looking scores on those scenes before you admire a score.",
     hints=(
-        "The sentence under the picture gives the score of the mean box on 12 scenes.",
+        f"The sentence under the picture gives the score on {POOL:,} scenes of those sizes.",
         "Compare small digits of one size with large digits of one size.",
         "How much room to move has a digit of 26 pixels in an image of 28?",
     ),

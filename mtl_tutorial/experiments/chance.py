@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mtl_tutorial.data import Digits, located_digits, untouched_digits
 from mtl_tutorial.tasks import Batch, Task, mean_iou, pixel_iou
 
 ITERATIONS = 30  # of L-BFGS, enough for losses that are convex in the answer
+POOL = 2048  # scenes that a box is tried on
 
 
 def chance(tasks: Iterable[Task], seen: Batch, unseen: Batch) -> dict[str, float]:
@@ -68,6 +72,26 @@ def blind_scores(tasks: Iterable[Task], seen: Batch, unseen: Batch) -> dict[str,
         _, _, best = max(tried)
         scores[task.name] = float(task.metric(best.expand(len(asked), -1), asked))
     return scores
+
+
+@functools.lru_cache(maxsize=256)
+def blind_box_iou(source: Digits, extent: tuple[float, float] | None) -> float:
+    """Give the mean IoU of the same box for every scene, of those tried the one that scores best.
+
+    Args:
+        source: digits that the 2,048 scenes are made of.
+        extent: as for `located_digits`; None for untouched digits.
+    """
+    generator = torch.Generator().manual_seed(0)
+    pool = torch.randint(len(source), (POOL,), generator=generator)
+    digits = replace(source, images=source.images[pool], labels=source.labels[pool])
+    if extent is None:
+        scenes = untouched_digits(source.split, digits=digits)
+    else:
+        scenes = located_digits(source.split, digits=digits, extent=extent, noise=0.0)
+    batch = scenes.compose(torch.arange(POOL), generator)
+    (box,) = (task for task in scenes.tasks if task.name == "box")
+    return blind_scores([box], batch, batch)["box"]
 
 
 def _fixed_answers(task: Task, target: Tensor) -> list[Tensor]:
