@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.exercises import lesson_01
 from mtl_tutorial.exercises.lesson_01 import q1, q2, q3, q4, q5
-from mtl_tutorial.tasks import Task, accuracy, pixel_iou
+from mtl_tutorial.tasks import Task, accuracy, binary_accuracy, pixel_iou
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
 
@@ -26,6 +26,26 @@ def parity(
 
 def one_hot_error(prediction, target):
     return F.mse_loss(prediction, F.one_hot(target, 2).float())
+
+
+def one_logit_loss(prediction, target):
+    return F.binary_cross_entropy_with_logits(prediction[:, 0], target.float())
+
+
+def one_logit_metric(prediction, target):
+    return ((prediction[:, 0] > 0) == target).float().mean()
+
+
+def one_logit(loss=one_logit_loss, metric=one_logit_metric) -> Task:
+    return parity(loss=loss, metric=metric, out_features=1)
+
+
+def unmatched_shapes(prediction, target):
+    return F.binary_cross_entropy_with_logits(prediction, target.float())
+
+
+def broadcast_error(prediction, target):
+    return F.mse_loss(prediction, target.float())
 
 
 def per_scene(prediction, target):
@@ -66,6 +86,12 @@ WRONG = [
     ("q1", parity(name="digit"), "has to be 'parity'"),
     ("q1", parity(out_features=10), "width 10"),
     ("q1", parity(out_features=1), "each output of `digit`"),
+    ("q1", one_logit(metric=accuracy), "binary_accuracy"),
+    ("q1", one_logit(loss=unmatched_shapes), "stopped on logits of shape (3, 1)"),
+    ("q1", one_logit(loss=broadcast_error), "Have output and class number one shape?"),
+    ("q1", one_logit(loss=lambda x, y: -one_logit_loss(x, y)), "has to fall where"),
+    ("q1", one_logit(loss=one_logit_metric), "no gradient"),
+    ("q1", one_logit(metric=lambda x, y: ((x > 0) == y).float().mean()), "metric gives 0.5"),
     ("q1", parity(out_features=3), "how many classes"),
     ("q1", parity(loss=accuracy), "no gradient"),
     ("q1", parity(loss=F.mse_loss), "Which loss did `digit` use?"),
@@ -93,6 +119,7 @@ WRONG = [
     ("q4", torch.ones(28, 28), "hardly ever ink"),
     ("q4", torch.zeros(28, 28, dtype=torch.bool), "scores 0"),
     ("q4", SHARE > 0.5, "What would some more cost"),
+    ("q4", SHARE > 0.45, "is needed"),
     ("q4", (SHARE > 0.05).numpy(), "seldom ink"),
     ("q4", AS_MANY_ELSEWHERE, "ink most often"),
     ("q4", SHARE, "from which one on"),
@@ -127,6 +154,9 @@ def test_a_broken_answer_gets_a_sentence(exercise, answer, key, capsys) -> None:
 def test_an_answer_of_another_form_is_right_too(capsys) -> None:
     stuck = sum(score < lesson_01.TOUCHES for score in lesson_01._reached_on_iou())
     for exercise, answer in [
+        (q1, one_logit()),
+        (q1, one_logit(metric=lambda x, y: binary_accuracy(x[:, 0], y))),
+        (q1, one_logit(loss=lambda x, y: F.mse_loss(x[:, 0], y.float()))),
         (q5, torch.tensor(9.0)),
         (q5, 9.01),
         (q2, np.int64(stuck)),

@@ -38,6 +38,15 @@ def test_a_percent_sign_and_a_minus_of_print_are_read(capsys) -> None:
     assert share.value == -81
 
 
+@pytest.mark.parametrize("typed", ["14 %", "14%", " 14,0 % "])
+def test_per_cent_are_a_share_where_the_guess_has_no_unit(typed, capsys) -> None:
+    overlap = guess("The share?")
+    overlap.value = typed
+    overlap.compare(1 / 7, within=0.01)
+    assert told(capsys) == "You guessed 0.14; 0.143 came out."
+    assert overlap._is_near(1 / 7, 0.01)
+
+
 def test_units_stand_behind_numbers(capsys) -> None:
     steps = guess("How many?", unit="steps")
     steps.value = "100"

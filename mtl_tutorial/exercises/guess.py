@@ -47,14 +47,16 @@ class Guess(ipywidgets.VBox):
 
     @property
     def value(self) -> str | float | None:
-        """The guess so far."""
+        """The guess so far; 14 % is 0.14 where the guess has no unit."""
         given = self._entry.value
         if self.choices or not given:
             return given or None
+        typed = given.strip()
         try:
-            return float(given.replace(",", ".").replace("−", "-").removesuffix("%").strip())
+            number = float(typed.replace(",", ".").replace("−", "-").removesuffix("%"))
         except ValueError:
-            return given.strip() or None
+            return typed or None
+        return number / 100 if typed.endswith("%") and not self.unit else number
 
     @value.setter
     def value(self, guessed: str | float | None) -> None:
