@@ -32,11 +32,12 @@ WRONG = [
     ("q1", dwa_weights(BEFORE, LAST), "turned over"),
     ("q1", 3 * torch.softmax(torch.tensor(LAST) / 2, 0), "compares each loss with itself"),
     ("q1", [1, 1, 1], "Which task is the slowest"),
+    ("q1", [0.93, 1.21, 0.83], "Which task is the slowest"),
     ("q1", 1.2, "3 numbers are needed"),
     ("q2", plain_sum, "Try one regression alone"),
     ("q2", one_a_task, "Give one number for all tasks"),
-    ("q3", 1, "derivative"),
-    ("q3", "100", "without quotation marks"),
+    ("q3", 1, "which function of L is left"),
+    ("q3", "0.69", "without quotation marks"),
     ("q4", 2.75, "both sliders"),
     ("q4", 0.13, "Turned over"),
     ("q5", "e", "is needed"),
@@ -48,6 +49,11 @@ test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answ
 
 def test_the_speed_weights_are_the_packages(capsys) -> None:
     assert "Correct." in told(q1, dwa_weights(LAST, BEFORE), capsys)
+
+
+def test_weights_that_are_cut_after_two_decimals_are_right(capsys) -> None:
+    for near in ([0.94, 1.21, 0.83], [0.95, 1.22, 0.84]):
+        assert "Correct." in told(q1, near, capsys)
 
 
 def test_the_objective_is_the_one_that_the_package_steps_down(capsys) -> None:
@@ -68,13 +74,17 @@ def test_the_objective_is_the_one_that_the_package_steps_down(capsys) -> None:
     assert "Correct." in told(q2, by_package, capsys)
 
 
-def test_the_weight_is_where_the_package_ends(capsys) -> None:
+def test_the_objective_falls_as_it_does_where_the_package_ends(capsys) -> None:
     tasks = [Task(name, torch.nn.functional.mse_loss, accuracy, 1) for name in ("one", "two")]
+    losses, anchor = {"one": 0.02, "two": 0.005}, torch.zeros((), requires_grad=True)
     balancer = UncertaintyWeights(tasks, learning_rate=0.2)
-    anchor = torch.zeros((), requires_grad=True)
     for _ in range(600):
-        balancer.backward({task.name: 0 * anchor + 0.005 for task in tasks}, None)
-    assert "Correct." in told(q3, balancer.weights["one"], capsys)
+        balancer.backward({name: 0 * anchor + loss for name, loss in losses.items()}, None)
+    parts = [
+        balancer.weights[name] * loss + balancer.log_variances[name] / 2
+        for name, loss in losses.items()
+    ]
+    assert "Correct." in told(q3, parts[0] - parts[1], capsys)
 
 
 def test_the_factor_is_that_of_the_lessons_mixer(capsys) -> None:

@@ -118,6 +118,19 @@ def test_schedules_stand_beside_the_line_of_fixed_weights_at_every_length() -> N
         assert {text.get_text() for text in axes.texts} == {"1", "10", "1 → 10", "two networks"}
 
 
+def test_a_panel_may_be_another_setting_without_networks_alone() -> None:
+    frame = pd.concat(
+        metrics("weight", ["1", "10", "GradNorm"]).assign(rate=rate) for rate in (0.01, 0.005)
+    )
+    figure = Figure(figsize=(9, 4))
+    words = {"by": "rate", "panel": "Rate {:g}", "low": 0, "title": "t"}
+    draw_schedules(figure, frame, None, (BOX, DIGIT), fixed=["1", "10"], **words)
+    assert [axes.get_title() for axes in figure.axes] == ["Rate 0.005", "Rate 0.01"]
+    for axes in figure.axes:
+        assert axes.get_ylim() == (0, 1)
+        assert {text.get_text() for text in axes.texts} == {"1", "10", "GradNorm"}
+
+
 def test_every_run_has_a_line_of_its_own_in_the_style_of_its_setting() -> None:
     frame = pd.DataFrame(
         [

@@ -200,13 +200,14 @@ q1 = Exercise(
     name="Exercise 1",
     verdict=numbers(
         dict(zip(["task 1", "task 2", "task 3"], SPEED, strict=True)),
+        tolerance=0.01,  # two decimals, rounded or cut
         mistakes=SPEED_MISTAKES,
         otherwise=_speed_hint,
     ),
     praise="The second task did not move at all (r = 1), so it gets most. The third was fastest.",
     hints=(
         "r = [0.5 / 1, 2 / 2, 1 / 4].",
-        "`3 * torch.softmax(torch.tensor(r) / 2, dim=0)`, or `speed_weights` from the lesson.",
+        "What goes into the softmax is r / τ. It sums to 1: what do the weights sum to?",
     ),
     solution_code="""
 import torch
@@ -230,8 +231,8 @@ q2 = Exercise(
     ),
     praise="That is the objective: a weight that falls with the noise, and a price for the noise.",
     hints=(
-        "First c for each kind, then `c * torch.exp(-s) * losses`.",
-        "Add the penalty `s / 2` of each task, and sum over the tasks.",
+        "First a tensor with the c of each kind. Then the weight of each loss: c times what?",
+        "The formula has one more term for each task, which keeps s from growing. Then the sum.",
     ),
     solution_code=solution_of(_uncertainty_loss, "import torch"),
 )
@@ -240,22 +241,30 @@ q2 = Exercise(
 q3 = Exercise(
     name="Exercise 3",
     verdict=number(
-        100,
+        math.log(4) / 2,
+        tolerance=5e-3,
         mistakes={
-            200: "That is where e^(−s) ends. Which c stands before it, for a regression?",
-            50: "You have put a half in twice. Where does e^(−s) end, and what is c?",
-            math.log(0.005): "That is the log-variance s. The weight is e^(−s) / 2.",
-            0.005: "That is the variance, e^s. What is the weight of a task with that variance?",
-            0.0025: "Turned over: the smaller the loss, the larger its weight.",
+            0: "Weight times loss stays at ½: that term does not move. Does the penalty ½ s?",
+            math.log(4): "That is by how much log L falls. How much of it stands in the sum?",
+            0.375: "Your weight stayed at 25. Here s is at its optimum after the fall, too.",
+            0.015: "That is the fall of the loss itself. What does the objective make of it?",
+            -math.log(4) / 2: "By how much does it *fall*? And in which direction did the loss go?",
+            math.log10(4) / 2: "The logarithm is the natural one.",
+            4: "That is the factor by which the loss falls. Which function of the loss is summed?",
         },
-        otherwise="Set the derivative of ½ e^(−s) L + ½ s to zero: what is ½ e^(−s) then?",
+        otherwise="With the best s put back in, which function of L is left? Take it at both.",
     ),
-    praise="1 / (2 · 0.005) = 100. Weight times loss is 1/2, for every task.",
+    praise="½ log 4. Any loss that falls to a quarter lowers the objective as much, large or "
+    "small: only the factor counts.",
     hints=(
-        "The tiny example printed where the weights end.",
-        "1 / (2 L), with L = 0.005.",
+        "The text above says what is left of the objective when s is at its optimum.",
+        "The constants cancel in the difference. What is log a − log b?",
     ),
-    solution_code="answer = 1 / (2 * 0.005)",
+    solution_code="""
+import math
+
+answer = math.log(0.02 / 0.005) / 2
+""",
 )
 
 

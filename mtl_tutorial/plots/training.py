@@ -93,26 +93,32 @@ def draw_paths(
 def draw_schedules(
     figure: Figure,
     frame: pd.DataFrame,
-    singles: pd.DataFrame,
+    singles: pd.DataFrame | None,
     tasks: Sequence[Task],
     *,
     fixed: Sequence[str],
     title: str,
+    by: str = "steps",
+    panel: str = "After {:g} steps",
+    low: float = 0.3,
 ) -> str:
-    """Draw what two tasks reach with fixed loss weights and with others, a panel a length of run.
+    """Draw what two tasks reach with fixed loss weights and with others, a panel a setting.
 
     Args:
-        frame: columns ``weight`` (a label), ``steps``, ``seed``, ``task`` and ``value`` (the
-            metric).
-        singles: networks for one task alone; columns ``steps``, ``seed``, ``task``, ``value``.
+        frame: columns ``weight`` (a label), the one named by ``by``, ``seed``, ``task`` and
+            ``value`` (the metric).
+        singles: networks for one task alone, likewise but for the weight, where there are any.
         tasks: two tasks, across and along.
         fixed: labels of the weights that are joined by a line; the others are diamonds.
         title: what the picture shows.
+        by: the column of the setting, such as the length of the run.
+        panel: what stands above a panel, with a place for the setting.
+        low: where the axis along begins.
     """
     across, along = (task.name for task in tasks)
-    lengths = sorted(frame["steps"].unique())
-    for axes, steps in zip(panels(figure, 1, len(lengths))[0], lengths, strict=True):
-        seeds = frame[frame["steps"] == steps].pivot_table(
+    settings = sorted(frame[by].unique())
+    for axes, setting in zip(panels(figure, 1, len(settings))[0], settings, strict=True):
+        seeds = frame[frame[by] == setting].pivot_table(
             index=["weight", "seed"], columns="task", values="value"
         )
         means, others = seeds.groupby("weight").mean(), set(frame["weight"]) - set(fixed)
@@ -125,12 +131,13 @@ def draw_schedules(
                 dx, dy = (4, 13) if colour == GREEN else (-7, -15)
                 words = {"color": colour, "fontweight": "bold", "ha": "right"}
                 annotate(axes, (point[across], point[along]), label, dx=dx, dy=dy, **words)
-        alone = singles[singles["steps"] == steps].groupby("task")["value"].mean()
-        corner = (alone[across], alone[along])
-        axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
-        annotate(axes, corner, "two networks", color=GREY, ha="center", dx=0, dy=12)
-        axes.set(xlim=(0, 1), ylim=(0.3, 1), xlabel=f"{across} {tasks[0].metric_name}")
-        axes.set_title(f"After {steps} steps")
+        if singles is not None:
+            alone = singles[singles[by] == setting].groupby("task")["value"].mean()
+            corner = (alone[across], alone[along])
+            axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
+            annotate(axes, corner, "two networks", color=GREY, ha="center", dx=0, dy=12)
+        axes.set(xlim=(0, 1), ylim=(low, 1), xlabel=f"{across} {tasks[0].metric_name}")
+        axes.set_title(panel.format(setting))
     figure.axes[0].set_ylabel(f"{along} {tasks[1].metric_name}")
     figure.subplots_adjust(0.075, 0.14, 0.97, 0.8, wspace=0.16)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
