@@ -123,11 +123,13 @@ def test_a_panel_may_be_another_setting_without_networks_alone() -> None:
         metrics("weight", ["1", "10", "GradNorm"]).assign(rate=rate) for rate in (0.01, 0.005)
     )
     figure = Figure(figsize=(9, 4))
-    words = {"by": "rate", "panel": "Rate {:g}", "low": 0, "title": "t"}
+    words = {"by": "rate", "panel": "Rate {:g}", "near": True, "title": "t"}
     draw_schedules(figure, frame, None, (BOX, DIGIT), fixed=["1", "10"], **words)
     assert [axes.get_title() for axes in figure.axes] == ["Rate 0.005", "Rate 0.01"]
     for axes in figure.axes:
-        assert axes.get_ylim() == (0, 1)
+        reached = frame[frame["task"] == "digit"]["value"]
+        assert axes.get_ylim()[0] < reached.min() and reached.max() < axes.get_ylim()[1] <= 1
+        assert axes.get_ylim()[1] - reached.max() < 0.2  # near
         assert {text.get_text() for text in axes.texts} == {"1", "10", "GradNorm"}
 
 

@@ -256,9 +256,9 @@ q2 = Exercise(
     ),
     praise="That is GradNorm: four lines for the targets, one for the derivative, one for the sum.",
     hints=(
-        "`g = w * norms`, then r as in exercise 1, then `target = g.mean() * r**alpha`.",
-        "The derivative of the sum by w is `torch.sign(g - target) * norms`; no autograd needed.",
-        "Step against it, and scale: `len(w) * w / w.sum()`.",
+        "Five quantities, a line each: G, progress, r, target, new w. You had r in exercise 1.",
+        "The derivative stands in the text: no autograd is needed. Is G in it, or ‖∇_W L_i‖?",
+        "Which way does a step go, with or against the derivative? What is the sum afterwards?",
     ),
     solution_code=solution_of(_weight_step, "import torch"),
 )

@@ -100,7 +100,7 @@ def draw_schedules(
     title: str,
     by: str = "steps",
     panel: str = "After {:g} steps",
-    low: float = 0.3,
+    near: bool = False,
 ) -> str:
     """Draw what two tasks reach with fixed loss weights and with others, a panel a setting.
 
@@ -113,10 +113,15 @@ def draw_schedules(
         title: what the picture shows.
         by: the column of the setting, such as the length of the run.
         panel: what stands above a panel, with a place for the setting.
-        low: where the axis along begins.
+        near: whether the axes end near the points, the same in all panels.
     """
     across, along = (task.name for task in tasks)
     settings = sorted(frame[by].unique())
+    ends = {across: (0.0, 1.0), along: (0.3, 1.0)}
+    if near:
+        for name, values in frame.groupby("task")["value"]:
+            low, high = 10 * values.min() - 0.5, 10 * values.max() + 0.5
+            ends[name] = (max(0.0, np.floor(low) / 10), min(1.0, np.ceil(high) / 10))
     for axes, setting in zip(panels(figure, 1, len(settings))[0], settings, strict=True):
         seeds = frame[frame[by] == setting].pivot_table(
             index=["weight", "seed"], columns="task", values="value"
@@ -128,15 +133,18 @@ def draw_schedules(
             points = means.loc[list(labels)]
             axes.plot(points[across], points[along], line, color=colour, markersize=7)
             for label, point in points.iterrows():
-                dx, dy = (4, 13) if colour == GREEN else (-7, -15)
                 words = {"color": colour, "fontweight": "bold", "ha": "right"}
+                dx, dy = (4, 13) if colour == GREEN else (-7, -15)
+                if near and colour == GREEN:  # the line falls: the room is on its right
+                    dx, dy, words["ha"] = 10, 18, "left"
                 annotate(axes, (point[across], point[along]), label, dx=dx, dy=dy, **words)
         if singles is not None:
             alone = singles[singles[by] == setting].groupby("task")["value"].mean()
             corner = (alone[across], alone[along])
             axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
             annotate(axes, corner, "two networks", color=GREY, ha="center", dx=0, dy=12)
-        axes.set(xlim=(0, 1), ylim=(low, 1), xlabel=f"{across} {tasks[0].metric_name}")
+        axes.set(xlim=ends[across], ylim=ends[along])
+        axes.set_xlabel(f"{across} {tasks[0].metric_name}")
         axes.set_title(panel.format(setting))
     figure.axes[0].set_ylabel(f"{along} {tasks[1].metric_name}")
     figure.subplots_adjust(0.075, 0.14, 0.97, 0.8, wspace=0.16)
