@@ -140,9 +140,14 @@ LOSS_MISTAKES = (
         "Your penalty rewards noise. Derive by s: can both terms pull the same way?",
     ),
     (
-        _other(penalty=lambda s, c: torch.log1p(torch.exp(s)) / 2),
-        "½ log(1 + σ²) is the penalty of a later paper (Liebel and Körner 2018), so that it stays "
+        _other(penalty=lambda s, c: torch.log1p(torch.exp(s))),
+        "log(1 + σ²) is the penalty of a later paper (Liebel and Körner 2018), so that it stays "
         "above 0. Here it is ½ log σ².",
+    ),
+    (
+        _other(penalty=lambda s, c: torch.log1p(torch.exp(s)) / 2),
+        "log(1 + σ²) is the penalty of a later paper (Liebel and Körner 2018), and yours has half "
+        "of it. Here it is ½ log σ².",
     ),
     (
         _other(together=torch.mean),
