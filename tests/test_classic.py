@@ -14,6 +14,7 @@ from mtl_tutorial.experiments.classic import (
     classic_epochs,
     committed_epochs,
     curvature,
+    settings,
 )
 from mtl_tutorial.tasks import Batch, Task
 
@@ -67,6 +68,17 @@ def test_what_comes_with_the_course_has_three_seeds_of_every_run_and_its_origin(
     assert set(epochs["encoder"]) == set(ENCODERS)
     last = epochs.groupby(["tasks", "encoder", "rate", "seed"])["epoch"].agg(["max", "count"])
     assert (last["max"] == last["count"]).all()
+
+
+def test_a_setting_is_named_by_what_differs_from_the_documents() -> None:
+    epochs, _ = committed_epochs()
+    named = epochs.assign(run=settings(epochs)).groupby("run")[["tasks", "encoder", "rate"]].first()
+    assert named.T.to_dict("list") == {
+        "as above": ["digit and box", "as printed", 0.01],
+        "box alone": ["box", "as printed", 0.01],
+        "half the rate": ["digit and box", "as printed", 0.005],
+        "two more ReLUs": ["digit and box", "two more ReLUs", 0.01],
+    }
 
 
 def test_a_breakdown_is_the_first_epoch_with_a_low_box_once_it_was_learned() -> None:

@@ -133,7 +133,7 @@ def test_a_panel_may_be_another_setting_without_networks_alone() -> None:
         assert {text.get_text() for text in axes.texts} == {"1", "10", "GradNorm"}
 
 
-def test_every_run_has_a_line_of_its_own_in_the_style_of_its_setting() -> None:
+def test_every_run_has_a_line_in_the_style_of_its_seed_in_the_column_of_its_setting() -> None:
     frame = pd.DataFrame(
         [
             {"net": net, "seed": seed, "epoch": e, "digit": 0.1 * e + 0.01 * seed, "box": 0.5}
@@ -142,17 +142,24 @@ def test_every_run_has_a_line_of_its_own_in_the_style_of_its_setting() -> None:
             for e in (1, 2)
         ]
     )
-    figure = Figure(figsize=(9, 4))
+    figure = Figure(figsize=(9, 5))
     quantities = {"digit": ("accuracy", (0, 1)), "box": ("IoU", (0, 1))}
-    styles = {"a": "-", "b": "--"}
-    draw_runs(
-        figure, frame, quantities, styles, x="epoch", by="net", title="t", levels={"box": 0.9}
-    )
-    digit, box = figure.axes
-    assert [line.get_linestyle() for line in digit.lines] == ["-", "-", "--", "--"]
+    levels = {"box": (0.9, "never looks")}
+    for _ in range(2):  # drawing again leaves one legend
+        draw_runs(
+            figure, frame, quantities, ["a", "b"], x="epoch", by="net", title="t", levels=levels
+        )
+    digit, _, box, last = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
+    assert [line.get_linestyle() for line in digit.lines] == ["-", "--"]
     assert digit.lines[1].get_ydata() == pytest.approx([0.11, 0.21])
-    assert list(box.lines[-1].get_ydata()) == [0.9, 0.9]
-    assert len(figure.legends) == 1
+    assert list(box.lines[-1].get_ydata()) == list(last.lines[-1].get_ydata()) == [0.9, 0.9]
+    assert [[text.get_text() for text in axes.texts] for axes in (box, last)] == [
+        [],
+        ["never looks"],
+    ]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["seed 0", "seed 1"]
 
 
 def test_the_comparison_shows_every_seed_and_the_mean_of_each_setting_in_order() -> None:

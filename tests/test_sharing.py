@@ -61,6 +61,26 @@ def test_the_plane_shows_every_seed_and_the_mean_of_each_setting() -> None:
         pytest.approx([0.6, 0.7, 0.8]),
     ]
     assert [text.get_text() for text in axes.texts] == ["ours", "rival"]
+    assert axes.get_xlim() == axes.get_ylim() == pytest.approx((0.25, 0.85))
+    assert "both axes begin at 0.25" in axes.get_title()
+
+
+def test_no_name_in_the_plane_lies_on_another_or_on_a_dot() -> None:
+    rows = [
+        {"setting": f"setting {n}", "seed": seed, "task": task, "value": value}
+        for n in range(4)
+        for seed in range(3)
+        for task, value in (("digit", 0.6 + 0.02 * seed), ("box", 0.5 + 0.05 * n + 0.01 * seed))
+    ]
+    figure = Figure(figsize=(9, 4.4))
+    draw_plane(figure, pd.DataFrame(rows), TASKS, by="setting", title="t")
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+        for line in axes.lines:
+            assert not any(box.contains(*p) for p in axes.transData.transform(line.get_xydata()))
 
 
 def test_differences_are_drawn_as_means_over_pairs_and_seeds() -> None:

@@ -106,6 +106,17 @@ def committed_epochs() -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(found["epochs"]), words
 
 
+def settings(epochs: pd.DataFrame) -> pd.Series:
+    """Say of each row what its run does otherwise than the document's; ``"as above"``: nothing.
+
+    Args:
+        epochs: as `committed_epochs` gives them.
+    """
+    named = epochs["encoder"].replace("as printed", "as above")
+    named = named.where(epochs["rate"] == 0.01, "half the rate")
+    return named.mask(epochs["tasks"] == "box", "box alone")
+
+
 def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> pd.DataFrame:
     """Give for every run when its box breaks down, and how near its steps had come to overshoot.
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 
+import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MultipleLocator, NullLocator
 
 from mtl_tutorial.plots.style import (
     BLACK,
     BLUE,
-    GREEN,
     GREY,
-    ORANGE,
-    PURPLE,
     SKY,
     VERMILION,
     annotate,
@@ -69,6 +69,9 @@ def draw_intake(
     return title
 
 
+SPOKE = 25  # points of a line from a seed to the mean
+
+
 def draw_plane(
     figure: Figure,
     frame: pd.DataFrame,
@@ -80,10 +83,12 @@ def draw_plane(
 ) -> str:
     """Draw one task's metric against another's: every seed, and the mean of each setting.
 
+    Colours are for tasks, so settings differ in their marks. Both axes have the same ends.
+
     Args:
         frame: columns ``seed``, ``task``, ``value`` (the metric), and the one named by ``by``.
         tasks: two tasks; the first goes along the horizontal axis.
-        by: the column of the setting.
+        by: the column of the setting, of at most seven.
         title: what the picture shows.
         star: the setting that the others are compared with, drawn as a star.
     """
@@ -91,22 +96,62 @@ def draw_plane(
     across, along = (task.name for task in tasks)
     seeds = frame.pivot_table(index=[by, "seed"], columns="task", values="value", sort=False)
     means = seeds.groupby(by, sort=False).mean()
-    colours = cycle([BLUE, VERMILION, GREEN, PURPLE, ORANGE, GREY])
+    low, high = seeds.to_numpy().min() - 0.04, seeds.to_numpy().max() + 0.04
+    low, high = max(0, math.floor(20 * low) / 20), min(1, math.ceil(20 * high) / 20)
+    axes.set(xlim=(low, high), ylim=(low, high))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(0.1))
+    figure.subplots_adjust(0.08, 0.14, 0.98, 0.8)
+    marks, inks, points = iter("osD^vPX"), cycle([BLACK, "#5A5A5A"]), []
     for setting, point in means.iterrows():
-        colour = BLACK if setting == star else next(colours)
-        place, runs = (point[across], point[along]), seeds.loc[setting]
-        for _, run in runs.iterrows():
-            spoke = [run[across], place[0]], [run[along], place[1]]
-            axes.plot(*spoke, color=colour, linewidth=0.8, alpha=0.5)
-        axes.plot(runs[across], runs[along], "o", color=colour, markersize=4, alpha=0.6)
-        mark, size = ("*", 17) if setting == star else ("o", 9)
-        axes.plot(*place, mark, color=colour, markersize=size)
-        annotate(axes, place, setting, dx=9, dy=7, color=colour, fontweight="bold")
-    names = [f"{task.name} {task.metric_name}" for task in tasks]
-    axes.set(xlabel=f"validation {names[0]}", ylabel=f"validation {names[1]}")
-    axes.set_title(title)
-    figure.subplots_adjust(0.08, 0.13, 0.9, 0.9)
+        mark, size = ("*", 17) if setting == star else (next(marks), 9)
+        place, style = (point[across], point[along]), {"color": next(inks)}
+        runs = seeds.loc[setting][[across, along]].to_numpy()
+        for run in runs:
+            axes.plot(*zip(run, place, strict=True), linewidth=0.8, alpha=0.6, **style)
+            points += [(setting, *xy) for xy in np.linspace(run, place, SPOKE)]
+        small = {"markersize": 4.5, "markerfacecolor": "white", "linestyle": "none", **style}
+        axes.plot(*runs.T, marker=mark if mark != "*" else "o", **small)
+        axes.plot(*place, mark, markersize=size, **style)
+    for setting, (x, y, side) in _free_places(axes, pd.DataFrame(points).set_index(0)).items():
+        words = {"ha": side, "va": "center", "fontweight": "bold", "color": BLACK}
+        axes.text(x, y, setting, **words)
+    for task, label in zip(tasks, (axes.set_xlabel, axes.set_ylabel), strict=True):
+        label(f"validation {task.name} {task.metric_name}", color=task_style(task.name)["color"])
+    figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
+    cut = f"; both axes begin at {low:g}" if low else ""
+    axes.set_title(f"small: a seed; large: the mean of the seeds{cut}", fontweight="normal")
     return title
+
+
+def _free_places(axes: Axes, points: pd.DataFrame) -> dict[str, tuple[float, float, str]]:
+    """Find a place for each name beside its points, left or right, clear of all points and names.
+
+    Args:
+        axes: with its limits and its place in the figure.
+        points: x and y of all that is drawn, with the name as index.
+
+    Returns:
+        By name, x, y and the side of the name that lies there.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    box, (wide, tall) = axes.get_position(), axes.figure.get_size_inches()
+    inch = (right - left) / (box.width * wide), (high - low) / (box.height * tall)
+    taken, places = points.to_numpy(), {}
+    for name, own in points.groupby(level=0, sort=False):
+        length, half = 0.105 * inch[0] * len(name), 0.13 * inch[1]
+        options = []
+        for x, y in own.to_numpy()[::SPOKE]:  # the seeds
+            for side, start in (("left", x + 0.1 * inch[0]), ("right", x - 0.1 * inch[0] - length)):
+                inside = left <= start and start + length <= right
+                across = abs(taken[:, 0] - start - length / 2) < length / 2 + 0.06 * inch[0]
+                hits = (across & (abs(taken[:, 1] - y) < half)).sum()
+                options.append((not inside, hits, -abs(x - own.mean().iloc[0]), start, y, side))
+        *_, start, y, side = min(options)
+        places[str(name)] = (start if side == "left" else start + length, y, side)
+        written = [(x, y) for x in np.linspace(start, start + length, 12)]
+        taken = np.concatenate([taken, written, [(x, y + half) for x, _ in written]])
+    return places
 
 
 def draw_mask_differences(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from mtl_tutorial.plots.style import (
     BLACK,
@@ -156,38 +157,49 @@ def draw_runs(
     figure: Figure,
     frame: pd.DataFrame,
     quantities: Mapping[str, tuple[str, tuple[float, float]]],
-    lines: Mapping[str, str],
+    settings: Sequence[str],
     *,
     x: str,
     by: str,
     title: str,
-    levels: Mapping[str, float] | None = None,
+    levels: Mapping[str, tuple[float, str]] | None = None,
 ) -> str:
-    """Draw every single run, a panel a quantity, a line style a setting.
+    """Draw every single run: a row of panels a quantity, a column a setting, a line style a seed.
 
     Args:
         frame: columns ``seed``, the ones named by ``x`` and ``by``, and one a quantity.
         quantities: by column, its label and the ends of its axis; tasks have their colours.
-        lines: the line style of each setting that is drawn.
-        x: the column along the runs, such as ``"epoch"``.
+        settings: those that are drawn, in their order.
+        x: the column along the runs, whole numbers, such as ``"epoch"``.
         by: the column of the setting.
         title: what the picture shows.
-        levels: what to compare a quantity with, as thin dotted lines.
+        levels: what to compare a quantity with, as a grey line, and the words for it
+            (in the last column).
     """
-    for axes, (column, (label, ends)) in zip(
-        panels(figure, 1, len(quantities))[0], quantities.items(), strict=True
-    ):
+    grid = panels(figure, len(quantities), len(settings))
+    styles = dict(zip(sorted(set(frame["seed"])), cycle(["-", "--", ":"]), strict=False))
+    for number, (column, (label, ends)) in enumerate(quantities.items(), 1):
         colour = task_style(column)["color"] if column in TASK_STYLES else BLACK
-        for setting, line in lines.items():
-            for _, run in frame[frame[by] == setting].groupby("seed"):
-                axes.plot(run[x], run[column], color=colour, linestyle=line, linewidth=1.4)
-        axes.set(xlim=(0, frame[x].max()), ylim=ends, xlabel=x)
-        axes.set_title(label, color=colour)
+        row, last = grid[number - 1], number == len(quantities)
+        for axes, setting in zip(row, settings, strict=True):
+            for seed, run in frame[frame[by] == setting].groupby("seed"):
+                style = {"color": colour, "linestyle": styles[seed], "linewidth": 1.6}
+                axes.plot(run[x], run[column], **style)
+            axes.set(xlim=(0, frame[x].max()), ylim=ends, xlabel=x if last else "")
+            axes.set_title(setting if number == 1 else "")
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            axes.tick_params(labelleft=axes is row[0], labelbottom=last)
+            if levels and column in levels:
+                axes.axhline(levels[column][0], color=GREY, linewidth=1.2)
+        row[0].set_ylabel(label, color=colour)
         if levels and column in levels:
-            axes.axhline(levels[column], color=GREY, linewidth=1.6, linestyle=":")
-    figure.subplots_adjust(0.06, 0.14, 0.98, 0.74, wspace=0.2)
-    keys = {name: Line2D([], [], color=BLACK, linestyle=line) for name, line in lines.items()}
-    figure_legend(figure, keys, loc="upper right", bbox_to_anchor=(0.985, 0.94))
+            level, words = levels[column]
+            annotate(row[-1], (0, level), words, dx=4, dy=3, color=GREY, fontsize=10)
+    height = figure.get_figheight()  # inches: the words above and below keep their room
+    figure.subplots_adjust(0.09, 0.55 / height, 0.98, 1 - 0.95 / height, wspace=0.16, hspace=0.14)
+    keys = {f"seed {seed}": Line2D([], [], color=BLACK, linestyle=s) for seed, s in styles.items()}
+    place = {"loc": "upper right", "bbox_to_anchor": (0.99, 1 - 0.27 / height)}
+    figure_legend(figure, keys, **place)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
