@@ -29,6 +29,15 @@ def knows_two_tasks(alpha, features):
     return [x @ alpha[0, 0].T + y @ alpha[0, 1].T, x @ alpha[1, 0].T + y @ alpha[1, 1].T]
 
 
+def adds_two(alpha, features):
+    x, y = features[:2]
+    return [x @ row[0].T + y @ row[1].T for row in alpha]
+
+
+def gives_two(alpha, features):
+    return rows(alpha, features)[:2]
+
+
 def leaves_one_out(alpha, features):
     return rows(alpha, features)[:1]
 
@@ -86,6 +95,8 @@ WRONG = [
     ("q1", [-1, -2], "4 numbers are needed"),
     ("q2", mixes_once, "one mixture"),
     ("q2", knows_two_tasks, "ValueError"),
+    ("q2", adds_two, "For two tasks your mixtures are right"),
+    ("q2", gives_two, "3 tasks need 3 mixtures, not 2; any number"),
     ("q2", leaves_one_out, "2 tasks need 2 mixtures"),
     ("q2", puts_scenes_last, "the shape of the features"),
     ("q2", gives_a_dict, "A list of tensors is needed"),
@@ -94,7 +105,7 @@ WRONG = [
     ("q3", "unit 3", "hand in the mixer"),
     ("q3", CrossStitchMixer, "hand in the mixer"),
     ("q3", [2, 1], "hand in the mixer"),
-    ("q4", [0.9, 0.03, 0.2, 8.0], "Look at α_bb again"),
+    ("q4", [1.8, 0.03, 0.4, 8.0], "Look at α_bb again"),
     ("q4", 0.03, "4 numbers are needed"),
     ("q5", "f", "is needed"),
 ]

@@ -131,7 +131,10 @@ def _read_mixtures(given: Any, case: tuple) -> np.ndarray:
     if not isinstance(given, (list, tuple, torch.Tensor)):
         raise AnswerError(f"A list of tensors is needed; yours is a {type(given).__name__}.")
     if len(given) != len(features):
-        raise AnswerError(f"{len(features)} tasks need {len(features)} mixtures, not {len(given)}.")
+        count = len(features)
+        raise AnswerError(
+            f"{count} tasks need {count} mixtures, not {len(given)}; any number may come."
+        )
     for mixture in given:
         shape = tuple(getattr(mixture, "shape", ()))
         if not isinstance(mixture, torch.Tensor) or shape != one:
@@ -139,22 +142,37 @@ def _read_mixtures(given: Any, case: tuple) -> np.ndarray:
     return torch.stack([*given]).numpy()
 
 
+MIX_CASES = (_mix_case(2, 4, 3), _mix_case(3, 5, 2))
+
+
+def _say_what_is_off(given: list) -> str:
+    if np.allclose(given[0], _mix(*MIX_CASES[0]), atol=1e-5):
+        return (
+            "For two tasks your mixtures are right, for three they are not. Any number of tasks "
+            "may come: which part of yours knows that there are two?"
+        )
+    return (
+        "Your mixtures are not x̃_i = Σ_j T_ij x_j. Try two tasks and one scene by hand, with an "
+        "alpha of zeros but for one entry."
+    )
+
+
 q2 = Exercise(
     name="Exercise 2",
     verdict=function(
         _mix,
-        [_mix_case(2, 4, 3), _mix_case(3, 5, 2)],
+        MIX_CASES,
         returns="a list of mixtures",
         read=_read_mixtures,
         mistakes=MIX_MISTAKES,
-        otherwise="Your mixtures are not x̃_i = Σ_j T_ij x_j. Try two tasks and one scene by hand, "
-        "with an alpha of zeros but for one entry.",
+        otherwise=_say_what_is_off,
     ),
     praise="A receiver, a sum over givers, a matrix over channels: that is all a unit does.",
     hints=(
         "Two loops: one over the task i that receives, one over the task j that gives.",
         "A scene is a row of x_j, and the formula has it as a column: (M x)ᵀ = xᵀ Mᵀ.",
-        "The term of the pair (i, j) is `features[j] @ alpha[i, j].T`.",
+        "alpha[i, j] is the matrix M of one pair. Write the term of a pair for all rows at once, "
+        "then add up over j.",
     ),
     solution_code=solution_of(_mix),
 )
@@ -199,7 +217,7 @@ q3 = Exercise(
     hints=(
         "Follow what changes: the stream of one task, after one unit. Where do streams meet next?",
         "After which unit do they not meet any more?",
-        "Press `learned`, turn a slider of unit 3 to its end, then `answer = mixer`.",
+        "Press `learned`, turn one slider there, far, to one side or the other; watch both tasks.",
     ),
     solution_code="""
 mixer.presets.value = "learned"
@@ -208,29 +226,42 @@ answer = mixer
 """,
 )
 
-SCALED = {"α_dd": 0.9, "α_db": 0.03, "α_bd": 0.2, "α_bb": 0.08}
+SCALED = {"α_dd": 1.8, "α_db": 0.03, "α_bd": 0.4, "α_bb": 0.08}
 SCALED_MISTAKES = (
     (
-        (0.9, 3.0, 0.2, 8.0),
+        (0.45, 3.0, 0.1, 8.0),
         "The features of box are larger now. To get the same product, does α grow or shrink?",
     ),
     (
-        (0.9, 0.03, 0.2, 0.8),
-        "digit sees what it saw before. Does box? It takes of its own encoder, too.",
+        (0.45, 0.03, 0.1, 0.08),
+        "What is taken of box is right. The features of digit are smaller now: does α grow or "
+        "shrink?",
     ),
     (
-        (0.9, 0.3, 0.02, 0.08),
-        "That is a row. The features that have changed belong to one giver, whoever receives them.",
+        (1.8, 0.3, 0.4, 0.8),
+        "What is taken of digit is right. With these, both get ten times as much of box's.",
     ),
     (
-        (0.9, 0.3, 0.2, 0.08),
-        "box sees what it saw before. digit takes of the same features.",
+        (0.9, 0.03, 0.2, 0.08),
+        "What is taken of box is right. With these, both get half as much of digit's features.",
     ),
     (
-        (0.09, 0.03, 0.02, 0.08),
-        "Everything has shrunk. Which encoder has not changed at all?",
+        (1.8, 0.3, 0.2, 0.08),
+        "Each takes of its own encoder what it took before. Each takes of the other's, too.",
     ),
-    ((0.9, 0.3, 0.2, 0.8), "With these, both tasks get ten times as much of box's features."),
+    (
+        (0.9, 0.03, 0.4, 0.8),
+        "Each takes of the other's encoder what it took before. Each takes of its own, too.",
+    ),
+    (
+        (1.8, 0.6, 0.02, 0.08),
+        "You changed a row by one factor. The features that have changed belong to one giver, "
+        "whoever receives them.",
+    ),
+    (
+        (0.9, 0.3, 0.2, 0.8),
+        "With these, both tasks get ten times as much of box's features, and half of digit's.",
+    ),
 )
 
 q4 = Exercise(
@@ -241,14 +272,14 @@ q4 = Exercise(
         mistakes=SCALED_MISTAKES,
         otherwise="Look at {off} again: α times the giver's features has to stay what it was.",
     ),
-    praise="A column of α divided by ten: the same network, and other numbers. α alone does not "
-    "tell how much is shared.",
+    praise="A column of α divided by ten, the other doubled: the same network, and other numbers. "
+    "α alone does not tell how much is shared.",
     hints=(
         "α_ij times what j gives must stay what it was.",
-        "j = box gives ten times as much, to digit and to box.",
-        "α_db: 0.3 · x = α · (10 x). Two of the four numbers change.",
+        "j = box gives ten times as much, to digit and to box. And j = digit?",
+        "α_db: 0.3 · x = α · (10 x). All four numbers change.",
     ),
-    solution_code="answer = [0.9, 0.3 / 10, 0.2, 0.8 / 10]",
+    solution_code="answer = [0.9 * 2, 0.3 / 10, 0.2 * 2, 0.8 / 10]",
 )
 
 q5 = Exercise(
