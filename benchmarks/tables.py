@@ -319,7 +319,7 @@ def planned(name: str) -> list[tuple[str, str, str]]:
 
 MARKS = re.compile(
     r"(?P<head><!-- from (?P<folder>[^\s,]+)(?:, searched in (?P<search>\S+))? -->\n)"
-    r".*?(?P<end>\n<!-- end -->)",
+    r".*?\n?(?P<end><!-- end -->)",
     re.DOTALL,
 )
 
@@ -332,7 +332,7 @@ def as_committed(page: str, root: Path) -> str:
         search = read_results(root / where) if where else []
         rows = planned(Path(folder).name)
         text = as_text(to_frame(read_results(root / folder)), search, rows)
-        return f"{mark['head']}{text}{mark['end']}"
+        return f"{mark['head']}{text}\n{mark['end']}"
 
     return MARKS.sub(table, page)
 

@@ -13,7 +13,6 @@ from mtl_tutorial.exercises.lesson_11 import q1, q2, q3, q4, q5
 from mtl_tutorial.experiments.inference import holm, interval
 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4, "q5": q5}
-DIFFERENCES = np.array([-2.0, 2, 4, 6, 10])
 SINGLE = np.array([0.70, 0.74, 0.71, 0.72])
 MULTI = np.array([0.72, 0.75, 0.75, 0.70])
 GAIN = MULTI - SINGLE
@@ -57,16 +56,13 @@ def all_ones(p):
 
 
 WRONG = [
-    ("q1", 2.776 * 20**0.5, "one more seed"),
-    ("q1", 4 * 2.776, "Half of it"),
-    ("q1", 2.776 * 4 / 5**0.5, "n − 1"),
-    ("q1", 2.776 * 20**0.5 / 5, "not by n"),
-    ("q1", 2.776, "t · s / √n"),
-    ("q2", rounded_normal, "many seeds"),
-    ("q2", always_five, "stop at the first"),
-    ("q3", all_ones, "Smallest p-value times m"),
-    ("q3", len, "p-value 1"),
-    ("q4", "f", "is needed"),
+    ("q1", all_ones, "Smallest p-value times m"),
+    ("q1", len, "p-value 1"),
+    ("q2", "f", "is needed"),
+    ("q3", rounded_normal, "many seeds"),
+    ("q3", always_five, "stop at the first"),
+    ("q4", 2.5, "A number of seeds"),
+    ("q4", "five", "without quotation marks"),
     ("q5", {k: v for k, v in STUDY.items() if k != "baseline"}, "no 'baseline'"),
     ("q5", {k: v for k, v in STUDY.items() if k != "single-task"}, "no 'single-task'"),
     ("q5", STUDY | {"multi-task": MULTI.max()}, "best is no result"),
@@ -107,19 +103,9 @@ test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answ
 
 
 def test_the_packages_answers_are_right(capsys) -> None:
-    _, low, high = interval(DIFFERENCES)
-    assert "Correct." in told(q1, (high - low) / 2, capsys)
-    assert "Correct." in told(q2, right_number, capsys)
-    assert "Correct." in told(q3, holm, capsys)
-    assert "Correct." in told(q4, " C", capsys)
-
-
-@pytest.mark.parametrize("t", [2.776, 2.78])
-def test_t_may_be_rounded_as_the_lesson_prints_it(t, capsys) -> None:
-    text = told(q1, 2 * t, capsys)
-    assert "Correct." in text and "t = 2.776" in text
-    assert "one more seed" in told(q1, t * 20**0.5, capsys)
-    assert "whole interval" in told(q1, 4 * t, capsys)
+    assert "Correct." in told(q1, holm, capsys)
+    assert "Correct." in told(q2, " C", capsys)
+    assert "Correct." in told(q3, right_number, capsys)
 
 
 def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys) -> None:

@@ -177,7 +177,7 @@ def test_a_method_is_called_by_its_rate_and_weights_where_they_tell_runs_apart(
         assert f"Epoch 3 of {name}, seed 0" in widget.sentence.value
 
 
-@pytest.mark.parametrize("name", ["full_1_epoch", "full_8_epochs", "quick_60_epochs"])
+@pytest.mark.parametrize("name", ["two_digits_8_epochs", "quick_60_epochs"])
 def test_no_committed_run_needs_more_than_its_methods_name(name) -> None:
     results = [r for r in committed_results(name) if "cosine" in r["curves"]]
     methods = {method_label(method_of(r["setting"]["balancer"]), r["setting"]["architecture"])
@@ -187,7 +187,7 @@ def test_no_committed_run_needs_more_than_its_methods_name(name) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["full_1_epoch", "full_8_epochs", "full_8_epochs/search", "quick_60_epochs"]
+    "name", ["two_digits_8_epochs", "two_digits_8_epochs/search", "quick_60_epochs"]
 )
 def test_every_committed_run_with_cosines_can_be_chosen(name) -> None:
     results = [r for r in committed_results(name) if "cosine" in r["curves"]]

@@ -274,3 +274,11 @@ def test_what_can_not_be_done_is_said(words, told, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         tables.main()
     assert re.search(told, capsys.readouterr().err)
+
+
+def test_a_table_is_written_between_marks_that_hold_nothing_yet() -> None:
+    head = "<!-- from results/full_100_epochs -->\n"
+    page = f"{head}<!-- end -->\n\nwords\n\n{head}old\n<!-- end -->\n"
+    written = tables.as_committed(page, ROOT)
+    assert written.count("| hard_sharing | equal |") == 2 and "\n\nwords\n\n" in written
+    assert tables.as_committed(written, ROOT) == written

@@ -353,7 +353,7 @@ def shrink(png: str) -> str:
         if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
             return png
         small = image.convert("RGB").quantize(
-            256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
     buffer = io.BytesIO()
     small.save(buffer, format="png", optimize=True)

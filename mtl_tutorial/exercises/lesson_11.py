@@ -1,41 +1,28 @@
-"""Exercises of lesson 11: intervals, paired tests, many comparisons, and a problem of your own."""
+"""Exercises of lesson 11: many tests, enough seeds, and a problem of your own."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Verdict,
     as_number,
     as_numbers,
     choice,
     function,
-    number,
     solution_of,
 )
-
-# Exercise 1: differences of five seeds; mean 4, s = √20, standard error 2, t(4) = 2.776.
-DIFFERENCES = (-2.0, 2.0, 4.0, 6.0, 10.0)
-SPREAD = np.std(DIFFERENCES, ddof=1)
-ERROR = SPREAD / 5**0.5
-T = stats.t.ppf(0.975, 4)
-HALF_MISTAKES = {
-    T * SPREAD: "That is t · s: where one more seed may fall. The mean of n seeds is surer: "
-    "divide s by √n.",
-    SPREAD: "That is the standard deviation of the seeds. Divide by √n, and multiply by t.",
-    ERROR: "That is the standard error alone. Multiply it by t.",
-    2 * T * ERROR: "That is the whole interval. Half of it is asked for.",
-    1.96 * ERROR: "1.96 is for many seeds. With 5 of them take t for 4 degrees of freedom: 2.776.",
-    T * np.std(DIFFERENCES) / 5**0.5: "Your s divides by n. Divide by n − 1.",
-    stats.t.ppf(0.975, 5) * ERROR: "That is t for 5 degrees of freedom. With 5 seeds there are 4.",
-    stats.t.ppf(0.95, 4) * ERROR: "That leaves out 5 % on each side. Leave out 2.5 % on each.",
-    T * SPREAD / 5: "Divide s by √n, not by n.",
-}
+from mtl_tutorial.experiments.inference import differences, found_with_fewer
+from mtl_tutorial.experiments.store import committed_results
+from mtl_tutorial.experiments.summary import to_frame
 
 
 def _seeds_needed(s, margin, quantile=0.975, lost=1, power=0.5, first=2):
@@ -158,6 +145,40 @@ def _as_list(value: Any, case: tuple) -> tuple[float, ...]:
     return as_numbers(value, [f"p-value {i + 1}" for i in range(len(case[0]))])
 
 
+# Exercise 4: how many of the table's seeds find PCGrad's difference, tested alone.
+ENOUGH = 0.8
+POWER_WRONG = (
+    (1, "One seed has no spread"),
+    (3, "far too few"),
+    (20, "With all twenty"),
+    (0.8, "A number of seeds"),
+)
+
+
+@functools.cache
+def _power() -> pd.Series:
+    leads = differences(to_frame(committed_results("two_digits_8_epochs")))
+    return found_with_fewer(leads[["pcgrad"]], range(2, 21), m=1, draws=2000)["pcgrad"]
+
+
+def _power_verdict(answer: Any) -> str | None:
+    seeds = as_number(answer)
+    if seeds != int(seeds) or seeds < 1:
+        return "A number of seeds is asked for: 2, 3, …, 20."
+    if seeds == 1:
+        return "One seed has no spread, and no test. Begin with 2."
+    if seeds >= 20:
+        return "With all twenty there is one table only. Do fewer suffice?"
+    share = _power()[int(seeds)]
+    before = _power().get(int(seeds) - 1, 0.0)
+    if share >= ENOUGH - 0.03 and before < ENOUGH + 0.03:  # the draws are luck, too
+        return None
+    if share < ENOUGH:
+        few = "That is far too few" if share < 0.5 else "That is too few"
+        return f"{few}: it would be found in {share:.0%} of the tables."
+    return "That is enough, and fewer are, too: look for the least number."
+
+
 # Exercise 5: what a study of one's own has to hold.
 SCORES = ("baseline", "single-task", "multi-task")
 KEYS = (*SCORES, "difference")
@@ -246,28 +267,49 @@ def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> 
 
 q1 = Exercise(
     name="Exercise 1",
-    verdict=number(
-        T * ERROR,
-        tolerance=2e-2,  # t may be rounded to 2.78, as the lesson prints it
-        mistakes=HALF_MISTAKES,
-        otherwise="Half of the interval is t · s / √n, with n = 5.",
+    verdict=function(
+        _holm_by_hand,
+        P_VALUES,
+        returns="it",
+        read=_as_list,
+        tolerance=1e-6,
+        mistakes=HOLM_MISTAKES,
+        otherwise="Smallest p-value times m, next one times m − 1, …; at most 1, and never below "
+        "the one before.",
     ),
-    praise="With t = 2.776 the interval goes from −1.55 to 9.55: it holds 0. Five seeds do not "
-    "settle it.",
+    praise="Ten comparisons, and still at most one chance in twenty of a false find among them.",
     hints=(
-        "The mean is 4. Squared distances from it: 36, 4, 0, 4, 36. s² is their sum over n − 1.",
-        "s² = 20, so s / √n = √(20 / 5).",
+        "`np.argsort(p)` gives the places of the values from the smallest on.",
+        "Go through them with `enumerate`; the factor is `len(p) - rank`. Keep the largest so far.",
     ),
-    solution_code="""
-differences = [-2, 2, 4, 6, 10]
-n, mean = 5, 4
-s = (sum((d - mean) ** 2 for d in differences) / (n - 1)) ** 0.5
-answer = 2.776 * s / n**0.5
-""",
+    solution_code=solution_of(_holm_by_hand, "import numpy as np"),
 )
 
 q2 = Exercise(
     name="Exercise 2",
+    verdict=choice(
+        "c",
+        {
+            "a": "The best of five seeds lies above their mean for every method, and most for the "
+            "one that varies most. The lesson measured by how much.",
+            "b": "Who looks at the test set twelve times and keeps the best has trained on it a "
+            "little. Choose on validation.",
+            "d": "Equal weights with a rate from elsewhere lose to that rate. They need a search, "
+            "as the others had it.",
+            "e": "An unpaired test at 0.05 for each of 22 comparisons finds a winner among equals "
+            "most of the time. Which correction is missing?",
+        },
+    ),
+    praise="One search for all, chosen on validation; all seeds; one correction for all tests.",
+    hints=(
+        "Which of them gives every method, the baseline too, the same chances?",
+        "Two of them look at the test set or the best seed before they choose.",
+    ),
+    solution_code='answer = "c"',
+)
+
+q3 = Exercise(
+    name="Exercise 3",
     verdict=function(
         _seeds_needed,
         SEEDS_CASES,
@@ -296,47 +338,26 @@ answer = seeds_needed
 """,
 )
 
-q3 = Exercise(
-    name="Exercise 3",
-    verdict=function(
-        _holm_by_hand,
-        P_VALUES,
-        returns="it",
-        read=_as_list,
-        tolerance=1e-6,
-        mistakes=HOLM_MISTAKES,
-        otherwise="Smallest p-value times m, next one times m − 1, …; at most 1, and never below "
-        "the one before.",
-    ),
-    praise="Ten comparisons, and still at most one chance in twenty of a false find among them.",
-    hints=(
-        "`np.argsort(p)` gives the places of the values from the smallest on.",
-        "Go through them with `enumerate`; the factor is `len(p) - rank`. Keep the largest so far.",
-    ),
-    solution_code=solution_of(_holm_by_hand, "import numpy as np"),
-)
-
 q4 = Exercise(
     name="Exercise 4",
-    verdict=choice(
-        "c",
-        {
-            "a": "The best of five seeds lies above their mean for every method, and most for the "
-            "one that varies most. The lesson measured by how much.",
-            "b": "Who looks at the test set twelve times and keeps the best has trained on it a "
-            "little. Choose on validation.",
-            "d": "Equal weights with a rate from elsewhere lose to that rate. They need a search, "
-            "as the others had it.",
-            "e": "An unpaired test at 0.05 for each of 22 comparisons finds a winner among equals "
-            "most of the time. Which correction is missing?",
-        },
-    ),
-    praise="One search for all, chosen on validation; all seeds; one correction for all tests.",
+    verdict=Verdict(_power_verdict, POWER_WRONG),
+    praise="A table of three to five seeds, as most papers have it, would most often have missed "
+    "it, even with no other test beside it.",
     hints=(
-        "Which of them gives every method, the baseline too, the same chances?",
-        "Two of them look at the test set or the best seed before they choose.",
+        '`found_with_fewer(leads[["pcgrad"]], range(2, 21), m=1, draws=2000)` gives a share for '
+        "each count. Which is the first that is 0.8 or more?",
+        'Call the table `power`; then `power["pcgrad"] >= 0.8` says which counts suffice, and '
+        "`idxmax()` of that gives the first.",
     ),
-    solution_code='answer = "c"',
+    solution_code="""
+from mtl_tutorial.experiments.inference import differences, found_with_fewer
+from mtl_tutorial.experiments.store import committed_results
+from mtl_tutorial.experiments.summary import to_frame
+
+leads = differences(to_frame(committed_results("two_digits_8_epochs")))
+power = found_with_fewer(leads[["pcgrad"]], range(2, 21), m=1, draws=2000)
+answer = (power["pcgrad"] >= 0.8).idxmax()
+""",
 )
 
 q5 = Exercise(

@@ -421,7 +421,7 @@ def committed_results(name: str, *, folder: str | Path = RESULTS) -> list[dict[s
     """Read results that come with the course.
 
     Args:
-        name: of their folder, such as ``"quick_60_epochs"`` or ``"full_8_epochs/search"``.
+        name: of their folder, such as ``"quick_60_epochs"`` or ``"two_digits_8_epochs/search"``.
         folder: where they lie, if not in ``results`` of the checkout.
 
     Raises:

@@ -209,7 +209,9 @@ def draw_differences(
     }
     height = figure.get_figheight()
     figure_legend(figure, signs)
-    figure.subplots_adjust(0.215, 0.85 / height, 0.98, 1 - 0.42 / height)
+    longest = max(len(label.get_text()) for label in figure.axes[0].get_yticklabels())
+    left = 0.215 if longest < 24 else 0.265
+    figure.subplots_adjust(left, 0.85 / height, 0.98, 1 - 0.42 / height)
     return title
 
 
@@ -316,9 +318,7 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     axes.grid(axis="y", visible=False)
     _percent_below(axes, right - left, ticks=8)
     signs = {
-        f"learning rate {rate:g}": Line2D(
-            [], [], linestyle="", marker=mark, color=colour, markersize=8
-        )
+        f"rate {rate:g}": Line2D([], [], linestyle="", marker=mark, color=colour, markersize=8)
         for rate, (mark, colour) in marks.items()
     }
     figure_legend(figure, signs)
