@@ -295,3 +295,11 @@ def test_ruff_finds_nothing(arguments: tuple[str, ...], tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_workflow_audits_the_claims_every_week() -> None:
+    workflow = load_yaml(".github/workflows/audit.yml")
+    assert workflow[True]["schedule"]
+    *_, last = workflow["jobs"]["claims"]["steps"]
+    sizes = "--steps 2 4 --seeds 3 --rates 0.5 2 --arithmetic avx2 sse4"
+    assert last["run"] == f"python -m mtl_tutorial audit {sizes} --workers 2"
