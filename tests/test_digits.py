@@ -440,3 +440,12 @@ def test_several_processes_can_load_files_that_none_has_unpacked_yet(own_data):
         for _ in range(2)
     ]
     assert [process.communicate()[0].strip() for process in several] == ["10000"] * 2
+
+
+def test_a_sample_holds_digits_with_their_labels_and_a_generator_fixes_it() -> None:
+    digits = load_digits("train")
+    first, again = (digits.sample(20, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first.images, again.images) and torch.equal(first.labels, again.labels)
+    chosen = torch.randint(len(digits), (20,), generator=torch.Generator().manual_seed(3))
+    assert torch.equal(first.images, digits.images[chosen])
+    assert torch.equal(first.labels, digits.labels[chosen]) and first.split == "train"

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -80,6 +80,11 @@ class Digits:
                 f"images on {self.images.device} and {len(self.labels)} labels on "
                 f"{self.labels.device}"
             )
+
+    def sample(self, count: int, generator: torch.Generator) -> Digits:
+        """Draw some of the digits; one may come more than once."""
+        chosen = torch.randint(len(self), (count,), generator=generator)
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen])
 
     def __len__(self) -> int:
         return len(self.labels)

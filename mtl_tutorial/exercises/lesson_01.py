@@ -43,6 +43,15 @@ def _task_verdict(answer: Any) -> str | None:
     return _parity_loss_hint(answer) or _parity_metric_hint(answer)
 
 
+def _form_hint(loss: object) -> str | None:
+    """Say what a value lacks to be trained on, if anything."""
+    if not isinstance(loss, Tensor) or loss.ndim != 0:
+        return "The loss has to be one number for the whole batch, as a tensor."
+    if not loss.requires_grad:
+        return "Your loss has no gradient, so training can't follow it. That one is a metric."
+    return None
+
+
 def _parity_loss_hint(task: Task) -> str | None:
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-1.0, 3.0]], requires_grad=True)
     parity = torch.tensor([0, 1, 1])
@@ -55,10 +64,8 @@ def _parity_loss_hint(task: Task) -> str | None:
             f"The loss stopped on logits of shape (3, 2) and three class numbers: {error}. "
             f"Which loss did `digit` use?"
         )
-    if not isinstance(loss, Tensor) or loss.ndim != 0:
-        return "The loss has to be one number for the whole batch, as a tensor."
-    if not loss.requires_grad:
-        return "Your loss has no gradient, so training can't follow it. That one is a metric."
+    if hint := _form_hint(loss):
+        return hint
     if abs(loss.item() - F.cross_entropy(logits, parity).item()) > 1e-4:
         return "The loss has a gradient, but it is not the cross-entropy that classes use."
     return None
@@ -96,10 +103,8 @@ def _one_logit_loss_hint(task: Task) -> str | None:
             f"The loss stopped on logits of shape (3, 1) and three class numbers: {error}. "
             f"Which shape, and which type, has each of them?"
         )
-    if not isinstance(loss, Tensor) or loss.ndim != 0:
-        return "The loss has to be one number for the whole batch, as a tensor."
-    if not loss.requires_grad:
-        return "Your loss has no gradient, so training can't follow it. That one is a metric."
+    if hint := _form_hint(loss):
+        return hint
     (pull,) = torch.autograd.grad(loss, near)
     signs = pull[:, 0].sign()
     if not right < wrong or not torch.equal(signs, 1.0 - 2 * ODD):

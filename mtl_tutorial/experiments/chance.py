@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -83,8 +82,7 @@ def blind_box_iou(source: Digits, extent: tuple[float, float] | None) -> float:
         extent: as for `located_digits`; None for untouched digits.
     """
     generator = torch.Generator().manual_seed(0)
-    pool = torch.randint(len(source), (POOL,), generator=generator)
-    digits = replace(source, images=source.images[pool], labels=source.labels[pool])
+    digits = source.sample(POOL, generator)
     if extent is None:
         scenes = untouched_digits(source.split, digits=digits)
     else:

@@ -346,8 +346,10 @@ class ModalityFader(View):
             self._next()
 
     def _fits(self) -> bool:
-        truth = compute_scene(self._digits, self._sound, Fading(scene=self._scene)).truth
-        return self.scenes.value == "any" or not truth["match"]
+        if self.scenes.value == "any":
+            return True
+        scene = compute_scene(self._digits, self._sound, Fading(scene=self._scene))
+        return not scene.truth["match"]
 
     def _refresh(self) -> None:
         fading = Fading(

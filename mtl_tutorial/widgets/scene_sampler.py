@@ -92,8 +92,7 @@ def compute_scenes(source: Digits, knobs: Knobs) -> Sample:
         knobs: what to make.
     """
     generator = torch.Generator().manual_seed(knobs.sample)
-    pool = torch.randint(len(source), (FEW,), generator=generator)
-    digits = replace(source, images=source.images[pool], labels=source.labels[pool])
+    digits = source.sample(FEW, generator)
     if knobs.kind == "located":
         extent = (knobs.smallest, knobs.largest)
         scenes = located_digits("train", digits=digits, extent=extent, noise=knobs.noise)
