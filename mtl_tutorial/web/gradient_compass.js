@@ -1,0 +1,133 @@
+// The gradient compass. Moved: the tips of two gradients, a third on demand. What answers: the
+// direction of each method, what it does to each loss, and what PCGrad takes away.
+import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, FAINT, clamp, dot, draw, explorable, fixed, mix, norm, set } from "./kit.js";
+import { METHODS, changes, direction } from "./methods.js";
+
+const REACH = 2.6, NAMES = ["g1", "g2", "g3"], SIGNS = ["g₁", "g₂", "g₃"], COLOURS = [BLUE, VERMILION, GREEN];
+const OF_METHOD = { sum: INK, PCGrad: SKY, MGDA: PURPLE, UPGrad: ORANGE, CAGrad: GREY, "IMTL-G": "#A05A2C", "gradient-norm weights": "#8C8C00" };
+const EPS = 1e-9;
+
+/** The gradients of a state, shape (T, 2). */
+export const gradientsOf = (state) => NAMES.slice(0, state.third ? 3 : 2).map((name) => state[name]);
+
+/** The angle between two vectors in degrees; 0 where one is zero. */
+export function angle(a, b) {
+  const lengths = norm(a) * norm(b);
+  return lengths > 0 ? (Math.acos(clamp(dot(a, b) / lengths, -1, 1)) * 180) / Math.PI : 0;
+}
+
+/** The numbers of the tasks that a direction hurts. */
+export const hurt = (gradients, d) => changes(gradients, d).flatMap((c, i) => (c > EPS ? [i + 1] : []));
+
+/** The sentence below the picture. */
+export function describe(state) {
+  const gradients = gradientsOf(state), parts = [];
+  for (let i = 0; i < gradients.length; i++) {
+    for (let j = i + 1; j < gradients.length; j++) {
+      const degrees = angle(gradients[i], gradients[j]);
+      const word = dot(gradients[i], gradients[j]) < -EPS ? "conflict" : "do not conflict";
+      parts.push(`${SIGNS[i]} and ${SIGNS[j]} ${word} (${fixed(degrees, 0)}°)`);
+    }
+  }
+  const found = state.methods.map((name) => {
+    const tasks = hurt(gradients, direction(name, gradients));
+    return `${name} hurts ${tasks.length ? `task ${tasks.join(" and ")}` : "nobody"}`;
+  });
+  return `${parts.join(", ")}. ${found.join(", ")}.`;
+}
+
+/** Corners of the cone of directions d with g_i · d ≥ 0 for all tasks; none where it is empty. */
+export function cone(gradients, far = 20) {
+  let corners = Array.from({ length: 72 }, (_, k) => [far * Math.cos((k * Math.PI) / 36), far * Math.sin((k * Math.PI) / 36)]);
+  for (const g of gradients) {
+    const kept = [];
+    corners.forEach((p, k) => {
+      const q = corners[(k + 1) % corners.length], a = dot(g, p), b = dot(g, q);
+      if (a >= 0) kept.push(p);
+      if (a * b < 0) kept.push(mix(b / (b - a), p, -a / (b - a), q));
+    });
+    corners = kept;
+  }
+  return corners;
+}
+
+function build(view) {
+  view.history();
+  view.toggle("Third task", "third");
+  view.toggle("Show projections", "parts");
+  const plane = view.panel({ title: "Drag the tips", label: "Plane of the gradients", x: [-REACH, REACH], y: [-1.6, REACH], pad: [8, 8, 26, 8], equal: true, height: 370 });
+  const bars = view.panel({ title: "Left of 0, this loss falls", x: [-7, 7], y: [0, 1], pad: [112, 14, 34, 44], height: 370 });
+  const wedge = plane.patch(GREEN, 0.14), axesOf = mix(1, [0, 0], 1, [0, 0]);
+  const word = plane.text({ fill: GREEN, "text-anchor": "middle" }, "helps all");
+  const taken = [0, 1].map((i) => plane.arrow("", COLOURS[i], 1.6, { dash: "3 4" }));
+  const left = [0, 1].map((i) => plane.arrow(`v${"₁₂"[i]}`, COLOURS[i], 2));
+  const corner = [0, 1].map(() => plane.curve(INK, { "stroke-width": 1 }));
+  const methods = Object.keys(METHODS);
+  const arrows = Object.fromEntries(methods.map((name) => [name, plane.arrow(name, OF_METHOD[name], 2)]));
+  const tips = NAMES.map((name, i) => ({
+    arrow: plane.arrow(SIGNS[i], COLOURS[i], 3.5),
+    grip: plane.handle(`tip of gradient ${i + 1}`, COLOURS[i], ([x, y]) =>
+      view.change({ [name]: [clamp(x, -REACH, REACH), clamp(y, -1.6, REACH)].map((v) => Number(v.toFixed(4))) })),
+  }));
+  const choice = view.row();
+  view.below.append(choice);
+  for (const name of methods) {
+    const box = document.createElement("input"), label = document.createElement("label");
+    box.type = "checkbox";
+    box.onchange = () => {
+      const chosen = new Set(view.model.get("methods"));
+      if (box.checked) chosen.add(name); else chosen.delete(name);
+      view.remember();
+      view.change({ methods: methods.filter((other) => chosen.has(other)) });
+    };
+    label.append(box, name);
+    choice.append(label);
+    view.follow(() => { box.checked = view.model.get("methods").includes(name); }, ["methods"]);
+  }
+  bars.axes("first-order change of each loss", "", { yTicks: [] });
+  const zero = bars.curve(INK, { "stroke-width": 1 });
+  zero([[0, 0], [0, 1]]);
+  const rows = methods.map((name) => ({
+    name: draw("text", { "text-anchor": "end" }, bars.above, name),
+    bars: COLOURS.map((colour) => draw("rect", { fill: colour }, bars.inside)),
+  }));
+
+  return (state) => {
+    const gradients = gradientsOf(state), tasks = gradients.length;
+    const corners = cone(gradients);
+    wedge(corners);
+    const middle = corners.length ? corners.reduce((s, p) => mix(1, s, 1 / corners.length, p), axesOf) : null;
+    word(middle ? mix(1.9 / (norm(middle) || 1), middle) : [0, -1.4], middle && norm(middle) > 1 ? "helps all" : middle ? "" : "no direction helps all");
+    methods.forEach((name) => arrows[name](state.methods.includes(name) ? direction(name, gradients) : null));
+    tips.forEach(({ arrow, grip }, i) => {
+      arrow(i < tasks ? state[NAMES[i]] : null);
+      grip(state[NAMES[i]], i < tasks);
+    });
+    [0, 1].forEach((i) => {
+      const own = gradients[i], other = gradients[1 - i], along = dot(own, other);
+      const shown = state.parts && !state.third && along < -EPS;
+      const cut = shown ? mix(along / dot(other, other), other) : null; // the part that is taken away
+      taken[i](cut && mix(-1, cut), cut ? own : undefined);
+      const rest = cut && mix(1, own, -1, cut);
+      left[i](rest);
+      const u = cut && mix(0.16 / norm(other), other), w = rest && norm(rest) > 0.2 ? mix(0.16 / norm(rest), rest) : null;
+      corner[i](u && w ? [u, mix(1, u, 1, w), w] : []);
+    });
+    const height = bars.area.height / state.methods.length;
+    rows.forEach((row, k) => {
+      const place = state.methods.indexOf(methods[k]);
+      set(row.name, { display: place < 0 ? "none" : undefined, x: bars.area.left - 8, y: bars.area.top + height * (place + 0.5) + 4 });
+      const moved = place < 0 ? [] : changes(gradients, direction(methods[k], gradients));
+      row.bars.forEach((bar, i) => {
+        set(bar, { display: i < moved.length ? undefined : "none" });
+        if (i >= moved.length) return;
+        const thick = Math.min(22, (0.8 * height) / tasks), [x0] = bars.at([0, 0]), [x1] = bars.at([clamp(moved[i], -7, 7), 0]);
+        set(bar, { x: Math.min(x0, x1), width: Math.abs(x1 - x0), height: thick - 1,
+          y: bars.area.top + height * (place + 0.5) + thick * (i - tasks / 2) });
+      });
+    });
+    return describe(state);
+  };
+}
+
+export default explorable({ names: ["g1", "g2", "g3", "third", "parts", "methods"], build });

@@ -1,0 +1,153 @@
+// What each method makes of task gradients: weights from their Gramian K, as in
+// mtl_tutorial.balancing; the direction is the weighted sum of the gradients, the step its opposite.
+
+/** K with K_ij = g_i · g_j. */
+export const gramian = (gradients) =>
+  gradients.map((a) => gradients.map((b) => a.reduce((sum, x, i) => sum + x * b[i], 0)));
+
+const times = (K, w) => K.map((row) => row.reduce((sum, k, i) => sum + k * w[i], 0));
+const quadratic = (K, w) => times(K, w).reduce((sum, x, i) => sum + x * w[i], 0);
+
+/** Solve A x = b by elimination with pivots; null where A is singular. */
+function solve(A, b) {
+  const n = b.length, M = A.map((row, i) => [...row, b[i]]);
+  for (let c = 0; c < n; c++) {
+    let best = c;
+    for (let r = c + 1; r < n; r++) if (Math.abs(M[r][c]) > Math.abs(M[best][c])) best = r;
+    if (Math.abs(M[best][c]) < 1e-14) return null;
+    [M[c], M[best]] = [M[best], M[c]];
+    for (let r = c + 1; r < n; r++) {
+      const f = M[r][c] / M[c][c];
+      for (let k = c; k <= n; k++) M[r][k] -= f * M[c][k];
+    }
+  }
+  const x = new Array(n).fill(0);
+  for (let r = n - 1; r >= 0; r--) {
+    x[r] = M[r].slice(r + 1, n).reduce((rest, a, i) => rest - a * x[r + 1 + i], M[r][n]) / M[r][r];
+  }
+  return x;
+}
+
+/** All subsets of 0 … n − 1 that are not empty. */
+const subsets = (n) =>
+  Array.from({ length: 2 ** n - 1 }, (_, code) => [...Array(n).keys()].filter((i) => ((code + 1) >> i) & 1));
+
+/** Divide K by its largest entry, so that squares of small gradients do not vanish. */
+function scaled(K) {
+  const largest = Math.max(...K.map((row, i) => row[i]));
+  return largest > 0 ? K.map((row) => row.map((k) => k / largest)) : null;
+}
+
+/** The sum of the losses: 1 for each task. */
+export const sum = (K) => K.map(() => 1);
+
+/** Project away conflicts, in the order that is given for each task (Yu et al. 2020, Algorithm 1). */
+export function pcgrad(K, orders = K.map((_, i) => K.map((__, j) => j).filter((j) => j !== i))) {
+  const total = K.map(() => 0);
+  K.forEach((_, i) => {
+    const w = K.map((__, j) => Number(i === j));
+    for (const j of orders[i]) {
+      const along = times(K, w)[j]; // v · g_j, with v the running vector and g_j the original
+      if (along < 0 && K[j][j] > 0) w[j] -= along / K[j][j];
+    }
+    w.forEach((x, j) => { total[j] += x; });
+  });
+  return total;
+}
+
+/** The shortest vector of the convex hull (Désidéri 2012): the best of all active sets. */
+export function mgda(K) {
+  const n = K.length, S = scaled(K);
+  if (!S) return K.map(() => 1 / n);
+  let best = null, least = Infinity;
+  for (const set of subsets(n)) {
+    // min wᵀSw with Σ w = 1 on the set: S w = λ 1
+    const A = [...set.map((i) => [...set.map((j) => S[i][j]), -1]), [...set.map(() => 1), 0]];
+    const x = solve(A, [...set.map(() => 0), 1]);
+    if (!x || set.some((_, k) => x[k] < -1e-12)) continue;
+    const w = K.map(() => 0);
+    set.forEach((i, k) => { w[i] = Math.max(0, x[k]); });
+    const value = quadratic(S, w);
+    if (value < least - 1e-15) { least = value; best = w; }
+  }
+  return best;
+}
+
+/** The mean of the gradients, each brought into the cone that hurts nobody (Quinton & Rey 2024). */
+export function upgrad(K) {
+  const n = K.length, S = scaled(K);
+  const total = K.map(() => 0);
+  if (!S) return total;
+  for (let i = 0; i < n; i++) {
+    // min vᵀSv over v ≥ e_i: v = e_i + u with u ≥ 0
+    let best = K.map((_, j) => Number(i === j)), least = quadratic(S, best);
+    for (const set of subsets(n)) {
+      const u = solve(set.map((r) => set.map((c) => S[r][c])), set.map((r) => -S[r][i]));
+      if (!u || u.some((x) => x < -1e-12)) continue;
+      const v = K.map((_, j) => Number(i === j));
+      set.forEach((j, k) => { v[j] += Math.max(0, u[k]); });
+      const value = quadratic(S, v);
+      if (value < least - 1e-15) { least = value; best = v; }
+    }
+    best.forEach((x, j) => { total[j] += x / n; });
+  }
+  return total;
+}
+
+/** Equal projections on all unit gradients (Liu et al. 2021, IMTL-G); weights sum to 1. */
+export function imtlG(K) {
+  const n = K.length, lengths = K.map((row, i) => Math.sqrt(row[i]));
+  if (lengths.some((l) => l === 0)) return K.map(() => 0);
+  // d · u_0 = d · u_k for all k, and Σ w = 1
+  const A = K.slice(1).map((_, k) => K.map((row) => row[0] / lengths[0] - row[k + 1] / lengths[k + 1]));
+  return solve([...A, K.map(() => 1)], [...K.slice(1).map(() => 0), 1]) ?? K.map(() => 0);
+}
+
+/** The mean, turned towards the worst-off task within c of its length (Liu et al. 2021, CAGrad). */
+export function cagrad(K, c = 0.5) {
+  const n = K.length, S = scaled(K);
+  if (!S) return K.map(() => 0);
+  const mean = K.map(() => 1 / n), pulls = times(S, mean), length = Math.sqrt(Math.max(0, quadratic(S, mean)));
+  const cost = (w) => w.reduce((s, x, i) => s + x * pulls[i], 0) + c * length * Math.sqrt(Math.max(0, quadratic(S, w)));
+  const w = onSimplex(cost, n), own = Math.sqrt(Math.max(0, quadratic(S, w)));
+  if (own < 1e-12) return mean;
+  return mean.map((m, i) => m + (c * length * w[i]) / own);
+}
+
+/** Minimise a convex function over the weights that sum to 1, one share after the other. */
+function onSimplex(cost, n, head = [], left = 1) {
+  if (head.length === n - 1) return [...head, left];
+  const inner = (share) => onSimplex(cost, n, [...head, share], left - share);
+  let low = 0, high = left;
+  const golden = (Math.sqrt(5) - 1) / 2;
+  let a = high - golden * (high - low), b = low + golden * (high - low);
+  let fa = cost(inner(a)), fb = cost(inner(b));
+  for (let k = 0; k < 60; k++) {
+    if (fa < fb) { high = b; b = a; fb = fa; a = high - golden * (high - low); fa = cost(inner(a)); }
+    else { low = a; a = b; fa = fb; b = low + golden * (high - low); fb = cost(inner(b)); }
+  }
+  const ends = [0, (low + high) / 2, left].map(inner);
+  return ends.reduce((best, w) => (cost(w) < cost(best) ? w : best));
+}
+
+/** Norms as weights: the larger gradient gets more (the course's source document). */
+export function gradientNorms(K) {
+  const lengths = K.map((row, i) => Math.sqrt(row[i])), total = lengths.reduce((a, b) => a + b);
+  return lengths.map((l) => (total > 0 ? l / total : 1 / K.length));
+}
+
+/** By the name that lessons use. */
+export const METHODS = {
+  sum, PCGrad: pcgrad, MGDA: mgda, UPGrad: upgrad, CAGrad: cagrad, "IMTL-G": imtlG,
+  "gradient-norm weights": gradientNorms,
+};
+
+/** The direction d = Σ w_i g_i of a method; the step goes against it. */
+export function direction(name, gradients) {
+  const w = METHODS[name](gramian(gradients));
+  return gradients[0].map((_, k) => gradients.reduce((total, g, i) => total + w[i] * g[k], 0));
+}
+
+/** −g_i · d: what each loss does, to first order, a unit of learning rate. */
+export const changes = (gradients, d) =>
+  gradients.map((g) => -g.reduce((total, x, k) => total + x * d[k], 0));
