@@ -145,6 +145,27 @@ class Panel {
     };
   }
 
+  /** Lines on which a function of the plane has some values; drawn once. */
+  contours(value, levels, { cells = 90, colour = GREY, width = 0.8 } = {}) {
+    const grid = (low, high) => Array.from({ length: cells + 1 }, (_, i) => low + ((high - low) * i) / cells);
+    const xs = grid(...this.x), ys = grid(...this.y), z = ys.map((y) => xs.map((x) => value(x, y)));
+    let d = "";
+    for (let r = 0; r < cells; r++) for (let c = 0; c < cells; c++) {
+      const corners = [[c, r], [c + 1, r], [c + 1, r + 1], [c, r + 1]];
+      for (const level of levels) {
+        const cut = corners.flatMap(([i, j], k) => {
+          const [m, n] = corners[(k + 1) % 4], a = z[j][i] - level, b = z[n][m] - level;
+          if (a < 0 === b < 0) return [];
+          const t = a / (a - b);
+          return [this.at([xs[i] + t * (xs[m] - xs[i]), ys[j] + t * (ys[n] - ys[j])])];
+        });
+        for (let k = 0; k + 1 < cut.length; k += 2) d += `M${cut[k].map((v) => v.toFixed(1)).join(" ")}L${cut[k + 1].map((v) => v.toFixed(1)).join(" ")}`;
+      }
+    }
+    this.lines ??= draw("path", { fill: "none", stroke: colour, "stroke-width": width, opacity: 0.7 }, this.inside);
+    set(this.lines, { d });
+  }
+
   /** A filled area between points. */
   patch(colour, opacity) {
     const path = draw("path", { fill: colour, "fill-opacity": opacity }, this.inside);

@@ -1,0 +1,140 @@
+// The landscape race. Moved: the starts. What answers: the ways of three methods over the landscape
+// of two tasks and in the plane of their losses, when they arrive, and at the pointer every step.
+import { BLUE, VERMILION, GREEN, PURPLE, SKY, INK, clamp, draw, explorable, fixed, mix, norm } from "./kit.js";
+import { METHODS, gramian } from "./methods.js";
+
+const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 600;
+export const RACERS = ["sum", "PCGrad", "MGDA"];
+const LINES = { sum: [INK, undefined], PCGrad: [SKY, "7 4"], MGDA: [PURPLE, "7 3 2 3"] };
+
+/** Both losses at a point, and their gradients: the landscape of Liu et al. 2021, section 5.1. */
+export function landscape([x, y]) {
+  const t = Math.tanh(y / 2), up = Math.max(t, 0), down = Math.max(-t, 0), slope = (1 - t * t) / 2;
+  const bend = Math.tanh(-y), bent = 1 - bend * bend;
+  const part = (a, sign) => Math.abs(a) < LOWER ? [Math.log(LOWER) + 6, 0, 0] : [Math.log(Math.abs(a)) + 6, -0.5 / a, (sign * bent) / a];
+  const bowl = (centre) => [((x - centre) ** 2 + 0.1 * (y + 8) ** 2) / 10 - 20, (x - centre) / 5, 0.02 * (y + 8)];
+  const one = (f, q) => [f[0] * up + q[0] * down,
+    [f[1] * up + q[1] * down, f[2] * up + q[2] * down + (y >= 0 ? f[0] * slope : 0) - (y <= 0 ? q[0] * slope : 0)]];
+  const [first, second] = [one(part((-x - 7) / 2 - bend, 1), bowl(7)), one(part((-x + 3) / 2 + bend + 2, -1), bowl(-7))];
+  return { losses: [first[0], second[0]], gradients: [first[1], second[1]] };
+}
+
+/** Whether a point lies near the best trade-offs. */
+export const arrived = ([x, y]) => Math.abs(y - PARETO_Y) < NEAR && x > PARETO_X[0] - NEAR && x < PARETO_X[1] + NEAR;
+
+/** A method's direction where task 1 has the weight 2λ and task 2 the weight 2 − 2λ. */
+export function directionAt(name, gradients, weight) {
+  const weighted = [mix(2 * weight, gradients[0]), mix(2 - 2 * weight, gradients[1])];
+  const w = METHODS[name](gramian(weighted));
+  return mix(w[0], weighted[0], w[1], weighted[1]);
+}
+
+/** The way of a method: kept points and losses, the steps between two of them, and its arrival. */
+export function run(name, start, { optimizer, rate, weight, steps }) {
+  const every = Math.max(1, Math.ceil(steps / KEPT)), points = [start], losses = [landscape(start).losses];
+  let x = start, m = [0, 0], v = [0, 0], since = arrived(start) ? 0 : Infinity, a = 1, b = 1;
+  for (let step = 1; step <= steps; step++) {
+    const d = directionAt(name, landscape(x).gradients, weight);
+    if (optimizer === "Adam") {
+      a *= 0.9; b *= 0.999;
+      m = mix(0.9, m, 0.1, d);
+      v = [0, 1].map((i) => 0.999 * v[i] + 0.001 * d[i] * d[i]);
+      x = [0, 1].map((i) => x[i] - (rate * (m[i] / (1 - a))) / (Math.sqrt(v[i] / (1 - b)) + 1e-8));
+    } else x = mix(1, x, -rate, d);
+    since = arrived(x) ? Math.min(since, step) : Infinity;
+    if (step % every === 0 || step === steps) { points.push(x); losses.push(landscape(x).losses); }
+  }
+  return { points, losses, every, since };
+}
+
+/** The sentence below the picture. */
+export function describe(state, ways) {
+  const words = RACERS.map((name) => {
+    const times = ways[name].map((way) => way.since).filter(Number.isFinite);
+    const when = times.length ? ` (after ${Math.max(...times).toLocaleString("en")} steps)` : "";
+    return `${name} ${times.length} of ${state.starts.length}${when}`;
+  });
+  return `After ${state.steps.toLocaleString("en")} steps of ${state.optimizer}, rate ${Number(state.rate.toPrecision(3))}, weight of task 1 ` +
+    `${fixed(state.weight)}, at a best trade-off: ${words.join(", ")}.`;
+}
+
+function build(view) {
+  view.history();
+  view.choose("optimizer", "optimizer", ["Adam", "gradient descent"]);
+  view.slider("rate", "rate", 0.001, 0.5, { step: 0.05, log: true, format: (r) => String(Number(r.toPrecision(3))) });
+  view.slider("steps", "steps", 100, 100000, { step: 0.05, log: true, format: (n) => Math.round(n).toLocaleString("en") });
+  view.slider("weight of task 1", "weight", 0.05, 0.95, { step: 0.05 });
+  view.slider("shown", "shown", 0, 1, { format: (s) => `${Math.round(100 * s)} %` });
+  const plane = view.panel({ title: "Drag a start; click for another", x: [-11, 11], y: [-13, 11], height: 400 });
+  const outcome = view.panel({ title: "The same ways, in losses", x: [-22, 13], y: [-22, 13], height: 400 });
+  plane.axes("x₁", "x₂");
+  outcome.axes("loss of task 1", "loss of task 2");
+  plane.contours((x, y) => { const { losses } = landscape([x, y]); return losses[0] + losses[1]; }, Array.from({ length: 13 }, (_, i) => -32 + 4 * i));
+  plane.curve(GREEN, { "stroke-width": 6, opacity: 0.6 })([[PARETO_X[0], PARETO_Y], [PARETO_X[1], PARETO_Y]]);
+  outcome.curve(GREEN, { "stroke-width": 6, opacity: 0.6 })(Array.from({ length: 41 }, (_, i) => landscape([-7 + 0.35 * i, PARETO_Y]).losses));
+  RACERS.forEach((name, i) => {
+    draw("line", { x1: 120 + 100 * i, x2: 146 + 100 * i, y1: 46, y2: 46, stroke: LINES[name][0], "stroke-width": 2.5, ...(LINES[name][1] && { "stroke-dasharray": LINES[name][1] }) }, outcome.above);
+    draw("text", { x: 152 + 100 * i, y: 50 }, outcome.above, name);
+  });
+  const most = 8, nodes = [];
+  for (let s = 0; s < most; s++) {
+    const of = Object.fromEntries(RACERS.map((name) => {
+      const [colour, dash] = LINES[name], style = dash ? { "stroke-dasharray": dash } : {};
+      return [name, { way: plane.curve(colour, style), end: plane.dot(colour), lossWay: outcome.curve(colour, style), lossEnd: outcome.dot(colour) }];
+    }));
+    const number = plane.text({ "font-weight": 700, "text-anchor": "middle", "dominant-baseline": "central", "pointer-events": "none" }, String(s + 1));
+    const grip = plane.handle(`start ${s + 1}`, INK, ([x, y]) => {
+      const starts = view.model.get("starts").map((p) => [...p]);
+      starts[s] = [clamp(x, -11, 11), clamp(y, -13, 11)].map((v) => Number(v.toFixed(3)));
+      view.change({ starts });
+    }, { step: 0.25 });
+    nodes.push({ of, number, grip });
+  }
+  const hover = { g: [plane.arrow("g₁", BLUE, 2), plane.arrow("g₂", VERMILION, 2)], d: RACERS.map((name) => plane.arrow(name, LINES[name][0], 2)) };
+  const hide = () => [...hover.g, ...hover.d].forEach((arrow) => arrow(null));
+  hide();
+  plane.svg.addEventListener("pointermove", (event) => {
+    const at = plane.under(event);
+    if (event.buttons || Math.abs(at[0]) > 11 || at[1] < -13 || at[1] > 11 || event.target.closest(".mtl-grip")) return hide();
+    const { gradients } = landscape(at), length = (g) => mix(2 / (norm(g) || 1), g);
+    hover.g.forEach((arrow, i) => arrow(length(gradients[i]), at));
+    hover.d.forEach((arrow, i) => arrow(mix(-1.6, length(directionAt(RACERS[i], gradients, view.model.get("weight")))), at));
+  });
+  plane.svg.addEventListener("pointerleave", hide);
+  plane.svg.addEventListener("click", (event) => {
+    const starts = view.model.get("starts"), at = plane.under(event);
+    if (event.target.closest(".mtl-grip") || starts.length >= most || Math.abs(at[0]) > 11 || at[1] < -13 || at[1] > 11) return;
+    view.remember();
+    view.change({ starts: [...starts, at.map((v) => Number(v.toFixed(3)))] });
+  });
+  view.button("Remove the last start", () => {
+    const starts = view.model.get("starts");
+    if (starts.length > 1) { view.remember(); view.change({ starts: starts.slice(0, -1) }); }
+  });
+  let ways = {}, made = "";
+  return (state) => {
+    state.steps = Math.round(state.steps);
+    const { shown, ...rest } = state, key = JSON.stringify(rest);
+    if (key !== made) {
+      ways = Object.fromEntries(RACERS.map((name) => [name, state.starts.map((start) => run(name, start, state))]));
+      made = key;
+    }
+    nodes.forEach(({ of, number, grip }, s) => {
+      const there = s < state.starts.length;
+      grip(there ? state.starts[s] : [0, 0], there);
+      number(there ? state.starts[s] : [0, 0], there ? String(s + 1) : "");
+      for (const name of RACERS) {
+        const { points, losses } = there ? ways[name][s] : { points: [], losses: [] };
+        const upTo = Math.max(1, Math.round(shown * (points.length - 1)) + 1), { way, end, lossWay, lossEnd } = of[name];
+        way(points.slice(0, upTo));
+        lossWay(losses.slice(0, upTo));
+        const display = there ? "inline" : "none";
+        end(there ? points[upTo - 1] : [0, 0], { display });
+        lossEnd(there ? losses[upTo - 1] : [0, 0], { display });
+      }
+    });
+    return describe(state, ways);
+  };
+}
+
+export default explorable({ names: ["starts", "optimizer", "rate", "weight", "steps", "shown"], build });
