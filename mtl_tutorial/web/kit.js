@@ -15,7 +15,7 @@ const STYLE = `
   color: var(--mtl-ink); background: var(--mtl-paper); font: 15px/1.4 system-ui, sans-serif;
   max-width: 920px; container-type: inline-size; }
 .mtl-row { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; margin: 4px 0; }
-.mtl-row > svg { flex: 1 1 320px; min-width: 0; max-width: 100%; display: block; overflow: hidden;
+.mtl-row > svg { min-width: 0; max-width: 100%; display: block; overflow: hidden;
   touch-action: pan-y; font: 13px system-ui, sans-serif; fill: var(--mtl-ink); }
 .mtl label { display: inline-flex; align-items: center; gap: 6px; font-size: 14px; }
 .mtl input[type=range] { width: 150px; min-height: 32px; accent-color: ${BLUE}; }
@@ -80,6 +80,7 @@ class Panel {
     const [left, right, top, bottom] = pad;
     this.view = view;
     this.svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label ?? title }, view.panels);
+    this.svg.style.flex = `${width} 1 ${Math.min(320, width)}px`;
     this.area = { left, top, width: width - left - right, height: height - top - bottom };
     this.x = x; this.y = y; this.equal = equal;
     if (title) this.title = draw("text", { x: 8, y: 18, "font-weight": 700, "font-size": 14 }, this.svg, title);
@@ -252,6 +253,8 @@ class Panel {
         "aria-valuetext": words(now), "aria-valuenow": now[along === "y" ? 1 : 0].toFixed(3) });
     };
   }
+
+  show(shown) { this.svg.style.display = shown ? "block" : "none"; }
 
   /** Keep handles as large on the screen as a finger needs. */
   scale() {

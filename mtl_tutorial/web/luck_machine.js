@@ -1,0 +1,162 @@
+// The luck machine. Moved: how many methods and seeds a table has, and what one of them truly gains;
+// in the real table, which seeds and opponents count. What answers: who seems to win.
+import { BLUE, VERMILION, GREY, INK, FAINT, draw, explorable, fixed, set } from "./kit.js";
+import { holm, mean, normal, paired, randomness } from "./statistics.js";
+
+export const TABLES = ["equal methods", "the real table"];
+const LEVEL = 0.05, AT_ONCE = 200;
+
+/** A table of methods minus their reference, seed by seed, in units of one method's spread. */
+export function drawTable(number, { methods, seeds, gain }) {
+  const next = normal(randomness(number)), reference = Array.from({ length: seeds }, next);
+  return Array.from({ length: methods }, (_, i) => reference.map((r) => next() + (i ? 0 : gain) - r));
+}
+
+/** What tests say of a table's rows: mean, half of the interval, p, and p by Holm. */
+export function judge(rows, m = rows.length) {
+  const found = rows.map(paired), corrected = holm(found.map(({ p }) => p), m);
+  return found.map((row, i) => ({ ...row, corrected: corrected[i] }));
+}
+
+/** How many of some tables have a find, without and with the correction; and how often row 1 is one. */
+export function count(from, to, setting) {
+  const counts = { plain: 0, corrected: 0, first: 0 };
+  for (let number = from; number < to; number++) {
+    const rows = judge(drawTable(number, setting));
+    counts.plain += rows.some(({ p }) => p < LEVEL);
+    counts.corrected += rows.some((row) => row.corrected < LEVEL);
+    counts.first += rows[0].corrected < LEVEL;
+  }
+  return counts;
+}
+
+/** The rows of the real table without the seeds and the opponents that are left out. */
+export function chosen({ names, differences, left_out: out, opponents }) {
+  return names.flatMap((name, i) => opponents.includes(name) ? [] : [{ name, values: differences[i].filter((_, s) => !out.includes(s)) }]);
+}
+
+/** The sentence below the picture. */
+export function describe(state, rows, counts) {
+  const key = state.correct ? "corrected" : "p", found = rows.filter((row) => row[key] < LEVEL);
+  const by = state.correct ? "with Holm's correction" : "each at p < 0.05";
+  if (state.table === TABLES[1]) {
+    const names = found.map((row) => row.name).join(", ");
+    return `${rows.length} tests over ${state.seeds_left} seeds, ${by}: ${found.length ? `told apart: ${names}` : "nothing is told apart"}.`;
+  }
+  const tables = `Of ${counts.drawn} tables, ${counts.plain} have a find at p < 0.05 and ${counts.corrected} with Holm's correction.`;
+  const truth = state.gain ? `Method 1 truly gains ${fixed(state.gain)} spreads, and is found in ${counts.first}.` : "All methods are equal.";
+  return `${truth} This table, ${by}: ${found.length ? `${found.length} of ${rows.length} "differ"` : "no find"}. ${tables}`;
+}
+
+function build(view) {
+  view.history();
+  view.choose("table", "table", TABLES);
+  view.toggle("Holm's correction", "correct");
+  const ofLuck = [
+    view.button("Another table", () => view.change({ number: view.model.get("number") + 1 })),
+    view.button(`${AT_ONCE} more`, () => view.change({ number: view.model.get("number") + AT_ONCE })),
+    view.slider("methods", "methods", 1, 20, { step: 1, format: String }),
+    view.slider("seeds", "seeds", 3, 30, { step: 1, format: String }),
+    view.slider("true gain of method 1", "gain", 0, 3, { step: 0.1 }),
+  ];
+  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [150, 10, 30, 44] });
+  const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
+  share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });
+  const lines = [share.curve(VERMILION, { "stroke-dasharray": "7 4" }), share.curve(BLUE), share.curve(GREY, { "stroke-dasharray": "2 4" })];
+  const words = [["without", VERMILION], ["with Holm's", BLUE]].map(([text, colour]) => {
+    const node = draw("text", { fill: colour, "text-anchor": "end", x: 264 }, share.above, text);
+    return (height) => set(node, { y: height });
+  });
+  const nodes = Array.from({ length: most }, () => ({
+    dots: draw("g", { "fill-opacity": 0.35 }, panel.inside), bar: draw("line", { "stroke-width": 3 }, panel.inside),
+    point: draw("circle", { r: 6, "stroke-width": 2 }, panel.inside), label: draw("text", { "text-anchor": "end" }, panel.above),
+  }));
+  nodes.forEach(({ dots }, i) => dots.addEventListener("click", (event) => {
+    if (view.model.get("table") !== TABLES[1] || !event.target.dataset.seed) return;
+    const out = new Set(view.model.get("left_out")), seed = Number(event.target.dataset.seed);
+    if (out.has(seed)) out.delete(seed); else out.add(seed);
+    view.remember();
+    view.change({ left_out: [...out].sort((a, b) => a - b) });
+  }));
+  const real = view.row();
+  view.below.append(real);
+  const note = document.createElement("span");
+  note.textContent = "Click a dot to leave its seed out. Leave out:";
+  real.append(note);
+  const boxes = new Map();
+  let history = { key: "", from: 0, drawn: 0, plain: 0, corrected: 0, first: 0, path: [] };
+
+  return (state) => {
+    const isReal = state.table === TABLES[1];
+    let rows, m;
+    if (isReal) {
+      const kept = chosen(state);
+      state.seeds_left = kept[0]?.values.length ?? 0;
+      m = kept.length;
+      rows = state.seeds_left > 1 ? judge(kept.map((row) => row.values), m).map((row, i) => ({ ...row, ...kept[i] })) : [];
+    } else {
+      const setting = { methods: state.methods, seeds: state.seeds, gain: state.gain }, key = JSON.stringify(setting);
+      if (history.key !== key || state.number < history.from) history = { key, from: state.number, drawn: 0, plain: 0, corrected: 0, first: 0, path: [] };
+      while (history.from + history.drawn <= state.number) {
+        const next = Math.min(history.from + history.drawn + Math.max(1, Math.ceil((state.number - history.from - history.drawn) / 40)), state.number + 1);
+        const found = count(history.from + history.drawn, next, setting);
+        history.drawn = next - history.from;
+        for (const name of Object.keys(found)) history[name] += found[name];
+        history.path.push([history.drawn, history.plain / history.drawn, history.corrected / history.drawn]);
+      }
+      const values = drawTable(state.number, setting);
+      rows = judge(values).map((row, i) => ({ ...row, values: values[i], name: `method ${i + 1}` }));
+    }
+    const order = rows.map((_, i) => i).sort((i, j) => rows[j].mean - rows[i].mean);
+    const widest = Math.max(...rows.flatMap((row) => row.values.map(Math.abs)), 1e-9) * 1.05;
+    panel.x = [-widest, widest];
+    panel.axes(isReal ? "points of accuracy, minus equal weights" : "spreads of one method", "", { yTicks: [] });
+    const height = panel.area.height / Math.max(rows.length, 1), [zero] = panel.at([0, 0]);
+    draw("line", { x1: zero, x2: zero, y1: panel.area.top, y2: panel.area.top + panel.area.height, stroke: INK }, panel.back);
+    nodes.forEach(({ dots, bar, point, label }, place) => {
+      const row = rows[order[place]], display = row ? "inline" : "none";
+      for (const node of [dots, bar, point, label]) set(node, { display });
+      if (!row) return;
+      const y = panel.area.top + height * (place + 0.5), wins = row[state.correct ? "corrected" : "p"] < LEVEL;
+      const colour = wins ? VERMILION : BLUE, x = (v) => panel.at([v, 0])[0];
+      const shown = isReal ? state.differences[state.names.indexOf(row.name)] : row.values;
+      while (dots.childNodes.length < shown.length) draw("circle", { r: 4 }, dots);
+      [...dots.childNodes].forEach((dot, s) => {
+        const out = isReal && state.left_out.includes(s);
+        set(dot, { display: s < shown.length ? undefined : "none", cx: s < shown.length ? x(shown[s]) : 0, cy: y - 5, fill: out ? "none" : colour,
+          stroke: out ? GREY : "none", "data-seed": s, style: isReal ? "cursor:pointer" : "" });
+      });
+      set(bar, { x1: x(row.mean - row.half), x2: x(row.mean + row.half), y1: y + 5, y2: y + 5, stroke: colour });
+      set(point, { cx: x(row.mean), cy: y + 5, fill: wins ? colour : "var(--mtl-paper)", stroke: colour });
+      label.textContent = row.name;
+      set(label, { x: panel.area.left - 8, y: y + 4, "font-weight": wins ? 700 : 400 });
+    });
+    share.show(!isReal);
+    ofLuck.forEach((control) => { control.closest("button, label").style.display = isReal ? "none" : ""; });
+    set(real, { style: isReal ? "" : "display:none" });
+    for (const name of isReal ? state.names : []) {
+      if (boxes.has(name)) continue;
+      const box = document.createElement("input"), label = document.createElement("label");
+      box.type = "checkbox";
+      box.onchange = () => {
+        const left = new Set(view.model.get("opponents"));
+        if (box.checked) left.add(name); else left.delete(name);
+        view.remember();
+        view.change({ opponents: [...left] });
+      };
+      label.append(box, name);
+      real.append(label);
+      boxes.set(name, box);
+    }
+    boxes.forEach((box, name) => { box.checked = state.opponents.includes(name); });
+    const end = Math.max(history.drawn, 1), at = (k) => history.path.map((row) => [row[0] / end, row[k]]);
+    lines[0](at(1)); lines[1](at(2)); lines[2]([[0, LEVEL], [1, LEVEL]]);
+    const last = history.path.at(-1) ?? [0, 0, 0];
+    words[0](share.at([1, last[1]])[1] - 8); words[1](share.at([1, last[2]])[1] - 8);
+    return describe(state, rows, history);
+  };
+}
+
+export default explorable({
+  names: ["table", "number", "methods", "seeds", "gain", "correct", "names", "differences", "left_out", "opponents"], build,
+});
