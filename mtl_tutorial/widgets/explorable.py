@@ -1,0 +1,110 @@
+"""Explorables: pictures that are drawn and moved in the browser, with a state that Python shares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+
+from mtl_tutorial.web import bundle
+
+
+class Explorable(anywidget.AnyWidget):
+    """A picture that answers to the hand, in the page; its state is a few numbers.
+
+    Subclasses name their ``module`` of `mtl_tutorial.web`, and have a synchronised trait for each
+    name of its state. A state that can't be is refused in a sentence, whoever sets it.
+    """
+
+    module: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "module" in vars(cls):
+            cls._esm = bundle(cls.module)
+
+    def _repr_mimebundle_(self, **kwargs: Any):
+        found = super()._repr_mimebundle_(**kwargs)
+        data, metadata = found if isinstance(found, tuple) else (found, {})
+        return {**data, "text/plain": f"{type(self).__name__}: drawn in the browser"}, metadata
+
+
+class Number(traitlets.Float):
+    """A finite number within bounds."""
+
+    def __init__(self, name: str, default: float, low: float, high: float) -> None:
+        super().__init__(default)
+        self.what, self.low, self.high = name, low, high
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Give the number back.
+
+        Raises:
+            TraitError: naming it, the bounds and the value.
+        """
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise traitlets.TraitError(f"{self.what} must be a number, got {value!r}")
+        if not (math.isfinite(value) and self.low <= value <= self.high):
+            raise traitlets.TraitError(
+                f"{self.what} must be from {self.low:g} to {self.high:g}, got {value}"
+            )
+        return float(value)
+
+
+class Point(traitlets.List):
+    """A point of the plane, or a vector: two finite numbers within bounds."""
+
+    def __init__(self, name: str, default: Sequence[float], low: float, high: float) -> None:
+        super().__init__(default_value=list(default))
+        self.what, self.low, self.high = name, low, high
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> list[float]:
+        """Give the point back as a list.
+
+        Raises:
+            TraitError: naming it, the bounds and the value.
+        """
+        return check_point(self.what, value, self.low, self.high)
+
+
+def check_point(name: str, value: Any, low: float, high: float) -> list[float]:
+    """Give two numbers as a list.
+
+    Raises:
+        TraitError: where they are not two, or not within the bounds.
+    """
+    try:
+        found = [float(number) for number in value]
+    except (TypeError, ValueError):
+        found = []
+    if len(found) != 2 or not all(low <= number <= high for number in found):
+        raise traitlets.TraitError(
+            f"{name} must be two numbers from {low:g} to {high:g}, got {value!r}"
+        )
+    return found
+
+
+class Choice(traitlets.Enum):
+    """One of some words."""
+
+    def __init__(self, name: str, choices: Iterable[str], default: str) -> None:
+        super().__init__(list(choices), default_value=default)
+        self.what = name
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Give the word back.
+
+        Raises:
+            TraitError: naming the choices and the value.
+        """
+        if value not in self.values:
+            raise traitlets.TraitError(
+                f"{self.what} must be one of {', '.join(map(repr, self.values))}, got {value!r}"
+            )
+        return value
