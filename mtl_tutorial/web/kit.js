@@ -80,7 +80,7 @@ class Panel {
     const [left, right, top, bottom] = pad;
     this.view = view;
     this.svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label ?? title }, view.panels);
-    this.svg.style.flex = `${width} 1 ${Math.min(320, width)}px`;
+    this.svg.style.flex = `${width} 1 ${Math.min(320, 0.74 * width)}px`;
     this.area = { left, top, width: width - left - right, height: height - top - bottom };
     this.x = x; this.y = y; this.equal = equal;
     if (title) this.title = draw("text", { x: 8, y: 18, "font-weight": 700, "font-size": 14 }, this.svg, title);
@@ -352,21 +352,27 @@ class View {
     return list;
   }
 
+  /** A slider of one number of a trait that is a list. */
+  vector(words, name, place, low, high, options) {
+    return this.slider(words, name, low, high, { ...options, place });
+  }
+
   /** A slider; with `log` it moves in powers of ten. */
-  slider(words, name, low, high, { step = 0.01, log = false, format = (v) => fixed(v), row = this.controls } = {}) {
+  slider(words, name, low, high, { step = 0.01, log = false, format = (v) => fixed(v), row = this.controls, place } = {}) {
+    const now = () => (place === undefined ? this.model.get(name) : this.model.get(name)[place]);
     const label = document.createElement("label"), input = document.createElement("input");
     const shown = document.createElement("output");
     Object.assign(input, { type: "range", min: log ? Math.log10(low) : low, max: log ? Math.log10(high) : high, step });
     input.addEventListener("pointerdown", () => this.remember());
     input.addEventListener("keydown", (event) => { event.stopPropagation(); this.remember(); });
     input.oninput = () => {
-      const value = Number(input.value);
-      this.change({ [name]: log ? Number((10 ** value).toPrecision(3)) : value });
+      const value = log ? Number((10 ** Number(input.value)).toPrecision(3)) : Number(input.value);
+      this.change({ [name]: place === undefined ? value : this.model.get(name).map((old, i) => (i === place ? value : old)) });
     };
     label.append(words, input, shown);
     row.append(label);
     this.follow(() => {
-      const value = this.model.get(name);
+      const value = now();
       if (document.activeElement !== input || !input.matches(":active")) input.value = log ? Math.log10(value) : value;
       input.setAttribute("aria-valuetext", format(value));
       shown.textContent = format(value);
