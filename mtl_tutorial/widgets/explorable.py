@@ -108,3 +108,53 @@ class Choice(traitlets.Enum):
                 f"{self.what} must be one of {', '.join(map(repr, self.values))}, got {value!r}"
             )
         return value
+
+
+class Numbers(traitlets.List):
+    """Finite numbers within bounds, so many or any number of them."""
+
+    def __init__(
+        self,
+        name: str,
+        count: int | None,
+        low: float,
+        high: float,
+        default: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(default_value=list(default or [low] * (count or 0)))
+        self.what, self.count, self.low, self.high = name, count, low, high
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> list[float]:
+        """Give them back as a list.
+
+        Raises:
+            TraitError: naming them, their number, the bounds and the value.
+        """
+        try:
+            found = [float(number) for number in value]
+        except (TypeError, ValueError):
+            found = []
+        fits = len(found) == self.count if self.count else bool(found)
+        if not fits or not all(self.low <= number <= self.high for number in found):
+            several = f"{self.count} numbers" if self.count else "numbers"
+            raise traitlets.TraitError(
+                f"{self.what} must be {several} from {self.low:g} to {self.high:g}, got {value!r}"
+            )
+        return found
+
+
+class Switch(traitlets.Bool):
+    """On or off."""
+
+    def __init__(self, default: bool) -> None:
+        super().__init__(default)
+        self.tag(sync=True)
+
+
+class Fixed(traitlets.Any):
+    """What the picture shows and no hand moves: names, measured numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tag(sync=True)
