@@ -150,7 +150,7 @@ def _tried(path: Path, size: Size) -> Tried:
         file = Path(folder, "claims.jsonl")
         variables = {**size.variables, "MTL_CLAIMS": str(file)}
         try:
-            ran = run(read(path)[0], path, variables=variables, go_on=True)
+            ran = run(read(path)[0], path, variables=variables, go_on=True, draw=False)
             stopped = list(_stops(ran))
         except BuildError as error:
             stopped = [str(error)]

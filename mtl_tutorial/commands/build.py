@@ -29,6 +29,7 @@ from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
 from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.pictures import keep_pictures
+from mtl_tutorial.commands.stills import NoBrowserError, stills
 
 MAX_BYTES = 400_000
 CELL_SECONDS = 600
@@ -185,12 +186,14 @@ def run(
     *,
     variables: Mapping[str, str] | None = None,
     go_on: bool = False,
+    draw: bool = True,
 ) -> NotebookNode:
     """Give a copy of the notebook with the outputs of a fresh kernel in ``path``'s folder.
 
     Args:
         variables: of the environment, beside the quick profile.
         go_on: run the cells after one that raised, too.
+        draw: put a picture beside each explorable.
 
     Raises:
         BuildError: naming the cell that raised, and its error.
@@ -218,6 +221,8 @@ def run(
     with tempfile.TemporaryDirectory() as profile:
         try:
             client.execute(env={**_environment(profile), **(variables or {})})
+            if draw:
+                _add_stills(ran, client.widget_state)
         except CellExecutionError as error:
             reason = f"{error.ename}: {error.evalue}" if error.ename else str(error)
             raise BuildError(f"{path.stem}, {_last_cell(ran)} raised {reason}") from None
@@ -229,6 +234,8 @@ def run(
             if interrupt.came:
                 raise KeyboardInterrupt from None
             raise BuildError(f"{path.stem}, {_last_cell(ran)} ended the kernel") from None
+        except (NoBrowserError, ValueError) as error:
+            raise BuildError(f"{path.stem}: {error}") from error
         except (NoSuchKernel, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise BuildError(
@@ -238,6 +245,20 @@ def run(
         finally:
             atexit.unregister(client._cleanup_kernel)  # it raises where no kernel came to life
     return ran
+
+
+def _add_stills(ran: NotebookNode, states: Mapping[str, Mapping]) -> None:
+    """Put beside each explorable the picture that its module draws, and its sentence."""
+    shown = {
+        output.data[WIDGET]["model_id"]: output.data
+        for _, cell in _code_cells(ran)
+        for output in cell.outputs
+        if WIDGET in output.get("data", {})
+    }
+    drawn = {key: states[key] for key in shown if "_esm" in states.get(key, {})}
+    for key, (png, sentence) in (stills(drawn) if drawn else {}).items():
+        shown[key]["image/png"] = base64.b64encode(png).decode()
+        shown[key]["text/plain"] = sentence
 
 
 class _Interrupt:

@@ -273,6 +273,7 @@ class View {
     const style = document.createElement("style");
     style.textContent = STYLE;
     this.controls = this.row(); this.panels = this.row();
+    this.panels.classList.add("mtl-panels");
     this.below = this.row();
     this.say = document.createElement("p");
     this.say.className = "mtl-say";

@@ -1,4 +1,4 @@
-"""Explorables: pictures that are drawn and moved in the browser, with a state that Python shares."""
+"""Explorables: pictures drawn and moved in the browser, with a state that Python shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The landscape race: methods go from starts that are dragged to the best trade-offs of two tasks."""
+"""The landscape race: from starts that are dragged to the best trade-offs of two tasks."""
 
 from __future__ import annotations
 

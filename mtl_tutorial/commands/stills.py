@@ -1,0 +1,117 @@
+"""Still pictures of explorables, from the modules that draw them, in a browser without a window."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",  # small in containers
+    "--font-render-hinting=none",  # the same letters on every machine
+)
+AS_ROOT = ("--no-sandbox",)  # Chromium refuses to start as root with one
+WIDTH, DOTS = 940, 1.6  # of the page in CSS pixels, and pixels of the picture for each
+PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>still</title>
+<style>body { margin: 0; background: #fff; color-scheme: light }</style><body><div></div></body>"""
+RENDER = """async ([module, state]) => {
+    const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
+    const values = { ...state };
+    const model = { get: (name) => values[name], set: (name, value) => { values[name] = value; },
+        save_changes() {}, send() {}, on() {}, off() {} };
+    const el = document.createElement("div");
+    document.body.replaceChildren(el);
+    (await import(url)).default.render({ model, el });
+    await document.fonts.ready;
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    el.querySelectorAll(".mtl-ring").forEach((ring) => { ring.style.strokeOpacity = 0.35; });
+}"""
+
+
+class NoBrowserError(RuntimeError):
+    """There is no browser to draw with; the message says what to install."""
+
+
+def find_chromium(own: str = "") -> str | None:
+    """Give the path of a Chromium: the system's, else ``own`` where that is a file."""
+    return next(filter(None, map(shutil.which, BROWSERS)), own if os.path.exists(own) else None)
+
+
+def chromium_flags() -> list[str]:
+    """The options without which Chromium talks to the network, or does not start."""
+    return [*QUIET, *(AS_ROOT if hasattr(os, "geteuid") and os.geteuid() == 0 else ())]
+
+
+@contextmanager
+def page() -> Iterator[Any]:
+    """Give an empty page of a browser.
+
+    Raises:
+        NoBrowserError: where Playwright or a Chromium is missing.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise NoBrowserError(
+            "pictures of explorables are drawn in Chromium by Playwright, which is not installed; "
+            "run 'python -m pip install -e \".[test]\"'"
+        ) from None
+    with sync_playwright() as playwright:
+        path = find_chromium(playwright.chromium.executable_path)
+        if path is None:
+            raise NoBrowserError(
+                "pictures of explorables are drawn in Chromium, and there is none; install it, or "
+                "run 'python -m playwright install chromium'"
+            )
+        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
+        try:
+            size = {"width": WIDTH, "height": 700}
+            yield browser.new_page(viewport=size, device_scale_factor=DOTS)
+        finally:
+            browser.close()
+
+
+def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, str]]:
+    """Draw explorables as their modules do.
+
+    Args:
+        states: traits of widgets by any name; ``_esm`` is the module.
+
+    Returns:
+        By the same names, a PNG and the sentence below it.
+
+    Raises:
+        NoBrowserError: where there is no browser.
+        ValueError: where a module can't draw its state; the message is the page's.
+    """
+    drawn = {}
+    with page() as sheet:
+        sheet.set_content(PAGE)
+        for name, state in states.items():
+            plain = {key: value for key, value in state.items() if _is_plain(value)}
+            try:
+                sheet.evaluate(RENDER, [state["_esm"], plain])
+            except Exception as error:
+                line = str(error).splitlines()[0]
+                raise ValueError(f"an explorable can't be drawn: {line}") from error
+            png = sheet.locator(".mtl-panels").screenshot(type="png")
+            drawn[name] = png, sheet.locator(".mtl-say").inner_text()
+    return drawn
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
