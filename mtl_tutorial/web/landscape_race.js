@@ -1,22 +1,34 @@
 // The landscape race. Moved: the starts. What answers: the ways of three methods over the landscape
 // of two tasks and in the plane of their losses, when they arrive, and at the pointer every step.
 import { BLUE, VERMILION, GREEN, PURPLE, SKY, INK, clamp, draw, explorable, fixed, mix, norm } from "./kit.js";
-import { METHODS, gramian } from "./methods.js";
+import { PAIRS } from "./methods.js";
 
 const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 600;
 export const RACERS = ["sum", "PCGrad", "MGDA"];
 const LINES = { sum: [INK, undefined], PCGrad: [SKY, "7 4"], MGDA: [PURPLE, "7 3 2 3"] };
 
-/** Both losses at a point, and their gradients: the landscape of Liu et al. 2021, section 5.1. */
+/**
+ * Both losses at a point, and their gradients: the landscape of Liu et al. 2021, section 5.1.
+ * @param out gets L₁, L₂, ∂L₁/∂x, ∂L₁/∂y, ∂L₂/∂x, ∂L₂/∂y
+ */
+function land(x, y, out) {
+  const t = Math.tanh(y / 2), slope = (1 - t * t) / 2, up = t > 0 ? t : 0, down = t < 0 ? -t : 0;
+  const bend = Math.tanh(-y), bent = 1 - bend * bend, valley = 0.1 * (y + 8) * (y + 8), fall = 0.02 * (y + 8);
+  for (let task = 0; task < 2; task++) {
+    const a = task ? (-x + 3) / 2 + bend + 2 : (-x - 7) / 2 - bend, sign = task ? -1 : 1, flat = Math.abs(a) < LOWER;
+    const f = Math.log(flat ? LOWER : Math.abs(a)) + 6, fx = flat ? 0 : -0.5 / a, fy = flat ? 0 : (sign * bent) / a;
+    const centre = task ? -7 : 7, q = ((x - centre) * (x - centre) + valley) / 10 - 20;
+    out[task] = f * up + q * down;
+    out[2 + 2 * task] = fx * up + ((x - centre) / 5) * down;
+    out[3 + 2 * task] = fy * up + fall * down + (y >= 0 ? f * slope : 0) - (y <= 0 ? q * slope : 0);
+  }
+}
+
+/** The same as an object. */
 export function landscape([x, y]) {
-  const t = Math.tanh(y / 2), up = Math.max(t, 0), down = Math.max(-t, 0), slope = (1 - t * t) / 2;
-  const bend = Math.tanh(-y), bent = 1 - bend * bend;
-  const part = (a, sign) => Math.abs(a) < LOWER ? [Math.log(LOWER) + 6, 0, 0] : [Math.log(Math.abs(a)) + 6, -0.5 / a, (sign * bent) / a];
-  const bowl = (centre) => [((x - centre) ** 2 + 0.1 * (y + 8) ** 2) / 10 - 20, (x - centre) / 5, 0.02 * (y + 8)];
-  const one = (f, q) => [f[0] * up + q[0] * down,
-    [f[1] * up + q[1] * down, f[2] * up + q[2] * down + (y >= 0 ? f[0] * slope : 0) - (y <= 0 ? q[0] * slope : 0)]];
-  const [first, second] = [one(part((-x - 7) / 2 - bend, 1), bowl(7)), one(part((-x + 3) / 2 + bend + 2, -1), bowl(-7))];
-  return { losses: [first[0], second[0]], gradients: [first[1], second[1]] };
+  const out = new Float64Array(6);
+  land(x, y, out);
+  return { losses: [out[0], out[1]], gradients: [[out[2], out[3]], [out[4], out[5]]] };
 }
 
 /** Whether a point lies near the best trade-offs. */
@@ -24,25 +36,40 @@ export const arrived = ([x, y]) => Math.abs(y - PARETO_Y) < NEAR && x > PARETO_X
 
 /** A method's direction where task 1 has the weight 2λ and task 2 the weight 2 − 2λ. */
 export function directionAt(name, gradients, weight) {
-  const weighted = [mix(2 * weight, gradients[0]), mix(2 - 2 * weight, gradients[1])];
-  const w = METHODS[name](gramian(weighted));
-  return mix(w[0], weighted[0], w[1], weighted[1]);
+  const [[a, b], [c, d]] = gradients, out = new Float64Array([0, 0, a, b, c, d]);
+  turn(name, out, weight);
+  return [out[0], out[1]];
+}
+
+/** Put the direction of a method, for gradients in out[2 …], into out[0] and out[1]. */
+function turn(name, out, weight) {
+  const p = 2 * weight, q = 2 - p, a = p * out[2], b = p * out[3], c = q * out[4], d = q * out[5];
+  let first = 1, second = 1;
+  if (name !== "sum") {
+    const k11 = a * a + b * b, k12 = a * c + b * d, k22 = c * c + d * d, w = PAIRS[name](k11, k12, k22);
+    first = w[0]; second = w[1];
+  }
+  out[0] = first * a + second * c;
+  out[1] = first * b + second * d;
 }
 
 /** The way of a method: kept points and losses, the steps between two of them, and its arrival. */
 export function run(name, start, { optimizer, rate, weight, steps }) {
-  const every = Math.max(1, Math.ceil(steps / KEPT)), points = [start], losses = [landscape(start).losses];
-  let x = start, m = [0, 0], v = [0, 0], since = arrived(start) ? 0 : Infinity, a = 1, b = 1;
+  const every = Math.max(1, Math.ceil(steps / KEPT)), points = [start], losses = [landscape(start).losses], out = new Float64Array(6);
+  let [x, y] = start, m = 0, n = 0, u = 0, v = 0, a = 1, b = 1, since = arrived(start) ? 0 : Infinity;
   for (let step = 1; step <= steps; step++) {
-    const d = directionAt(name, landscape(x).gradients, weight);
+    land(x, y, out);
+    turn(name, out, weight);
     if (optimizer === "Adam") {
       a *= 0.9; b *= 0.999;
-      m = mix(0.9, m, 0.1, d);
-      v = [0, 1].map((i) => 0.999 * v[i] + 0.001 * d[i] * d[i]);
-      x = [0, 1].map((i) => x[i] - (rate * (m[i] / (1 - a))) / (Math.sqrt(v[i] / (1 - b)) + 1e-8));
-    } else x = mix(1, x, -rate, d);
-    since = arrived(x) ? Math.min(since, step) : Infinity;
-    if (step % every === 0 || step === steps) { points.push(x); losses.push(landscape(x).losses); }
+      m = 0.9 * m + 0.1 * out[0]; n = 0.9 * n + 0.1 * out[1];
+      u = 0.999 * u + 0.001 * out[0] * out[0]; v = 0.999 * v + 0.001 * out[1] * out[1];
+      x -= (rate * (m / (1 - a))) / (Math.sqrt(u / (1 - b)) + 1e-8);
+      y -= (rate * (n / (1 - a))) / (Math.sqrt(v / (1 - b)) + 1e-8);
+    } else { x -= rate * out[0]; y -= rate * out[1]; }
+    if (Math.abs(y - PARETO_Y) >= NEAR || !arrived([x, y])) since = Infinity;
+    else if (step < since) since = step;
+    if (step % every === 0 || step === steps) { points.push([x, y]); losses.push(landscape([x, y]).losses); }
   }
   return { points, losses, every, since };
 }

@@ -136,6 +136,15 @@ export function gradientNorms(K) {
   return lengths.map((l) => (total > 0 ? l / total : 1 / K.length));
 }
 
+/** Weights of two tasks in closed form, for those who take many steps. */
+export const PAIRS = {
+  PCGrad: (k11, k12, k22) => (k12 < 0 ? [1 - k12 / Math.max(k11, 1e-30), 1 - k12 / Math.max(k22, 1e-30)] : [1, 1]),
+  MGDA: (k11, k12, k22) => {
+    const a = Math.min(1, Math.max(0, (k22 - k12) / Math.max(k11 + k22 - 2 * k12, 1e-30)));
+    return [a, 1 - a];
+  },
+};
+
 /** By the name that lessons use. */
 export const METHODS = {
   sum, PCGrad: pcgrad, MGDA: mgda, UPGrad: upgrad, CAGrad: cagrad, "IMTL-G": imtlG,

@@ -60,7 +60,7 @@ function build(view) {
     view.change({ distance: Number(clamp(2 * Math.sqrt(-Math.log(1 - value)), ...DISTANCES).toFixed(3)) });
   }, { step: 0.02 });
   const turn = plane.handle("end of the line of the weighted sum", INK, ([x, y]) => {
-    const [a, b] = anchor, down = Math.max(0.02, b - y), right = Math.max(0.02, x - a);
+    const [a, b] = anchor, side = b > a ? 1 : -1, down = Math.max(0.02, side * (b - y)), right = Math.max(0.02, side * (x - a));
     view.change({ weight: Number(clamp(down / (down + right), ...WEIGHTS).toFixed(3)) });
   }, { step: 0.04 });
   let anchor = [0, 0];
@@ -83,7 +83,7 @@ function build(view) {
     level(state.rule === RULES[0] ? [[anchor[0] - 2 * w[1], anchor[1] + 2 * w[0]], [anchor[0] + 2 * w[1], anchor[1] - 2 * w[0]]]
       : [[corner[0], -1], corner, [-1, corner[1]]]);
     bend(points[(POINTS - 1) / 2]);
-    const reach = 0.3 / Math.hypot(...w);
+    const reach = (anchor[1] > anchor[0] ? 0.3 : -0.3) / Math.hypot(...w); // towards the middle of the picture
     turn([anchor[0] + reach * w[1], anchor[1] - reach * w[0]], state.rule === RULES[0]);
     return describe(state, explored);
   };
