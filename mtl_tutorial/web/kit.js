@@ -406,7 +406,7 @@ export function explorable({ names, build }) {
         view.say.textContent = paint(view.state());
         view.root.dataset.drawn = String(Number(view.root.dataset.drawn ?? 0) + 1);
       };
-      const ask = () => { due ||= requestAnimationFrame(now); };
+      const ask = view.ask = () => { due ||= requestAnimationFrame(now); };
       for (const name of names) model.on(`change:${name}`, ask);
       const sized = new ResizeObserver(() => view.all.forEach((panel) => panel.scale()));
       sized.observe(view.root);
