@@ -77,6 +77,10 @@ class Session:
         held_out: what it is measured on.
         steps: length of a run.
         seed: of the initial weights and the stream of scenes.
+
+    Attributes:
+        steps_made: in the present run.
+        measure_every: steps between two measurements from now on; 25 where it is None.
     """
 
     _failure: Exception | None
@@ -110,6 +114,7 @@ class Session:
         self._validation = held_out.draw(VALIDATION_SCENES, torch.Generator().manual_seed(seed))
         self._probe = scenes.draw(PROBE_SCENES, torch.Generator().manual_seed(seed + 1))
         self.runs: list[Trace] = []
+        self.measure_every: int | None = None
         self._new_run()
 
     @property
@@ -136,11 +141,18 @@ class Session:
             raise
         if record is None:
             return False
-        self._step = record.step
+        self.steps_made = record.step
         self._since.append(record.losses)
-        if record.step % MEASURE_EVERY == 0 or record.step == self.steps:
+        every = self.measure_every or MEASURE_EVERY
+        if record.step - self.run.latest.step >= every or record.step == self.steps:
             self.measure()
         return True
+
+    @property
+    def last_losses(self) -> dict[str, float]:
+        """Those of the last step, by task name; empty where they were measured meanwhile."""
+        last = self._since[-1] if self._since else {}
+        return {name: loss.item() for name, loss in last.items()}
 
     def measure(self) -> None:
         """Add a measurement of the present state.
@@ -149,9 +161,11 @@ class Session:
         weights stay on record if a step has used them.
         """
         measurements, weights = self.run.measurements, self.balancer.weights
-        if measurements and measurements[-1].step == self._step:
+        if measurements and measurements[-1].step == self.steps_made:
             same = replace(measurements[-1], weights=weights)
-            unused = self._step == 0 or [m.step for m in measurements[-2:]] == [self._step] * 2
+            unused = (
+                self.steps_made == 0 or [m.step for m in measurements[-2:]] == [self.steps_made] * 2
+            )
             if unused:
                 measurements.pop()
             if not measurements or measurements[-1].weights != weights:
@@ -166,7 +180,7 @@ class Session:
         }
         self._since.clear()
         measurements.append(
-            Measurement(self._step, weights, losses, scores, norms, cosines.min().item())
+            Measurement(self.steps_made, weights, losses, scores, norms, cosines.min().item())
         )
 
     def reset(self) -> None:
@@ -178,6 +192,6 @@ class Session:
 
     def _new_run(self) -> None:
         self._training = self._start()
-        self._step, self._since, self._failure = 0, [], None
+        self.steps_made, self._since, self._failure = 0, [], None
         self.runs.append(Trace(self.runs[-1].number + 1 if self.runs else 1))
         self.measure()

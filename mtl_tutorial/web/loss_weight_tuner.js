@@ -20,7 +20,7 @@ export function sinceChange(moments) {
 }
 
 /** What a run did since its weights last changed, and what pulls at the encoder now. */
-export function describe({ tasks, metric_names: names, runs, said }) {
+export function describe({ tasks, metric_names: names, runs_shown: runs, said }) {
   const moments = runs.at(-1).rows.map((row) => read(row, tasks)), now = moments.at(-1), then = sinceChange(moments);
   const state = `Step ${now.step}, weights ${tasks.map((task, i) => `${task} ${short(now.weights[i])}`).join(", ")}`;
   if (said) return said;
@@ -75,7 +75,7 @@ function build(view) {
   });
 
   return (state) => {
-    const all = state.runs.map((run) => ({ ...run, moments: run.rows.map((row) => read(row, tasks)) }));
+    const all = state.runs_shown.map((run) => ({ ...run, moments: run.rows.map((row) => read(row, tasks)) }));
     const run = all.at(-1), shown = all.slice(-1 - GHOSTS), now = run.moments.at(-1);
     live = live.filter(([n, step]) => n === run.number && step > now.step);
     const latest = Math.max(now.step, live.at(-1)?.[1] ?? 0);
@@ -143,4 +143,4 @@ function tabulate(table, runs, tasks, names) {
   }
 }
 
-export default explorable({ names: ["tasks", "metric_names", "runs", "weights", "running", "stop_at", "steps", "singles", "said"], build });
+export default explorable({ names: ["tasks", "metric_names", "runs_shown", "weights", "running", "stop_at", "steps", "singles", "said"], build });

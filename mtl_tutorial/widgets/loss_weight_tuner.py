@@ -2,147 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import ipywidgets
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+import traitlets
 from torch import nn
 
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.session import Measurement, Session, Trace
-from mtl_tutorial.plots import BLACK, label_ends, panels, percent_axis, task_style
 from mtl_tutorial.tasks import Task
 from mtl_tutorial.widgets.events import in_cell_loop
+from mtl_tutorial.widgets.explorable import Explorable, Fixed, Number, Numbers, Switch
 from mtl_tutorial.widgets.player import Player
-from mtl_tutorial.widgets.view import View
 
-GHOSTS = 4  # earlier runs that are drawn
-
-
-def draw_tuner(figure: Figure, runs: Sequence[Trace], tasks: Sequence[Task]) -> str:
-    """Draw the last run's losses, metrics, gradient shares and cosine; earlier runs as ghosts."""
-    (loss, metric), (share, cosine) = panels(figure, 2, 2)
-    figure.subplots_adjust(0.08, 0.1, 0.94, 0.94, wspace=0.28, hspace=0.32)
-    run, shown = runs[-1], runs[-1 - GHOSTS :]
-    end = max(200, -(-max(r.latest.step for r in shown) // 200) * 200)
-    for axes in (loss, metric, share, cosine):
-        axes.set(xlim=(0, end), xticks=[0, end // 2, end])
-        for change in _changes(run):
-            axes.axvline(change, color=BLACK, linewidth=0.8, linestyle=":")
-    _decades(loss, [value for r in shown for m in r.measurements for value in m.losses.values()])
-    metric.set(ylim=(0, 1), yticks=[0, 0.5, 1])
-    percent_axis(share)
-    share.set(yticks=[0, 0.5, 1], xlabel="training step")
-    cosine.set(ylim=(-1, 1), yticks=[-1, 0, 1], xlabel="training step")
-    for axes, value in (
-        (loss, lambda m, name: m.losses.get(name)),
-        (metric, lambda m, name: m.scores[name].metric),
-        (share, lambda m, name: m.shares[name]),
-    ):
-        _plot_tasks(axes, shown if axes is not share else [run], tasks, value)
-    cosine.plot([m.step for m in run.measurements], [m.cosine for m in run.measurements], c=BLACK)
-    cosine.axhline(0, color=BLACK, linewidth=0.8)
-    now = run.latest
-    largest = max(tasks, key=lambda task: now.shares[task.name]).name
-    loss.set_title("Training loss")
-    metric.set_title("Validation: " + ", ".join(_metric_text(task, now) for task in tasks))
-    share.set_title(f"{largest} has {now.shares[largest]:.0%} of the shared gradient")
-    cosine.set_title(f"{_pull(now.cosine)}: cosine {now.cosine:+.2f}".replace("-", "−"))
-    return describe_run(run, tasks)
+WEIGHTS = (0.01, 1000)  # from the least to the most
+DRAWING_SHARE = 0.02  # of the time goes into telling the page, at most
+LIVE_EVERY = 75  # steps between two measurements while it trains
 
 
-def _pull(cosine: float) -> str:
-    if abs(cosine) < 0.1:
-        return "Gradients at right angles"
-    return "Gradients pull apart" if cosine < 0 else "Gradients pull together"
-
-
-def _plot_tasks(axes: Axes, runs: Sequence[Trace], tasks: Sequence[Task], value: Callable) -> None:
-    """Plot ``value(measurement, task)`` of the last run with labels, of earlier ones pale."""
-    ends = []
-    for task in tasks:
-        for run in runs:
-            points = [(m.step, value(m, task.name)) for m in run.measurements]
-            points = [point for point in points if point[1] is not None]
-            if not points:
-                continue
-            ghost = {"alpha": 0.25, "linewidth": 1.4} if run is not runs[-1] else {}
-            axes.plot(*zip(*points, strict=True), **task_style(task.name), **ghost)
-            if not ghost:
-                ends.append((*points[-1], task.name))
-    label_ends(axes, ends)
-
-
-def _decades(axes: Axes, losses: Sequence[float]) -> None:
-    """A logarithmic axis over whole powers of ten, so that it seldom moves."""
-    exponents = [math.log10(loss) for loss in losses if 0 < loss < math.inf] or [-3, 1]
-    low, high = math.floor(min(exponents) - 0.2), math.ceil(max(exponents))
-    if axes.get_yscale() != "log":
-        axes.set_yscale("log")
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
-
-
-def _changes(run: Trace) -> list[int]:
-    pairs = zip(run.measurements, run.measurements[1:], strict=False)
-    return [earlier.step for earlier, later in pairs if earlier.weights != later.weights]
-
-
-def _metric_text(task: Task, measurement: Measurement) -> str:
-    return f"{task.name} {measurement.scores[task.name].metric:.2f}"
-
-
-def describe_run(run: Trace, tasks: Sequence[Task]) -> str:
-    """Say in words what the run did since its weights last changed."""
-    now, then = run.latest, run.since_change
-    weights = ", ".join(f"{task.name} {now.weights[task.name]:.3g}" for task in tasks)
-    state = f"Step {now.step}, weights {weights}"
-    if now.step == then.step:
-        return f"{state}: press Start, then turn a weight while the curves grow."
-    later, moves = run.measurements[run.measurements.index(then) :], []
-    for task in tasks:
-        before, after = then.scores[task.name].metric, now.scores[task.name].metric
-        verb = "rose" if after > before + 0.005 else "fell" if after < before - 0.005 else "stayed"
-        change = f"from {before:.2f} to {after:.2f}" if verb != "stayed" else f"at {after:.2f}"
-        best = max(later, key=lambda moment: moment.scores[task.name].metric)
-        if best.scores[task.name].metric > after + 0.05 and best is not then:
-            change += f" (it was {best.scores[task.name].metric:.2f} at step {best.step})"
-        moves.append(f"{task.name} {task.metric_name} {verb} {change}")
-    since = f"since step {then.step}" if then.step else "since the start"
-    return f"{state}. {since.capitalize()}, {' and '.join(moves)}."
-
-
-def runs_table(runs: Sequence[Trace], tasks: Sequence[Task]) -> str:
-    """Give the runs as an HTML table, the best value of each metric in bold."""
-    done = [run for run in runs if run.latest.step]
-    best = {t.name: max((r.latest.scores[t.name].metric for r in done), default=0) for t in tasks}
-    heads = ["run", "steps", *(f"weight {t.name}" for t in tasks)]
-    heads += [f"{t.name} {t.metric_name}" for t in tasks]
-    rows = []
-    for run in runs:
-        cells = [str(run.number), str(run.latest.step)]
-        cells += [_weight_text(run, task.name) for task in tasks]
-        for task in tasks:
-            value = run.latest.scores[task.name].metric
-            bold = run in done and value == best[task.name]
-            cells.append(f"<b>{value:.3f}</b>" if bold else f"{value:.3f}")
-        rows.append("".join(f"<td style='padding:1px 14px'>{cell}</td>" for cell in cells))
-    head = "".join(f"<th style='padding:1px 14px'>{text}</th>" for text in heads)
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table style='font-size:13px;text-align:right'><tr>{head}</tr>{body}</table>"
-
-
-def _weight_text(run: Trace, name: str) -> str:
-    values = [m.weights[name] for m in run.measurements]
-    path = [f"{a:.3g}" for a, b in zip(values, [*values[1:], None], strict=True) if a != b]
-    return " → ".join(path if len(path) < 4 else [path[0], "…", path[-1]])
-
-
-class LossWeightTuner(View):
+class LossWeightTuner(Explorable):
     """Trains while you turn a weight a task; every weight acts on the very next step.
 
     Args:
@@ -151,8 +29,17 @@ class LossWeightTuner(View):
         scenes: what it trains on.
         held_out: what it is measured on.
         warm_up: steps made at once, before the learner takes over.
+        singles: validation metric of a network for each task alone, by name, drawn as dotted lines.
         settings: ``steps``, ``batch_size``, ``learning_rate``, ``seed`` of a run.
     """
+
+    module = "loss_weight_tuner"
+    tasks, metric_names, runs_shown, singles = Fixed(), Fixed(), Fixed(), Fixed()
+    weights = Numbers("weights", None, *WEIGHTS)
+    running = Switch(False)
+    stop_at = Number("step to stop at", 0, 0, 1e9)
+    steps = Number("steps", 1500, 1, 1e9)
+    said = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -162,58 +49,97 @@ class LossWeightTuner(View):
         held_out: Scenes,
         *,
         warm_up: int = 0,
-        **settings,
+        singles: Mapping[str, float] | None = None,
+        **settings: Any,
     ) -> None:
         self.session = Session(build, tasks, scenes, held_out, **settings)
-        self.sliders = {
-            task.name: ipywidgets.FloatLogSlider(
-                value=1,
-                min=-2,
-                max=3,
-                step=0.05,
-                description=f"weight of {task.name}",
-                readout_format=".3g",
-                style={"description_width": "110px"},
-                layout={"width": "430px"},
-            )
-            for task in self.session.tasks
-        }
-        for name, slider in self.sliders.items():
-            turn = in_cell_loop(lambda change, name=name: self._turn(name, change.new))
-            slider.observe(turn, "value")
-        self._table = ipywidgets.HTML()
+        names = [task.name for task in self.session.tasks]
+        self._live: list[list[float]] = []
+        super().__init__(
+            tasks=names,
+            metric_names=[task.metric_name for task in self.session.tasks],
+            weights=[1.0] * len(names),
+            steps=self.session.steps,
+            singles=[singles[name] for name in names] if singles else [],
+        )
         self.player = Player(
             type(self).__name__,
-            step=self.session.step,
-            draw=self._refresh,
-            reset=self.session.reset,
-            say=self.say,
+            step=self._step,
+            draw=self._tell,
+            reset=self._reset,
+            say=self._say,
+            show=self._show_state,
+            share=DRAWING_SHARE,
         )
-        sliders = ipywidgets.HBox(
-            list(self.sliders.values()), layout={"flex_flow": "row wrap", "width": "900px"}
-        )
-        super().__init__(
-            draw_tuner, size=(9, 5.2), above=[self.player.controls, sliders], below=[self._table]
-        )
+        self.observe(in_cell_loop(lambda change: self._turn(change.new)), "weights")
+        self.on_msg(in_cell_loop(self._on_message))
         for _ in range(warm_up):
             self.session.step()
-        self._refresh()
+        self._tell()
 
     @property
     def runs(self) -> list[Trace]:
         """All runs so far, the present one last."""
         return self.session.runs
 
-    def _turn(self, name: str, weight: float) -> None:
+    def _on_message(self, _: Any, content: Any, buffers: Any = None) -> None:
+        acts = {
+            "start": self.player.start,
+            "pause": self.player.pause,
+            "step": self.player.step,
+            "reset": self.player.reset,
+            "beat": self.player.watched,
+        }
+        if isinstance(content, dict) and content.get("do") in acts:
+            acts[content["do"]]()
+
+    def _step(self) -> bool:
+        if self.stop_at and self.session.steps_made >= self.stop_at:
+            self.stop_at = 0
+            return False
+        self.session.measure_every = LIVE_EVERY if self.player.running else None
+        made = self.session.step()
+        if made and (losses := self.session.last_losses):
+            row = [losses.get(name, 0.0) for name in self.tasks]
+            self._live.append([self.session.run.number, self.session.steps_made, *row])
+        return made
+
+    def _reset(self) -> None:
+        self._live.clear()
+        self.session.reset()
+
+    def _say(self, sentence: str) -> None:
+        self.said = sentence
+
+    def _show_state(self, running: bool) -> None:
+        self.running = running
+        if running:
+            self.said = ""
+
+    def _turn(self, weights: Sequence[float]) -> None:
         if self.session.run.latest.weights == self.session.balancer.weights:
             self.session.measure()  # the last state under the old weights
-        self.session.balancer.set_weight(name, weight)
+        for name, weight in zip(self.tasks, weights, strict=True):
+            self.session.balancer.set_weight(name, weight)
         if not self.player.running:
-            self._refresh()
+            self._tell()
 
-    def _refresh(self) -> None:
+    def _tell(self) -> None:
+        """Tell the page what is new: measurements, and the losses of the steps since."""
         if not self.player.running:
             self.session.measure()
-        runs, tasks = self.session.runs, self.session.tasks
-        self.redraw(runs, tasks)
-        self._table.value = runs_table(runs, tasks)
+        shown = [
+            {"number": r.number, "rows": list(map(self._row, r.measurements))} for r in self.runs
+        ]
+        if shown != self.runs_shown:
+            self.runs_shown = shown
+        if self._live and self.player.running:
+            self.send({"losses": self._live})
+        self._live = []
+
+    def _row(self, moment: Measurement) -> list[float]:
+        """A measurement as the page reads it."""
+        scores = [moment.scores[name].metric for name in self.tasks]
+        parts = (moment.weights, moment.losses, dict(zip(self.tasks, scores, strict=True)))
+        numbers = [part.get(name, 0.0) for part in (*parts, moment.shares) for name in self.tasks]
+        return [moment.step, *(float(f"{value:.5g}") for value in (*numbers, moment.cosine))]

@@ -19,16 +19,19 @@ DRAWING_SHARE = 0.1  # of the time goes into pictures, at most
 class Player:
     """Runs a step again and again, as an asyncio task of the kernel, while somebody watches.
 
-    The task gives way after every step, so sliders act at once. Twice a second the browser
-    sends a sign; where it stops (tab closed, page gone), so does the task. A new player stops
-    the one of the same name that is running: a cell that is run again leaves nothing behind.
+    The task gives way after every step, so what a hand moves acts at once. Twice a second the
+    browser sends a sign (`watched`); where it stops (tab closed, page gone), so does the task. A
+    new player stops the one of the same name that is running: a cell that is run again leaves
+    nothing behind.
 
     Args:
         name: of the task.
         step: makes one step; gives False when there is nothing left to do.
-        draw: draws the present state; called as often as a tenth of the time allows.
+        draw: shows the present state; called as often as ``share`` of the time allows.
         reset: starts over; called while nothing runs.
         say: shows a sentence.
+        show: told whether steps are being made, when that changes.
+        share: of the time that goes into pictures, at most.
     """
 
     def __init__(
@@ -39,30 +42,19 @@ class Player:
         draw: Callable[[], None],
         reset: Callable[[], None],
         say: Callable[[str], None],
+        show: Callable[[bool], None] = lambda running: None,
+        share: float = DRAWING_SHARE,
     ) -> None:
         self._name, self._step, self._draw, self._reset, self._say = name, step, draw, reset, say
+        self._show, self._share = show, share
         self._task: asyncio.Task | None = None
         self._seen = 0.0
-        self._start = ipywidgets.Button(icon="play", tooltip="Train, or pause")
-        self._one = ipywidgets.Button(
-            description="Step", icon="step-forward", tooltip="Make one training step"
-        )
-        self._over = ipywidgets.Button(
-            description="Reset", icon="refresh", tooltip="Keep this run as a ghost and start anew"
-        )
-        self._pulse = ipywidgets.Play(
-            interval=500, max=2**31 - 1, layout={"visibility": "hidden", "width": "0px"}
-        )
-        for button, action in (
-            (self._start, self.toggle),
-            (self._one, self.step),
-            (self._over, self.reset),
-        ):
-            button.on_click(in_cell_loop(lambda _, action=action: action()))
-        self._pulse.observe(self._on_pulse, "value")
         self._show_state()
         _cancel_running(name)
-        self.controls = ipywidgets.HBox([self._start, self._one, self._over, self._pulse])
+
+    def watched(self) -> None:
+        """Take a sign that somebody watches."""
+        self._seen = time.monotonic()
 
     @property
     def running(self) -> bool:
@@ -115,7 +107,7 @@ class Player:
                 if now - self._seen > PATIENCE:
                     ending = "Paused: nobody seems to be watching. Start goes on from here."
                     break
-                if now - drawn > cost / DRAWING_SHARE:
+                if now - drawn > cost / self._share:
                     self._draw()
                     drawn = time.monotonic()
                     cost = drawn - now
@@ -140,13 +132,42 @@ class Player:
         except Exception as error:
             return _stopped(error)
 
-    def _on_pulse(self, _change: object) -> None:
-        self._seen = time.monotonic()
-
     def _show_state(self) -> None:
-        self._pulse.playing = self.running
-        self._start.description = "Pause" if self.running else "Start"
-        self._start.icon = "pause" if self.running else "play"
+        self._show(self.running)
+
+
+class PlayerControls(ipywidgets.HBox):
+    """Buttons for a player, and the sign that somebody watches.
+
+    Args:
+        name, step, draw, reset, say: as for `Player`.
+    """
+
+    def __init__(self, name: str, **acts: Callable) -> None:
+        self._start = ipywidgets.Button(icon="play", tooltip="Train, or pause")
+        one = ipywidgets.Button(
+            description="Step", icon="step-forward", tooltip="Make one training step"
+        )
+        over = ipywidgets.Button(
+            description="Reset", icon="refresh", tooltip="Keep this run as a ghost and start anew"
+        )
+        self._pulse = ipywidgets.Play(
+            interval=500, max=2**31 - 1, layout={"visibility": "hidden", "width": "0px"}
+        )
+        self.player = Player(name, show=self._show_state, **acts)
+        for button, action in (
+            (self._start, self.player.toggle),
+            (one, self.player.step),
+            (over, self.player.reset),
+        ):
+            button.on_click(in_cell_loop(lambda _, action=action: action()))
+        self._pulse.observe(lambda _: self.player.watched(), "value")
+        super().__init__([self._start, one, over, self._pulse])
+
+    def _show_state(self, running: bool) -> None:
+        self._pulse.playing = running
+        self._start.description = "Pause" if running else "Start"
+        self._start.icon = "pause" if running else "play"
 
 
 def _stopped(error: Exception) -> str:

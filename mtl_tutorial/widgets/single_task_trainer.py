@@ -16,7 +16,7 @@ from mtl_tutorial.measuring import predict
 from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.widgets.events import in_cell_loop
-from mtl_tutorial.widgets.player import Player
+from mtl_tutorial.widgets.player import PlayerControls
 from mtl_tutorial.widgets.view import View
 
 SHOWN = 8  # held-out scenes
@@ -105,17 +105,18 @@ class SingleTaskTrainer(View):
             options=list(self._tasks), description="task", style={"description_width": "50px"}
         )
         self.choice.observe(in_cell_loop(self._choose), "value")
-        self.player = Player(
+        controls = PlayerControls(
             type(self).__name__,
             step=lambda: self.session.step(),
             draw=self._refresh,
             reset=lambda: self.session.reset(),
             say=self.say,
         )
+        self.player = controls.player
         super().__init__(
             draw_trainer,
             size=(9, 3.7),
-            above=[ipywidgets.HBox([self.choice]), self.player.controls],
+            above=[ipywidgets.HBox([self.choice]), controls],
         )
         for _ in range(warm_up):
             self.session.step()
