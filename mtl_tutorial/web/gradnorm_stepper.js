@@ -1,0 +1,81 @@
+// The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
+// each task's gradient norm beside its target, and why each loss weight moved.
+import { BLUE, VERMILION, INK, TASK_COLOURS, draw, explorable, fixed, set } from "./kit.js";
+
+const BETAS = [0.9, 0.999], DASHES = [undefined, "7 4", "7 3 2 3"];
+
+/** One update of the weights with an exponent, as mtl_tutorial.balancing.gradnorm_step makes it. */
+export function gradnorm({ weights, gradient_norms: n, rates, moments, learning_rate: rate }, alpha) {
+  const norms = weights.map((w, i) => w * n[i]), middle = norms.reduce((a, b) => a + b) / norms.length;
+  const targets = rates.map((r) => middle * r ** alpha), gradients = n.map((x, i) => x * Math.sign(norms[i] - targets[i]));
+  const moved = weights.map((w, i) => {
+    const first = BETAS[0] * moments.first[i] + (1 - BETAS[0]) * gradients[i], t = moments.steps[i] + 1;
+    const second = BETAS[1] * moments.second[i] + (1 - BETAS[1]) * gradients[i] ** 2;
+    return Math.max(0, w - (rate * (first / (1 - BETAS[0] ** t))) / (Math.sqrt(second / (1 - BETAS[1] ** t)) + 1e-8));
+  });
+  const before = weights.reduce((a, b) => a + b), total = moved.reduce((a, b) => a + b);
+  return { norms, targets, new_weights: moved.map((w) => (total ? (before * w) / total : before / weights.length)) };
+}
+
+const short = (x) => String(Number(x.toPrecision(3)));
+
+/** Which task lags, and why each weight moves. */
+export function describe(state) {
+  const { norms, targets, new_weights: after } = gradnorm(state.made, state.alpha);
+  const parts = state.tasks.map((task, i) => {
+    const r = state.made.rates[i], before = state.made.weights[i];
+    const pace = r > 1.005 ? "lags" : r < 0.995 ? "leads" : "keeps up", verb = after[i] > before ? "rises" : after[i] < before ? "falls" : "stays";
+    const side = norms[i] < targets[i] ? "below" : norms[i] > targets[i] ? "above" : "on";
+    const why = ["below rises", "above falls", "on stays"].includes(`${side} ${verb}`) ? "so" : "and yet, by the steps before it and the sum,";
+    return `${task} ${pace} (r = ${fixed(r)}); its G of ${short(norms[i])} is ${side} the target of ${short(targets[i])}, ${why} its weight ${verb} from ${fixed(before, 3)} to ${fixed(after[i], 3)}`;
+  });
+  return `Step ${state.step}, α = ${fixed(state.alpha, 1)}. ${parts.join(". ")}.`;
+}
+
+function build(view) {
+  const { model } = view, tasks = model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK][i % 3]);
+  for (const [words, steps] of [["Step", 1], ["10 steps", 10], ["100 steps", 100]]) view.button(words, () => model.send({ do: "steps", steps }));
+  view.button("Reset", () => model.send({ do: "reset" }));
+  view.slider("α", "alpha", 0, 3, { step: 0.1, format: (a) => fixed(a, 1) });
+  const bars = view.panel({ title: "Norm G of each weighted gradient; drag a target", x: [-0.5, tasks.length - 0.3], y: [0, 1], height: 330, width: 430 });
+  const lines = view.panel({ title: "The loss weights", x: [0, 20], y: [0, tasks.length], height: 330, width: 450, pad: [46, 84, 30, 40] });
+  const nodes = tasks.map((task, i) => ({
+    bar: draw("rect", { fill: colours[i] }, bars.inside), mark: bars.curve(INK, { "stroke-width": 3.5 }),
+    value: draw("text", { "font-size": 12 }, bars.above), name: draw("text", { "text-anchor": "middle", fill: colours[i], "font-weight": 700 }, bars.above, task),
+    line: lines.curve(colours[i], { ...(DASHES[i % 3] && { "stroke-dasharray": DASHES[i % 3] }) }), end: draw("text", { fill: colours[i], "font-weight": 700 }, lines.above),
+    grip: bars.handle(`target of ${task}: moves α`, colours[i], ([, y]) => {
+      const { norms } = gradnorm(model.get("made"), 0), middle = norms.reduce((a, b) => a + b) / norms.length, r = model.get("made").rates[i];
+      if (Math.abs(Math.log(r)) > 1e-3 && y > 0) view.change({ alpha: Number(Math.min(3, Math.max(0, Math.log(y / middle) / Math.log(r))).toFixed(2)) });
+    }, { along: "y", step: 0.05 }),
+  }));
+  let top = 0;
+
+  return (state) => {
+    const { norms, targets } = gradnorm(state.made, state.alpha), most = Math.max(...norms, ...targets);
+    if (most > top || most < top / 3) top = 1.25 * most;
+    bars.y = [0, top];
+    bars.axes("", "", { xTicks: [], format: short });
+    const longest = Math.max(20, Math.ceil((state.history[0].length - 1) / 20) * 20);
+    lines.x = [0, longest];
+    lines.axes("training step", "");
+    const heights = state.history.map((row, i) => [lines.at([0, row.at(-1)])[1] + 4, i]).sort((a, b) => a[0] - b[0]);
+    let below = -Infinity;
+    for (const place of heights) below = place[0] = Math.max(place[0], below + 15);
+    nodes.forEach((node, i) => {
+      const [left] = bars.at([i - 0.22, 0]), [right, base] = bars.at([i + 0.22, 0]), [, y] = bars.at([0, norms[i]]);
+      set(node.bar, { x: left, width: right - left, y, height: base - y });
+      node.mark([[i - 0.28, targets[i]], [i + 0.28, targets[i]]]);
+      const [tx, ty] = bars.at([i + 0.3, targets[i]]);
+      set(node.value, { x: tx + 2, y: ty - 18 });
+      node.value.textContent = `target ${short(targets[i])}`;
+      set(node.name, { x: (left + right) / 2, y: base + 18 });
+      node.grip([i + 0.3, targets[i]]);
+      node.line(state.history[i].map((w, k) => [k, w]));
+      node.end.textContent = `${tasks[i]} ${fixed(state.history[i].at(-1))}`;
+      set(node.end, { x: lines.area.left + lines.area.width + 5, y: heights.find(([, task]) => task === i)[0] });
+    });
+    return describe(state);
+  };
+}
+
+export default explorable({ names: ["tasks", "step", "alpha", "made", "history"], build });
