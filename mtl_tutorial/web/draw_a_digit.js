@@ -1,9 +1,9 @@
 // Draw a digit. Moved: the pen. What answers: three tasks of one trained network, in the page: which
 // digit, where its box, which pixels are ink.
 import { BLUE, VERMILION, GREEN, GREY, INK, draw, explorable, fixed, set } from "./kit.js";
-import { HEADS, Net } from "./net.js";
+import { HEADS, SIDE, Net } from "./net.js";
 
-const SIDE = 28, FINE = 4; // of the image, and dots of the sheet for each of its pixels
+const FINE = 4; // dots of the sheet for each pixel of the image
 
 /** Numbers of 16 bits, in base64, as 64-bit ones. */
 export function halves(text) {

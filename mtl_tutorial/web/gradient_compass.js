@@ -1,5 +1,6 @@
 // The gradient compass. Moved: the tips of two gradients, a third on demand. What answers: the
-// direction of each method, what it does to each loss, and what PCGrad takes away.
+// direction of each method, what it does to each loss, and what PCGrad takes away. Measured pairs of
+// gradients stand as needles at the rim, and can be replayed.
 import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, FAINT, clamp, dot, draw, explorable, fixed, mix, norm, set } from "./kit.js";
 import { METHODS, changes, direction } from "./methods.js";
 
@@ -9,6 +10,12 @@ const EPS = 1e-9;
 
 /** The gradients of a state, shape (T, 2). */
 export const gradientsOf = (state) => NAMES.slice(0, state.third ? 3 : 2).map((name) => state[name]);
+
+/** Two gradients of the plane from lengths and cosine, the longer one 2 long. */
+export function pairOf([first, second, cosine]) {
+  const scale = 2 / Math.max(first, second, 1e-30), sine = Math.sqrt(Math.max(0, 1 - cosine * cosine));
+  return [[first * scale, 0], [second * scale * cosine, second * scale * sine]].map((g) => g.map((v) => Number(v.toFixed(4))));
+}
 
 /** The angle between two vectors in degrees; 0 where one is zero. */
 export function angle(a, b) {
@@ -52,13 +59,28 @@ export function cone(gradients, far = 20) {
 }
 
 function build(view) {
+  let replayed = view.model.get("needle");
   view.history();
   view.toggle("Third task", "third");
   view.toggle("Show projections", "parts");
+  const needles = view.model.get("needles") ?? [];
+  if (needles.length) {
+    view.slider("measured pair", "needle", 0, needles.length, { step: 1, format: (k) => (k ? `${k} of ${needles.length}` : "none") });
+    view.follow(() => {
+      const k = view.model.get("needle");
+      if (!(k > 0 && k !== replayed)) return;
+      const [g1, g2] = pairOf(needles[(replayed = k) - 1]);
+      view.change({ g1, g2, third: false });
+    }, ["needle"]);
+  }
   const plane = view.panel({ title: "Drag the tips", label: "Plane of the gradients", x: [-REACH, REACH], y: [-1.6, REACH], pad: [8, 8, 26, 8], equal: true, height: 370 });
-  const bars = view.panel({ title: "Left of 0, this loss falls", x: [-7, 7], y: [0, 1], pad: [112, 14, 34, 44], height: 370 });
-  const wedge = plane.patch(GREEN, 0.14), axesOf = mix(1, [0, 0], 1, [0, 0]);
-  const word = plane.text({ fill: GREEN, "text-anchor": "middle" }, "helps all");
+  const bars = view.panel({ title: "Left of 0, this loss falls", x: [-4, 4], y: [0, 1], pad: [142, 14, 34, 44], height: 370 });
+  for (const [, , cosine] of needles) {
+    const way = [cosine, Math.sqrt(1 - cosine * cosine)];
+    plane.curve(cosine < 0 ? VERMILION : GREY, { "stroke-width": 1.5, opacity: 0.6 })([mix(2.3, way), mix(2.5, way)]);
+  }
+  const wedge = plane.patch(GREEN, 0.14);
+  const word = plane.text({ fill: GREEN, "font-weight": 700 });
   const taken = [0, 1].map((i) => plane.arrow("", COLOURS[i], 1.6, { dash: "3 4" }));
   const left = [0, 1].map((i) => plane.arrow(`v${"₁₂"[i]}`, COLOURS[i], 2));
   const corner = [0, 1].map(() => plane.curve(INK, { "stroke-width": 1 }));
@@ -90,14 +112,14 @@ function build(view) {
   const rows = methods.map((name) => ({
     name: draw("text", { "text-anchor": "end" }, bars.above, name),
     bars: COLOURS.map((colour) => draw("rect", { fill: colour }, bars.inside)),
+    values: COLOURS.map(() => draw("text", { "font-size": 12 }, bars.above)),
   }));
 
   return (state) => {
     const gradients = gradientsOf(state), tasks = gradients.length;
     const corners = cone(gradients);
     wedge(corners);
-    const middle = corners.length ? corners.reduce((s, p) => mix(1, s, 1 / corners.length, p), axesOf) : null;
-    word(middle ? mix(1.9 / (norm(middle) || 1), middle) : [0, -1.4], middle && norm(middle) > 1 ? "helps all" : middle ? "" : "no direction helps all");
+    word([0.98 * plane.x[0], plane.y[0] + 0.12], corners.length ? "shaded: helps all" : "no direction helps all");
     methods.forEach((name) => arrows[name](state.methods.includes(name) ? direction(name, gradients) : null));
     tips.forEach(({ arrow, grip }, i) => {
       arrow(i < tasks ? state[NAMES[i]] : null);
@@ -119,15 +141,19 @@ function build(view) {
       set(row.name, { display: place < 0 ? "none" : undefined, x: bars.area.left - 8, y: bars.area.top + height * (place + 0.5) + 4 });
       const moved = place < 0 ? [] : changes(gradients, direction(methods[k], gradients));
       row.bars.forEach((bar, i) => {
-        set(bar, { display: i < moved.length ? undefined : "none" });
+        const value = row.values[i];
+        for (const node of [bar, value]) set(node, { display: i < moved.length ? undefined : "none" });
         if (i >= moved.length) return;
-        const thick = Math.min(22, (0.8 * height) / tasks), [x0] = bars.at([0, 0]), [x1] = bars.at([clamp(moved[i], -7, 7), 0]);
+        const thick = Math.min(22, (0.8 * height) / tasks), [x0] = bars.at([0, 0]), [x1] = bars.at([clamp(moved[i], -4, 4), 0]);
         set(bar, { x: Math.min(x0, x1), width: Math.abs(x1 - x0), height: thick - 1,
           y: bars.area.top + height * (place + 0.5) + thick * (i - tasks / 2) });
+        const right = moved[i] < 0 ? x0 + 4 : x0 - 4;
+        value.textContent = fixed(moved[i]);
+        set(value, { x: right, y: bars.area.top + height * (place + 0.5) + thick * (i - tasks / 2 + 0.5) + 3, "text-anchor": moved[i] < 0 ? "start" : "end" });
       });
     });
     return describe(state);
   };
 }
 
-export default explorable({ names: ["g1", "g2", "g3", "third", "parts", "methods"], build });
+export default explorable({ names: ["g1", "g2", "g3", "third", "parts", "methods", "needle", "needles"], build });

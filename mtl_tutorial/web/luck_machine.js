@@ -12,20 +12,30 @@ export function drawTable(number, { methods, seeds, gain }) {
   return Array.from({ length: methods }, (_, i) => reference.map((r) => next() + (i ? 0 : gain) - r));
 }
 
+/** One method of a drawn table minus the reference, run again with as many new seeds: the mean. */
+export function runAgain(number, { seeds, gain }, row) {
+  const next = normal(randomness(number ^ 0x9e3779b9));
+  return mean(Array.from({ length: seeds }, () => next() - next() + (row ? 0 : gain)));
+}
+
 /** What tests say of a table's rows: mean, half of the interval, p, and p by Holm. */
-export function judge(rows, m = rows.length) {
-  const found = rows.map(paired), corrected = holm(found.map(({ p }) => p), m);
+export function judge(rows) {
+  const found = rows.map(paired), corrected = holm(found.map(({ p }) => p));
   return found.map((row, i) => ({ ...row, corrected: corrected[i] }));
 }
 
-/** How many of some tables have a find, without and with the correction; and how often row 1 is one. */
+/** Of some tables: how many have a find, without and with the correction, how often row 1 is one; and
+ *  the sums of what the best row leads by, in its table and when it is run again. */
 export function count(from, to, setting) {
-  const counts = { plain: 0, corrected: 0, first: 0 };
+  const counts = { plain: 0, corrected: 0, first: 0, lead: 0, again: 0 };
   for (let number = from; number < to; number++) {
     const rows = judge(drawTable(number, setting));
     counts.plain += rows.some(({ p }) => p < LEVEL);
     counts.corrected += rows.some((row) => row.corrected < LEVEL);
     counts.first += rows[0].corrected < LEVEL;
+    const best = rows.reduce((b, row, i) => (row.mean > rows[b].mean ? i : b), 0);
+    counts.lead += rows[best].mean;
+    counts.again += runAgain(number, setting, best);
   }
   return counts;
 }
@@ -41,10 +51,14 @@ export function describe(state, rows, counts) {
   const by = state.correct ? "with Holm's correction" : "each at p < 0.05";
   if (state.table === TABLES[1]) {
     const names = found.map((row) => row.name).join(", ");
-    return `${rows.length} tests over ${state.seeds_left} seeds, ${by}: ${found.length ? `told apart: ${names}` : "nothing is told apart"}.`;
+    return `${rows.filter((row) => !Number.isNaN(row.p)).length} tests over ${state.seeds_left} seeds, ${by}: ${found.length ? `told apart: ${names}` : "nothing is told apart"}.`;
   }
-  const tables = `Of ${counts.drawn} tables, ${counts.plain} have a find at p < 0.05 and ${counts.corrected} with Holm's correction.`;
+  const tables = `Of ${counts.drawn} table${counts.drawn > 1 ? "s" : ""}, ${counts.plain} ${counts.plain === 1 ? "has" : "have"} a find at p < 0.05 and ${counts.corrected} with Holm's correction.`;
   const truth = state.gain ? `Method 1 truly gains ${fixed(state.gain)} spreads, and is found in ${counts.first}.` : "All methods are equal.";
+  if (state.again) {
+    const by = (sum) => fixed(sum / counts.drawn);
+    return `${truth} The best of a table leads by ${by(counts.lead)} spreads, and by ${by(counts.again)} when it is run again with new seeds${counts.drawn > 1 ? `: means of ${counts.drawn} tables` : ""}. Here: ${fixed(rows.best)}, then ${fixed(rows.second)}.`;
+  }
   return `${truth} This table, ${by}: ${found.length ? `${found.length} of ${rows.length} "differ"` : "no find"}. ${tables}`;
 }
 
@@ -52,14 +66,16 @@ function build(view) {
   view.history();
   view.choose("table", "table", TABLES);
   view.toggle("Holm's correction", "correct");
+  const more = (count) => { view.remember(); view.change({ number: Math.min(10000, view.model.get("number") + count) }); };
   const ofLuck = [
-    view.button("Another table", () => view.change({ number: view.model.get("number") + 1 })),
-    view.button(`${AT_ONCE} more`, () => view.change({ number: view.model.get("number") + AT_ONCE })),
+    view.toggle("Run the best again", "again"),
+    view.button("Another table", () => more(1)),
+    view.button(`${AT_ONCE} more`, () => more(AT_ONCE)),
     view.slider("methods", "methods", 1, 20, { step: 1, format: String }),
     view.slider("seeds", "seeds", 3, 30, { step: 1, format: String }),
     view.slider("true gain of method 1", "gain", 0, 3, { step: 0.1 }),
   ];
-  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [150, 10, 30, 44] });
+  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [200, 76, 30, 44] });
   const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
   share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });
   const lines = [share.curve(VERMILION, { "stroke-dasharray": "7 4" }), share.curve(BLUE), share.curve(GREY, { "stroke-dasharray": "2 4" })];
@@ -69,8 +85,9 @@ function build(view) {
   });
   const nodes = Array.from({ length: most }, () => ({
     dots: draw("g", { "fill-opacity": 0.35 }, panel.inside), bar: draw("line", { "stroke-width": 3 }, panel.inside),
-    point: draw("circle", { r: 6, "stroke-width": 2 }, panel.inside), label: draw("text", { "text-anchor": "end" }, panel.above),
+    point: draw("circle", { r: 6, "stroke-width": 2 }, panel.inside), label: draw("text", { "text-anchor": "end" }, panel.above), p: draw("text", { x: 552 }, panel.above),
   }));
+  const ghost = panel.dot("none", 8, { stroke: INK, "stroke-width": 2.5 });
   nodes.forEach(({ dots }, i) => dots.addEventListener("click", (event) => {
     if (view.model.get("table") !== TABLES[1] || !event.target.dataset.seed) return;
     const out = new Set(view.model.get("left_out")), seed = Number(event.target.dataset.seed);
@@ -84,38 +101,38 @@ function build(view) {
   note.textContent = "Click a dot to leave its seed out. Leave out:";
   real.append(note);
   const boxes = new Map();
-  let history = { key: "", from: 0, drawn: 0, plain: 0, corrected: 0, first: 0, path: [] };
+  let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) };
 
   return (state) => {
     const isReal = state.table === TABLES[1];
-    let rows, m;
+    let rows;
     if (isReal) {
       const kept = chosen(state);
       state.seeds_left = kept[0]?.values.length ?? 0;
-      m = kept.length;
-      rows = state.seeds_left > 1 ? judge(kept.map((row) => row.values), m).map((row, i) => ({ ...row, ...kept[i] })) : [];
+      rows = state.seeds_left > 1 ? judge(kept.map((row) => row.values)).map((row, i) => ({ ...row, ...kept[i] })) : [];
     } else {
       const setting = { methods: state.methods, seeds: state.seeds, gain: state.gain }, key = JSON.stringify(setting);
-      if (history.key !== key || state.number < history.from) history = { key, from: state.number, drawn: 0, plain: 0, corrected: 0, first: 0, path: [] };
-      while (history.from + history.drawn <= state.number) {
-        const next = Math.min(history.from + history.drawn + Math.max(1, Math.ceil((state.number - history.from - history.drawn) / 40)), state.number + 1);
-        const found = count(history.from + history.drawn, next, setting);
-        history.drawn = next - history.from;
+      if (history.key !== key || state.number < history.drawn) history = { key, drawn: 0, path: [], ...count(0, 0, {}) };
+      const many = Math.max(1, Math.ceil((state.number - history.drawn) / 40));
+      while (history.drawn < state.number) {
+        const next = Math.min(history.drawn + many, state.number), found = count(history.drawn + 1, next + 1, setting);
+        history.drawn = next;
         for (const name of Object.keys(found)) history[name] += found[name];
         history.path.push([history.drawn, history.plain / history.drawn, history.corrected / history.drawn]);
       }
       const values = drawTable(state.number, setting);
       rows = judge(values).map((row, i) => ({ ...row, values: values[i], name: `method ${i + 1}` }));
     }
-    const order = rows.map((_, i) => i).sort((i, j) => rows[j].mean - rows[i].mean);
+    const order = rows.map((_, i) => i).sort((i, j) => rows[j].mean - rows[i].mean), rerun = !isReal && state.again;
+    if (rerun) Object.assign(rows, { best: rows[order[0]].mean, second: runAgain(state.number, state, order[0]) });
     const widest = Math.max(...rows.flatMap((row) => row.values.map(Math.abs)), 1e-9) * 1.05;
     panel.x = [-widest, widest];
     panel.axes(isReal ? "points of accuracy, minus equal weights" : "spreads of one method", "", { yTicks: [] });
     const height = panel.area.height / Math.max(rows.length, 1), [zero] = panel.at([0, 0]);
     draw("line", { x1: zero, x2: zero, y1: panel.area.top, y2: panel.area.top + panel.area.height, stroke: INK }, panel.back);
-    nodes.forEach(({ dots, bar, point, label }, place) => {
+    nodes.forEach(({ dots, bar, point, label, p }, place) => {
       const row = rows[order[place]], display = row ? "inline" : "none";
-      for (const node of [dots, bar, point, label]) set(node, { display });
+      for (const node of [dots, bar, point, label, p]) set(node, { display });
       if (!row) return;
       const y = panel.area.top + height * (place + 0.5), wins = row[state.correct ? "corrected" : "p"] < LEVEL;
       const colour = wins ? VERMILION : BLUE, x = (v) => panel.at([v, 0])[0];
@@ -128,9 +145,13 @@ function build(view) {
       });
       set(bar, { x1: x(row.mean - row.half), x2: x(row.mean + row.half), y1: y + 5, y2: y + 5, stroke: colour });
       set(point, { cx: x(row.mean), cy: y + 5, fill: wins ? colour : "var(--mtl-paper)", stroke: colour });
+      const value = state.correct ? row.corrected : row.p;
+      p.textContent = Number.isNaN(value) ? "the same" : value < 0.001 ? "p < .001" : `p = ${fixed(value, 3).replace(/^0/, "")}`;
+      set(p, { y: y + 4, fill: wins ? VERMILION : "currentColor", "font-weight": wins ? 700 : 400 });
       label.textContent = row.name;
       set(label, { x: panel.area.left - 8, y: y + 4, "font-weight": wins ? 700 : 400 });
     });
+    ghost([rerun ? rows.second : 0, 0], { display: rerun ? undefined : "none", cy: panel.area.top + height / 2 + 5 });
     share.show(!isReal);
     ofLuck.forEach((control) => { control.closest("button, label").style.display = isReal ? "none" : ""; });
     set(real, { style: isReal ? "" : "display:none" });
@@ -158,5 +179,5 @@ function build(view) {
 }
 
 export default explorable({
-  names: ["table", "number", "methods", "seeds", "gain", "correct", "names", "differences", "left_out", "opponents"], build,
+  names: ["table", "number", "methods", "seeds", "gain", "correct", "again", "names", "differences", "left_out", "opponents"], build,
 });

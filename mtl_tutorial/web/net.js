@@ -1,7 +1,8 @@
 // A network with hard parameter sharing in the page: HardSharing(ConvEncoder(width)) of the package,
 // with its losses, a backward pass for each task, and Adam. All numbers are 64-bit, batches at once.
 
-const SIDE = 28, HALF = 14, QUARTER = 7, TAPS = 9;
+export const SIDE = 28;
+const HALF = 14, QUARTER = 7, TAPS = 9;
 export const HEADS = { digit: 10, box: 4, mask: SIDE * SIDE };
 
 /** C = A Bᵀ + bias, with A (M, K) and B (N, K) by rows; negative ones become 0 where `relu`. */

@@ -46,12 +46,12 @@ export function paired(differences) {
   const n = differences.length, middle = mean(differences);
   const s = Math.sqrt(differences.reduce((sum, d) => sum + (d - middle) ** 2, 0) / (n - 1));
   const error = s / Math.sqrt(n);
-  return { mean: middle, half: tOfP(0.05, n - 1) * error, p: error > 0 ? pOfT(Math.abs(middle) / error, n - 1) : NaN };
+  return { mean: middle, half: tOfP(0.05, n - 1) * error, p: s > 1e-9 ? pOfT(Math.abs(middle) / error, n - 1) : NaN };
 }
 
-/** p̃_(k) = max_{j ≤ k} min(1, (m − j + 1) p_(j)). */
-export function holm(p, m = p.length) {
-  const order = p.map((_, i) => i).sort((i, j) => p[i] - p[j]), corrected = [...p];
+/** p̃_(k) = max_{j ≤ k} min(1, (m − j + 1) p_(j)); where there was no test (NaN) nothing is corrected. */
+export function holm(p, m = p.filter((value) => !Number.isNaN(value)).length) {
+  const order = p.map((_, i) => i).filter((i) => !Number.isNaN(p[i])).sort((i, j) => p[i] - p[j]), corrected = [...p];
   let largest = 0;
   order.forEach((i, rank) => { corrected[i] = largest = Math.max(largest, Math.min(1, (m - rank) * p[i])); });
   return corrected;

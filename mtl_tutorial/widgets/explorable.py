@@ -144,6 +144,25 @@ class Numbers(traitlets.List):
         return found
 
 
+class Words(traitlets.Unicode):
+    """A name; the picture takes one that it knows for one that it does not."""
+
+    def __init__(self, name: str, default: str = "") -> None:
+        super().__init__(default)
+        self.what = name
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Give the name back.
+
+        Raises:
+            TraitError: where it is none.
+        """
+        if not isinstance(value, str):
+            raise traitlets.TraitError(f"{self.what} must be a name, got {value!r}")
+        return value
+
+
 class Switch(traitlets.Bool):
     """On or off."""
 

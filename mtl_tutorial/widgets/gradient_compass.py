@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import traitlets
 
-from mtl_tutorial.widgets.explorable import Explorable, Point, Switch
+from mtl_tutorial.widgets.explorable import Explorable, Fixed, Number, Point, Switch
 from mtl_tutorial.widgets.limits import check_within
 
 REACH = 2.6  # of the drawn plane
@@ -38,9 +39,11 @@ class GradientCompass(Explorable):
         angle: between the gradients at the start, in degrees, 0 to 180.
         length: of the second, with 1 for the first, 0.1 to 2.5.
         methods: those that are shown at the start; see ``METHODS``.
+        needles: measured pairs to replay, each (length of g₁, length of g₂, cosine).
+        state: any of the traits to begin with.
 
     Raises:
-        ValueError: for another angle or length.
+        ValueError: for another angle or length, or a needle with a cosine outside −1 to 1.
         TraitError: for an unknown method.
     """
 
@@ -50,15 +53,25 @@ class GradientCompass(Explorable):
     g3 = Point("g3", (0.3, 1.5), -REACH, REACH)
     third, parts = Switch(False), Switch(False)
     methods = Methods(["sum", "PCGrad", "MGDA"]).tag(sync=True)
+    needles, needle = Fixed(), Number("needle", 0, 0, 1e6)
 
     def __init__(
         self,
         angle: float = 135,
         length: float = 1.5,
         methods: Sequence[str] = ("sum", "PCGrad", "MGDA"),
+        needles: Iterable[Sequence[float]] = (),
+        **state: Any,
     ) -> None:
         check_within("angle", angle, 0, 180)
         check_within("length", length, 0.1, 2.5)
         radians = math.radians(angle)
         tip = [round(length * math.cos(radians), 4), round(length * math.sin(radians), 4)]
-        super().__init__(g2=tip, methods=list(methods))
+        pairs = [[float(f"{number:.4g}") for number in pair] for pair in needles]
+        for pair in pairs:
+            if len(pair) != 3 or min(pair[:2]) < 0 or not -1 <= pair[2] <= 1:
+                raise ValueError(
+                    "a needle is two lengths from 0 on and a cosine from -1 to 1, got "
+                    f"{tuple(pair)}"
+                )
+        super().__init__(**{"g2": tip, "methods": list(methods), "needles": pairs} | state)
