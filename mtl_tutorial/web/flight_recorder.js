@@ -20,7 +20,8 @@ export const conflicts = (flight, pair) =>
 
 /** The runs that a state chooses from, and those it has chosen. */
 export function chosen(state) {
-  const of = state.flights.filter((flight) => flight.runs === state.runs);
+  const runs = state.flights.some((flight) => flight.runs === state.runs) ? state.runs : state.flights[0].runs;
+  const of = state.flights.filter((flight) => flight.runs === runs);
   const methods = [...new Set(of.map((flight) => flight.method))];
   const pick = (method) => {
     const own = of.filter((flight) => flight.method === method);
@@ -37,8 +38,8 @@ export function describe(flight, pair, epoch) {
   const at = Math.min(epoch, flight.epochs) - 1, values = flight.cosines[pair].map((row) => row[at]);
   const apart = flight.layers.flatMap((layer, k) => (values[k] < 0 && layer !== WHOLE ? [[values[k], layer]] : [])).sort((a, b) => a[0] - b[0]);
   const push = apart.length ? `${pair} pull apart${apart.length > 1 ? " most" : ""} in ${apart[0][1]} (cosine ${fixed(apart[0][0])})`
-    : `${pair} pull apart in no layer (cosine ${fixed(values[flight.layers.indexOf(WHOLE)])} over ${WHOLE})`;
-  const row = (curves) => flight.tasks.map((task, i) => `${task} ${fixed(curves[i][at])}`).join(", ");
+    : `${pair} pull apart in no layer (cosine ${fixed(values[flight.layers.indexOf(WHOLE)] ?? 0)} over ${WHOLE})`;
+  const row = (curves) => flight.tasks.map((task, i) => `${task} ${curves[i][at] === null ? "none" : fixed(curves[i][at])}`).join(", ");
   return `Epoch ${at + 1} of ${flight.method}, seed ${flight.seed}: ${push}. Weights: ${row(flight.weights)}. Validation metrics: ${row(flight.metrics)}.`;
 }
 
@@ -65,7 +66,7 @@ function build(view) {
 
   return (state) => {
     const { methods, seeds, pairs, pair, flights } = chosen(state), epoch = clamp(Math.round(state.epoch), 1, Math.max(...flights.map((f) => f.epochs)));
-    lists.runs([...new Set(state.flights.map((flight) => flight.runs))], state.runs);
+    lists.runs([...new Set(state.flights.map((flight) => flight.runs))], flights[0].runs);
     lists.method(methods, flights[0].method);
     lists.beside(["nothing", ...methods.filter((name) => name !== flights[0].method)], flights[1]?.method ?? "nothing");
     lists.seed(seeds.map(String), String(flights[0].seed));

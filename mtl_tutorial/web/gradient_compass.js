@@ -67,9 +67,10 @@ function build(view) {
   if (needles.length) {
     view.slider("measured pair", "needle", 0, needles.length, { step: 1, format: (k) => (k ? `${k} of ${needles.length}` : "none") });
     view.follow(() => {
-      const k = view.model.get("needle");
-      if (!(k > 0 && k !== replayed)) return;
-      const [g1, g2] = pairOf(needles[(replayed = k) - 1]);
+      const k = Math.round(view.model.get("needle")), pair = needles[k - 1];
+      if (!pair || k === replayed) return;
+      const [g1, g2] = pairOf(pair);
+      replayed = k;
       view.change({ g1, g2, third: false });
     }, ["needle"]);
   }
@@ -135,7 +136,7 @@ function build(view) {
       const u = cut && mix(0.16 / norm(other), other), w = rest && norm(rest) > 0.2 ? mix(0.16 / norm(rest), rest) : null;
       corner[i](u && w ? [u, mix(1, u, 1, w), w] : []);
     });
-    const height = bars.area.height / state.methods.length;
+    const height = bars.area.height / Math.max(1, state.methods.length);
     rows.forEach((row, k) => {
       const place = state.methods.indexOf(methods[k]);
       set(row.name, { display: place < 0 ? "none" : undefined, x: bars.area.left - 8, y: bars.area.top + height * (place + 0.5) + 4 });

@@ -1,6 +1,6 @@
 // The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
 // each task's gradient norm beside its target, and why each loss weight moved.
-import { BLUE, VERMILION, INK, TASK_COLOURS, draw, explorable, fixed, set } from "./kit.js";
+import { BLUE, VERMILION, INK, TASK_COLOURS, draw, explorable, fixed, kernelOf, set } from "./kit.js";
 
 const BETAS = [0.9, 0.999], DASHES = [undefined, "7 4", "7 3 2 3"];
 
@@ -34,8 +34,7 @@ export function describe(state) {
 
 function build(view) {
   const { model } = view, tasks = model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK][i % 3]);
-  for (const [words, steps] of [["Step", 1], ["10 steps", 10], ["100 steps", 100]]) view.button(words, () => model.send({ do: "steps", steps }));
-  view.button("Reset", () => model.send({ do: "reset" }));
+  const { note } = kernelOf(view, [...[1, 10, 100].map((steps) => [steps > 1 ? `${steps} steps` : "Step", { do: "steps", steps }]), ["Reset", "reset"]], ["made"]);
   view.slider("α", "alpha", 0, 3, { step: 0.1, format: (a) => fixed(a, 1) });
   const bars = view.panel({ title: "Norm G of each weighted gradient; drag a target", x: [-0.5, tasks.length - 0.3], y: [0, 1], height: 330, width: 430 });
   const lines = view.panel({ title: "The loss weights", x: [0, 20], y: [0, tasks.length], height: 330, width: 450, pad: [46, 84, 30, 40] });
@@ -74,7 +73,7 @@ function build(view) {
       node.end.textContent = `${tasks[i]} ${fixed(state.history[i].at(-1))}`;
       set(node.end, { x: lines.area.left + lines.area.width + 5, y: heights.find(([, task]) => task === i)[0] });
     });
-    return describe(state);
+    return describe(state) + note;
   };
 }
 

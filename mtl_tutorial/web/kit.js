@@ -268,7 +268,7 @@ class Panel {
 /** What an explorable builds with: panels and controls whose changes go to the model. */
 class View {
   constructor(model, el, names) {
-    this.model = model; this.names = names; this.past = []; this.due = 0;
+    this.model = model; this.names = names; this.past = []; this.heard = []; this.due = 0;
     this.root = document.createElement("div");
     this.root.className = "mtl";
     const style = document.createElement("style");
@@ -384,10 +384,41 @@ class View {
 
   /** Call a function now, and whenever one of the traits changes. */
   follow(act, names) {
-    this.followed ??= [];
-    for (const name of names) { this.model.on(`change:${name}`, act); this.followed.push([name, act]); }
+    for (const name of names) this.listen(`change:${name}`, act);
     act();
   }
+
+  /** Call a function at an event of the model, as long as the picture is there. */
+  listen(event, act) {
+    this.model.on(event, act);
+    this.heard.push([event, act]);
+  }
+}
+
+/** Seconds without a word after which a kernel that trains is taken for busy or dead. */
+const SILENCE = 8;
+
+/**
+ * For what trains in a kernel: buttons by what they ask of it, a sign twice a second that somebody
+ * watches, and a sentence where no kernel answers. Without a kernel the buttons rest.
+ */
+export function kernelOf(view, acts, heard) {
+  const { model } = view, there = !(model instanceof Model);
+  const tell = (act) => model.send(typeof act === "string" ? { do: act } : act);
+  const buttons = acts.map(([words, act, label]) => view.button(words, () => tell(typeof act === "function" ? act() : act), { label }));
+  buttons.forEach((button) => { button.disabled = !there; });
+  let last = performance.now();
+  const hear = () => { last = performance.now(); };
+  view.follow(hear, heard);
+  view.listen("msg:custom", hear);
+  const beat = setInterval(() => {
+    if (!there || !model.get("running")) return hear();
+    if (!document.hidden) tell("beat");
+    const silent = Math.round((performance.now() - last) / 1000);
+    if (silent >= SILENCE) view.say.textContent = `No word from the kernel for ${silent} seconds: it is busy with another cell, or it has died. If it has, restart it and run this cell again.`;
+  }, 500);
+  view.end = () => clearInterval(beat);
+  return { buttons, note: there ? "" : " It trains in a notebook; here you see the run with which the lesson begins." };
 }
 
 /**
@@ -408,15 +439,14 @@ export function explorable({ names, build }) {
         view.root.dataset.drawn = String(Number(view.root.dataset.drawn ?? 0) + 1);
       };
       const ask = view.ask = () => { due ||= requestAnimationFrame(now); };
-      for (const name of names) model.on(`change:${name}`, ask);
+      for (const name of names) view.listen(`change:${name}`, ask);
       const sized = new ResizeObserver(() => view.all.forEach((panel) => panel.scale()));
       sized.observe(view.root);
       now();
       return () => {
         sized.disconnect();
         cancelAnimationFrame(due);
-        for (const name of names) model.off(`change:${name}`, ask);
-        for (const [name, act] of view.followed ?? []) model.off(`change:${name}`, act);
+        for (const [event, act] of view.heard) model.off(event, act);
         view.end?.();
       };
     },

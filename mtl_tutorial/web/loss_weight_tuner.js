@@ -1,6 +1,6 @@
 // The loss-weight tuner. Moved: the weights of the losses, while a network trains in the kernel. What
 // answers: losses, metrics as a path beside single networks, shares of the gradient, their cosine.
-import { BLUE, VERMILION, GREY, INK, TASK_COLOURS, clamp, draw, explorable, fixed, set } from "./kit.js";
+import { BLUE, VERMILION, GREY, INK, TASK_COLOURS, clamp, draw, explorable, fixed, kernelOf, set } from "./kit.js";
 
 const GHOSTS = 4, DASHES = [undefined, "7 4", "7 3 2 3", "2 4"];
 const short = (x) => String(Number(x.toPrecision(3)));
@@ -40,15 +40,11 @@ export function describe({ tasks, metric_names: names, runs_shown: runs, said })
 
 function build(view) {
   const { model } = view, tasks = model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK][i % 3]);
-  const tell = (what) => model.send({ do: what });
-  const start = view.button("Start", () => tell(model.get("running") ? "pause" : "start"));
-  view.button("Step", () => tell("step"));
-  view.button("Reset", () => tell("reset"), { label: "Keep this run as a ghost, and start anew" });
+  const { buttons: [start], note } = kernelOf(view, [["Start", () => (model.get("running") ? "pause" : "start")], ["Step", "step"],
+    ["Reset", "reset", "Reset: keep this run as a ghost, and start anew"]], ["running", "runs_shown", "said"]);
   view.follow(() => { start.textContent = model.get("running") ? "Pause" : "Start"; }, ["running"]);
   view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") });
   tasks.forEach((task, i) => view.vector(`weight of ${task}`, "weights", i, 0.01, 1000, { log: true, step: 0.05, format: short }));
-  const beat = setInterval(() => { if (model.get("running") && !document.hidden) tell("beat"); }, 500);
-  view.end = () => clearInterval(beat);
 
   const size = { width: 450, height: 235, pad: [52, 66, 30, 38] };
   const loss = view.panel({ title: "Training loss", x: [0, 200], y: [-3, 1], ...size });
@@ -67,8 +63,8 @@ function build(view) {
   const table = document.createElement("table");
   table.style.cssText = "font-size:13px;text-align:right;border-spacing:14px 1px";
   view.below.append(table);
-  let live = [], frame = "", axes = "";
-  model.on("msg:custom", (message) => {
+  let live = [], axes = "";
+  view.listen("msg:custom", (message) => {
     if (!message.losses) return;
     live.push(...message.losses);
     view.ask();
@@ -124,7 +120,7 @@ function build(view) {
     const turned = run.moments.flatMap((m, k) => (k && String(run.moments[k - 1].weights) !== String(m.weights) ? [run.moments[k - 1].step] : []));
     [loss, share, cosine].forEach((panel, k) => changes[k](turned.flatMap((step) => [[step, panel.y[0]], [step, panel.y[1]], null])));
     tabulate(table, all.filter((r) => r.moments.at(-1).step), tasks, state.metric_names);
-    return describe(state);
+    return describe(state) + note;
   };
 }
 

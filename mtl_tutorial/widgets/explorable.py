@@ -111,17 +111,17 @@ class Choice(traitlets.Enum):
 
 
 class Numbers(traitlets.List):
-    """Finite numbers within bounds, so many or any number of them."""
+    """Finite numbers within bounds: so many, or one for each entry of another trait."""
 
     def __init__(
         self,
         name: str,
-        count: int | None,
+        count: int | str,
         low: float,
         high: float,
         default: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(default_value=list(default or [low] * (count or 0)))
+        super().__init__(default_value=list(default or [low] * (count if isinstance(count, int) else 0)))
         self.what, self.count, self.low, self.high = name, count, low, high
         self.tag(sync=True)
 
@@ -135,11 +135,10 @@ class Numbers(traitlets.List):
             found = [float(number) for number in value]
         except (TypeError, ValueError):
             found = []
-        fits = len(found) == self.count if self.count else bool(found)
-        if not fits or not all(self.low <= number <= self.high for number in found):
-            several = f"{self.count} numbers" if self.count else "numbers"
+        count = len(getattr(obj, self.count)) if isinstance(self.count, str) else self.count
+        if len(found) != count or not all(self.low <= number <= self.high for number in found):
             raise traitlets.TraitError(
-                f"{self.what} must be {several} from {self.low:g} to {self.high:g}, got {value!r}"
+                f"{self.what} must be {count} numbers from {self.low:g} to {self.high:g}, got {value!r}"
             )
         return found
 

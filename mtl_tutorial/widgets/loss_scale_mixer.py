@@ -15,7 +15,7 @@ class LossScaleMixer(Explorable):
 
     module = "loss_scale_mixer"
     tasks, losses, before, norms = Fixed(), Fixed(), Fixed(), Fixed()
-    units = Numbers("units", None, 1e-3, 1e3)
+    units = Numbers("units", "tasks", 1e-3, 1e3)
 
     def __init__(self, snapshot: Snapshot) -> None:
         names = [task.name for task in snapshot.tasks]

@@ -35,7 +35,7 @@ class LossWeightTuner(Explorable):
 
     module = "loss_weight_tuner"
     tasks, metric_names, runs_shown, singles = Fixed(), Fixed(), Fixed(), Fixed()
-    weights = Numbers("weights", None, *WEIGHTS)
+    weights = Numbers("weights", "tasks", *WEIGHTS)
     running = Switch(False)
     stop_at = Number("step to stop at", 0, 0, 1e9)
     steps = Number("steps", 1500, 1, 1e9)
@@ -93,10 +93,10 @@ class LossWeightTuner(Explorable):
         if isinstance(content, dict) and content.get("do") in acts:
             acts[content["do"]]()
 
-    def _step(self) -> bool:
+    def _step(self) -> bool | str:
         if self.stop_at and self.session.steps_made >= self.stop_at:
-            self.stop_at = 0
-            return False
+            stopped, self.stop_at = int(self.stop_at), 0
+            return f"Stopped at step {stopped}, as asked for. Start goes on from here."
         self.session.measure_every = LIVE_EVERY if self.player.running else None
         made = self.session.step()
         if made and (losses := self.session.last_losses):

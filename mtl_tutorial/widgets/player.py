@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections.abc import Callable
 
@@ -26,7 +25,8 @@ class Player:
 
     Args:
         name: of the task.
-        step: makes one step; gives False when there is nothing left to do.
+        step: makes one step; gives False where there is nothing left to do, and a sentence where
+            it made none for another reason.
         draw: shows the present state; called as often as ``share`` of the time allows.
         reset: starts over; called while nothing runs.
         say: shows a sentence.
@@ -38,7 +38,7 @@ class Player:
         self,
         name: str,
         *,
-        step: Callable[[], bool],
+        step: Callable[[], bool | str],
         draw: Callable[[], None],
         reset: Callable[[], None],
         say: Callable[[str], None],
@@ -128,9 +128,12 @@ class Player:
     def _try_step(self) -> str:
         """Make a step; give a sentence where it was the last."""
         try:
-            return "" if self._step() else "This run is over. Reset keeps it and starts another."
+            made = self._step()
         except Exception as error:
             return _stopped(error)
+        if isinstance(made, str):
+            return made
+        return "" if made else "This run is over. Reset keeps it and starts another."
 
     def _show_state(self) -> None:
         self._show(self.running)
@@ -171,7 +174,7 @@ class PlayerControls(ipywidgets.HBox):
 
 
 def _stopped(error: Exception) -> str:
-    return f"<b>Stopped.</b> {html.escape(str(error))}"
+    return f"Stopped. {error}"
 
 
 def _cancel_running(name: str) -> None:
