@@ -272,7 +272,7 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("pareto", "rule", "max-min", "rule must be one of 'weighted sum', 'min-max'"),
         ("bowl", "losses", [2.3, 0], "losses must be 2 numbers from 0.001 to 10"),
         ("bowl", "losses", [2.3], "losses must be 2 numbers"),
-        ("mixer", "units", [], "units must be numbers from 0.001 to 1000"),
+        ("mixer", "units", [], "units must be 2 numbers from 0.001 to 1000"),
         ("lab", "samples", [5, 60], "samples must be 2 numbers from 15 to 120"),
         ("lab", "noise", True, "noise must be a number, got True"),
         ("flight", "epoch", 0, "epoch must be from 1 to"),

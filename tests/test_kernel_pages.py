@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from explorable_page import ExplorablePage, chromium
 from playwright.sync_api import Browser
+from test_gradnorm_stepper import make
 from test_loss_weight_tuner import tuner
 
 browser = pytest.fixture(scope="module")(chromium)
@@ -70,3 +71,54 @@ def test_a_kernel_that_is_not_there_is_told_of(page) -> None:
     for words in ("Start", "Step"):
         assert page.page.get_by_role("button", name=words, exact=True).is_disabled()
     assert "trains in a notebook" in page.sentence
+
+
+def made(**changed) -> dict:
+    zeros = {"first": [0, 0], "second": [0, 0], "steps": [0, 0]}
+    return {
+        "weights": [1.2, 0.8],
+        "gradient_norms": [1.0, 0.5],
+        "rates": [1.4, 0.6],
+        "learning_rate": 0.025,
+        "moments": zeros,
+        **changed,
+    }
+
+
+@pytest.fixture
+def stepper_page(browser: Browser) -> Iterator[ExplorablePage]:
+    shown = ExplorablePage(browser.new_page(viewport={"width": 960, "height": 900}), make())
+    yield shown
+    assert shown.complaints == []
+    shown.page.close()
+
+
+def test_the_stepper_says_who_lags_and_where_each_weight_goes(stepper_page) -> None:
+    stepper_page.set(step=7, alpha=1.0, made=made())
+    said = stepper_page.sentence
+    assert said.startswith("Step 7, α = 1.0. digit lags (r = 1.40); its G of 1.2 is above the")
+    assert "target of 1.12, so its weight falls from 1.200 to" in said
+    assert "box leads (r = 0.60); its G of 0.4 is below the target of 0.48, so its weight" in said
+
+
+def test_a_weight_that_moves_against_its_norm_is_not_explained_by_it(stepper_page) -> None:
+    pushed = {"first": [-1, 1], "second": [0.01, 0.01], "steps": [9, 9]}
+    stepper_page.set(alpha=1.0, made=made(moments=pushed))
+    assert "and yet, by the steps before it and the sum, its weight rises" in stepper_page.sentence
+
+
+def test_the_next_weights_of_the_page_are_those_of_the_package(stepper_page) -> None:
+    for steps in (1, 2, 30):
+        one = make(warm_up=steps)
+        stepper_page.set(made=one.made, history=one.history, alpha=1.5)
+        before = one.balancer.last_step
+        for i, value in enumerate(before.new_weights.tolist()):
+            assert f"from {before.weights[i]:.3f} to {value:.3f}" in stepper_page.sentence
+        assert stepper_page.complaints == []
+
+
+def test_a_target_that_is_dragged_moves_alpha(stepper_page) -> None:
+    stepper_page.set(alpha=1.0, made=made())
+    upper = stepper_page.grips()[0]
+    stepper_page.drag(upper, 0, 20)
+    assert stepper_page.state["alpha"] > 1

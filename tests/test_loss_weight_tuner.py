@@ -76,10 +76,10 @@ def test_training_goes_on_while_a_slider_moves_and_ends_with_pause():
     async def scenario():
         one = tuner()
         one.player.start()
-        await until(lambda: one.session._step > 3)
+        await until(lambda: one.session.steps_made > 3)
         one.weights = [1, 100]
-        turned_at = one.session._step
-        await until(lambda: one.session._step > turned_at + 30)
+        turned_at = one.session.steps_made
+        await until(lambda: one.session.steps_made > turned_at + 30)
         assert one.player.running
         one.player.pause()
         rest = step_of(one)
@@ -96,12 +96,12 @@ def test_a_second_tuner_stops_the_first():
     async def scenario():
         first = tuner()
         first.player.start()
-        await until(lambda: first.session._step > 2)
+        await until(lambda: first.session.steps_made > 2)
         second = tuner()
         await until(lambda: not first.player.running)
         assert not first.running
         second.player.start()
-        await until(lambda: second.session._step > 2)
+        await until(lambda: second.session.steps_made > 2)
         second.player.pause()
 
     asyncio.run(scenario())
@@ -126,10 +126,10 @@ def test_a_long_cell_in_between_is_not_taken_for_nobody_watching(monkeypatch):
     async def scenario():
         one = tuner()
         one.player.start()
-        await until(lambda: one.session._step > 1)
+        await until(lambda: one.session.steps_made > 1)
         time.sleep(0.5)  # another cell keeps the kernel busy
-        reached = one.session._step
-        await until(lambda: one.session._step > reached + 2 or not one.player.running)
+        reached = one.session.steps_made
+        await until(lambda: one.session.steps_made > reached + 2 or not one.player.running)
         assert one.player.running
         one.player.pause()
 
@@ -155,10 +155,10 @@ def test_a_weight_turned_while_training_is_dated_to_its_step():
     async def scenario():
         one = tuner()
         one.player.start()
-        await until(lambda: one.session._step >= 30)
+        await until(lambda: one.session.steps_made >= 30)
         one.weights = [1, 100]
-        turned_at = one.session._step
-        await until(lambda: one.session._step >= 51)
+        turned_at = one.session.steps_made
+        await until(lambda: one.session.steps_made >= 51)
         one.player.pause()
         assert one.session.run.since_change.step == turned_at
         assert one.session.run.since_change.weights["box"] == 1
@@ -175,7 +175,7 @@ def test_training_stops_at_the_step_that_is_asked_for_and_goes_on_from_there():
         assert step_of(one) == 5
         assert "Stopped at step 5" in one.said
         one.player.start()
-        await until(lambda: one.session._step > 8)
+        await until(lambda: one.session.steps_made > 8)
         one.player.pause()
 
     asyncio.run(scenario())

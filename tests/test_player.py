@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mtl_tutorial.widgets import player as player_module
-from mtl_tutorial.widgets.player import Player
+from mtl_tutorial.widgets.player import Player, PlayerControls
 
 
 class Counter:
@@ -55,6 +55,26 @@ def test_steps_are_made_until_it_is_paused_and_the_last_is_drawn() -> None:
     asyncio.run(scenario())
 
 
+def test_a_step_that_was_not_made_says_why() -> None:
+    async def scenario() -> None:
+        counter = Counter()
+        counter.player._step = lambda: "Stopped at 5, as asked for."
+        counter.player.start()
+        await counter.until(lambda: not counter.player.running)
+        assert counter.said[-1] == "Stopped at 5, as asked for."
+
+    asyncio.run(scenario())
+
+
+def test_buttons_show_what_the_player_does_and_html_is_escaped() -> None:
+    said: list[str] = []
+    acts = {"draw": lambda: None, "reset": lambda: None, "say": said.append}
+    controls = PlayerControls("counter", step=lambda: "1 < 2", **acts)
+    controls.player.step()
+    assert said[-1] == "1 &lt; 2"
+    assert [child.description for child in controls.children[:3]] == ["Start", "Step", "Reset"]
+
+
 def test_a_step_alone_pauses_and_draws() -> None:
     counter = Counter()
     counter.player.step()
@@ -83,7 +103,7 @@ def test_an_error_in_a_step_or_a_drawing_stops_it_and_is_said() -> None:
         setattr(counter.player, part, broken)
         counter.player.start()
         await counter.until(lambda: not counter.player.running)
-        assert counter.said[-1] == "<b>Stopped.</b> 1 &lt; 2 is no number"
+        assert counter.said[-1] == "Stopped. 1 < 2 is no number"
 
     for part in ("_step", "_draw"):
         asyncio.run(scenario(part))

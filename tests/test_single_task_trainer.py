@@ -52,7 +52,7 @@ def titles(figure: Figure) -> list[str]:
 def buttons(trainer: SingleTaskTrainer) -> dict:
     return {
         button.description: button
-        for button in trainer.player.controls.children
+        for button in trainer.controls.children
         if hasattr(button, "click")
     }
 

@@ -1,6 +1,6 @@
 // Draw a digit. Moved: the pen. What answers: three tasks of one trained network, in the page: which
 // digit, where its box, which pixels are ink.
-import { BLUE, VERMILION, GREEN, GREY, INK, draw, explorable, fixed, set } from "./kit.js";
+import { BLUE, VERMILION, GREEN, GREY, draw, explorable, fixed, set } from "./kit.js";
 import { HEADS, SIDE, Net } from "./net.js";
 
 const FINE = 4; // dots of the sheet for each pixel of the image
@@ -82,7 +82,6 @@ function build(view) {
     view.change({ strokes: [...strokes.slice(0, -1), [...last, point(event)]] });
   });
   const net = network(view.state());
-
   return (state) => {
     const image = ink(state.strokes, state.thickness), said = answer(net, image), drawn = state.strokes.length > 0;
     const scale = width / SIDE;

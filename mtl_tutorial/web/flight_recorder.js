@@ -1,9 +1,8 @@
 // The flight recorder. Moved: the epoch, along any of the pictures, and which runs stand side by
 // side. What answers: where in the network two tasks pull apart, the loss weights, the metrics.
-import { BLUE, VERMILION, GREY, INK, TASK_COLOURS, clamp, draw, explorable, fixed, set } from "./kit.js";
+import { GREY, INK, clamp, draw, explorable, coloursOf, fixed, looksOf, power } from "./kit.js";
 
 const WHOLE = "all of them", LIMIT = 0.5; // cosines from here on have the full colour, in every run
-const DASHES = [undefined, "7 4", "7 3 2 3"];
 
 /** The colour of a cosine: red where two tasks pull apart, blue where they agree. */
 export function colour(cosine) {
@@ -63,7 +62,6 @@ function build(view) {
   list("tasks", "pair", []);
   view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
   const heats = [0, 1].map(() => heat(view)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title));
-
   return (state) => {
     const { methods, seeds, pairs, pair, flights } = chosen(state), epoch = clamp(Math.round(state.epoch), 1, Math.max(...flights.map((f) => f.epochs)));
     lists.runs([...new Set(state.flights.map((flight) => flight.runs))], flights[0].runs);
@@ -116,9 +114,8 @@ function chart(view, title) {
   const weights = title === "Loss weights";
   const panel = view.panel({ title, x: [1, 2], y: weights ? [-2, 3] : [0, 1], width: 450, height: 230, pad: [46, 70, 30, 40] });
   const line = panel.curve(GREY, { "stroke-width": 1 }), grip = epochGrip(view, panel), most = 4;
-  const curves = [0, 1].map((second) => Array.from({ length: most }, (_, i) =>
-    panel.curve(INK, { ...(second && { opacity: 0.4 }), ...(DASHES[i % 3] && { "stroke-dasharray": DASHES[i % 3] }) })));
-  const names = Array.from({ length: most }, () => draw("text", { "font-weight": 700, "font-size": 12 }, panel.above));
+  const curves = [0, 1].map((second) => Array.from({ length: most }, () => panel.curve(INK, second ? { opacity: 0.4 } : {})));
+  const names = panel.ends();
   let key = "";
   return (flights, epoch, name) => {
     const epochs = Math.max(...flights.map((flight) => flight.epochs), 2);
@@ -130,23 +127,14 @@ function chart(view, title) {
       if (weights) panel.y = [Math.min(-1, Math.floor(Math.min(...all))), Math.max(1, Math.ceil(Math.max(...all)))];
       else panel.y = [Math.min(0.9, Math.floor(10 * Math.min(...all)) / 10), 1];
       const powers = Array.from({ length: panel.y[1] - panel.y[0] + 1 }, (_, i) => panel.y[0] + i);
-      panel.axes("epoch", "", weights ? { yTicks: powers } : {});
-      if (weights) panel.back.querySelectorAll("text[text-anchor=end]").forEach((node) => { node.textContent = String(Number((10 ** Number(node.textContent)).toPrecision(3))); });
+      panel.axes("epoch", "", weights ? { yTicks: powers, yFormat: power } : {});
       curves.flat().forEach((curve) => curve([]));
-      flights.forEach((flight, f) => flight.tasks.forEach((task, i) =>
-        curves[f][i](logs[f][i].map((v, e) => (v === null ? null : [e + 1, v])), { stroke: TASK_COLOURS[task] ?? [BLUE, VERMILION, INK, GREY][i] })));
+      const looks = looksOf(flights[0].tasks);
+      flights.forEach((flight, f) => flight.tasks.forEach((_, i) => curves[f][i](logs[f][i].map((v, e) => (v === null ? null : [e + 1, v])), looks[i])));
     }
     line([[epoch, panel.y[0]], [epoch, panel.y[1]]]);
     grip([Math.min(epoch, epochs), (panel.y[0] + panel.y[1]) / 2]);
-    const last = flights[0].tasks.map((task, i) => [panel.at([1, logs[0][i][Math.min(epoch, flights[0].epochs) - 1] ?? panel.y[0]])[1], task, i]).sort((a, b) => a[0] - b[0]);
-    let below = -Infinity;
-    names.forEach((node, k) => {
-      set(node, { display: last[k] ? undefined : "none" });
-      if (!last[k]) return;
-      below = Math.max(last[k][0] + 4, below + 15);
-      node.textContent = last[k][1];
-      set(node, { x: panel.area.left + panel.area.width + 6, y: below, fill: TASK_COLOURS[last[k][1]] ?? INK });
-    });
+    names(flights[0].tasks, logs[0].map((row) => row[Math.min(epoch, flights[0].epochs) - 1] ?? panel.y[0]), coloursOf(flights[0].tasks));
   };
 }
 

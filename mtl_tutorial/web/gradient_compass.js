@@ -1,12 +1,11 @@
 // The gradient compass. Moved: the tips of two gradients, a third on demand. What answers: the
 // direction of each method, what it does to each loss, and what PCGrad takes away. Measured pairs of
 // gradients stand as needles at the rim, and can be replayed.
-import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, FAINT, clamp, dot, draw, explorable, fixed, mix, norm, set } from "./kit.js";
+import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, clamp, dot, draw, explorable, fixed, mix, norm, set } from "./kit.js";
 import { METHODS, changes, direction } from "./methods.js";
 
-const REACH = 2.6, NAMES = ["g1", "g2", "g3"], SIGNS = ["g₁", "g₂", "g₃"], COLOURS = [BLUE, VERMILION, GREEN];
+const REACH = 2.6, NAMES = ["g1", "g2", "g3"], SIGNS = ["g₁", "g₂", "g₃"], COLOURS = [BLUE, VERMILION, GREEN], EPS = 1e-9;
 const OF_METHOD = { sum: INK, PCGrad: SKY, MGDA: PURPLE, UPGrad: ORANGE, CAGrad: GREY, "IMTL-G": "#A05A2C", "gradient-norm weights": "#8C8C00" };
-const EPS = 1e-9;
 
 /** The gradients of a state, shape (T, 2). */
 export const gradientsOf = (state) => NAMES.slice(0, state.third ? 3 : 2).map((name) => state[name]);
@@ -92,21 +91,7 @@ function build(view) {
     grip: plane.handle(`tip of gradient ${i + 1}`, COLOURS[i], ([x, y]) =>
       view.change({ [name]: [clamp(x, -REACH, REACH), clamp(y, -1.6, REACH)].map((v) => Number(v.toFixed(4))) })),
   }));
-  const choice = view.row();
-  view.below.append(choice);
-  for (const name of methods) {
-    const box = document.createElement("input"), label = document.createElement("label");
-    box.type = "checkbox";
-    box.onchange = () => {
-      const chosen = new Set(view.model.get("methods"));
-      if (box.checked) chosen.add(name); else chosen.delete(name);
-      view.remember();
-      view.change({ methods: methods.filter((other) => chosen.has(other)) });
-    };
-    label.append(box, name);
-    choice.append(label);
-    view.follow(() => { box.checked = view.model.get("methods").includes(name); }, ["methods"]);
-  }
+  view.checks(view.below, "methods", methods);
   bars.axes("first-order change of each loss", "", { yTicks: [] });
   const zero = bars.curve(INK, { "stroke-width": 1 });
   zero([[0, 0], [0, 1]]);
@@ -115,7 +100,6 @@ function build(view) {
     bars: COLOURS.map((colour) => draw("rect", { fill: colour }, bars.inside)),
     values: COLOURS.map(() => draw("text", { "font-size": 12 }, bars.above)),
   }));
-
   return (state) => {
     const gradients = gradientsOf(state), tasks = gradients.length;
     const corners = cone(gradients);

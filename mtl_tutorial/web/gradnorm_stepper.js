@@ -1,8 +1,8 @@
 // The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
 // each task's gradient norm beside its target, and why each loss weight moved.
-import { BLUE, VERMILION, INK, TASK_COLOURS, draw, explorable, fixed, kernelOf, set } from "./kit.js";
+import { INK, draw, explorable, fixed, kernelOf, coloursOf, looksOf, set, short } from "./kit.js";
 
-const BETAS = [0.9, 0.999], DASHES = [undefined, "7 4", "7 3 2 3"];
+const BETAS = [0.9, 0.999];
 
 /** One update of the weights with an exponent, as mtl_tutorial.balancing.gradnorm_step makes it. */
 export function gradnorm({ weights, gradient_norms: n, rates, moments, learning_rate: rate }, alpha) {
@@ -16,8 +16,6 @@ export function gradnorm({ weights, gradient_norms: n, rates, moments, learning_
   const before = weights.reduce((a, b) => a + b), total = moved.reduce((a, b) => a + b);
   return { norms, targets, new_weights: moved.map((w) => (total ? (before * w) / total : before / weights.length)) };
 }
-
-const short = (x) => String(Number(x.toPrecision(3)));
 
 /** Which task lags, and why each weight moves. */
 export function describe(state) {
@@ -33,7 +31,7 @@ export function describe(state) {
 }
 
 function build(view) {
-  const { model } = view, tasks = model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK][i % 3]);
+  const { model } = view, tasks = model.get("tasks"), looks = looksOf(tasks), colours = coloursOf(tasks);
   const { note } = kernelOf(view, [...[1, 10, 100].map((steps) => [steps > 1 ? `${steps} steps` : "Step", { do: "steps", steps }]), ["Reset", "reset"]], ["made"]);
   view.slider("α", "alpha", 0, 3, { step: 0.1, format: (a) => fixed(a, 1) });
   const bars = view.panel({ title: "Norm G of each weighted gradient; drag a target", x: [-0.5, tasks.length - 0.3], y: [0, 1], height: 330, width: 430 });
@@ -41,14 +39,14 @@ function build(view) {
   const nodes = tasks.map((task, i) => ({
     bar: draw("rect", { fill: colours[i] }, bars.inside), mark: bars.curve(INK, { "stroke-width": 3.5 }),
     value: draw("text", { "font-size": 12 }, bars.above), name: draw("text", { "text-anchor": "middle", fill: colours[i], "font-weight": 700 }, bars.above, task),
-    line: lines.curve(colours[i], { ...(DASHES[i % 3] && { "stroke-dasharray": DASHES[i % 3] }) }), end: draw("text", { fill: colours[i], "font-weight": 700 }, lines.above),
+    line: lines.curve(colours[i], looks[i]),
     grip: bars.handle(`target of ${task}: moves α`, colours[i], ([, y]) => {
       const { norms } = gradnorm(model.get("made"), 0), middle = norms.reduce((a, b) => a + b) / norms.length, r = model.get("made").rates[i];
       if (Math.abs(Math.log(r)) > 1e-3 && y > 0) view.change({ alpha: Number(Math.min(3, Math.max(0, Math.log(y / middle) / Math.log(r))).toFixed(2)) });
     }, { along: "y", step: 0.05 }),
   }));
+  const names = lines.ends();
   let top = 0;
-
   return (state) => {
     const { norms, targets } = gradnorm(state.made, state.alpha), most = Math.max(...norms, ...targets);
     if (most > top || most < top / 3) top = 1.25 * most;
@@ -57,9 +55,7 @@ function build(view) {
     const longest = Math.max(20, Math.ceil((state.history[0].length - 1) / 20) * 20);
     lines.x = [0, longest];
     lines.axes("training step", "");
-    const heights = state.history.map((row, i) => [lines.at([0, row.at(-1)])[1] + 4, i]).sort((a, b) => a[0] - b[0]);
-    let below = -Infinity;
-    for (const place of heights) below = place[0] = Math.max(place[0], below + 15);
+    names(tasks.map((task, i) => `${task} ${fixed(state.history[i].at(-1))}`), state.history.map((row) => row.at(-1)), colours);
     nodes.forEach((node, i) => {
       const [left] = bars.at([i - 0.22, 0]), [right, base] = bars.at([i + 0.22, 0]), [, y] = bars.at([0, norms[i]]);
       set(node.bar, { x: left, width: right - left, y, height: base - y });
@@ -70,8 +66,6 @@ function build(view) {
       set(node.name, { x: (left + right) / 2, y: base + 18 });
       node.grip([i + 0.3, targets[i]]);
       node.line(state.history[i].map((w, k) => [k, w]));
-      node.end.textContent = `${tasks[i]} ${fixed(state.history[i].at(-1))}`;
-      set(node.end, { x: lines.area.left + lines.area.width + 5, y: heights.find(([, task]) => task === i)[0] });
     });
     return describe(state) + note;
   };

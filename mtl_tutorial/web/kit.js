@@ -8,6 +8,10 @@ export const INK = "var(--mtl-ink)", FAINT = "var(--mtl-faint)", PAPER = "var(--
 export const TASK_COLOURS = {
   digit: BLUE, box: VERMILION, mask: GREEN, twin: SKY, left: PURPLE, right: ORANGE,
 };
+const DASHES = [undefined, "7 4", "7 3 2 3", "2 4"];
+/** A colour for each task, its own or that of its place; and with a line, as attributes. */
+export const coloursOf = (tasks) => tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK, GREY][i % 4]);
+export const looksOf = (tasks) => coloursOf(tasks).map((stroke, i) => ({ stroke, "stroke-dasharray": DASHES[i % 4] }));
 const STYLE = `
 .mtl { --mtl-ink: var(--jp-content-font-color1, var(--pst-color-text-base, #000));
   --mtl-paper: var(--jp-layout-color0, var(--pst-color-background, #fff));
@@ -48,6 +52,11 @@ export const fixed = (value, digits = 2) => {
   const text = value.toFixed(digits);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 };
+
+/** A number in three digits. */
+export const short = (value) => String(Number(value.toPrecision(3)));
+/** A power of ten by its exponent. */
+export const power = (exponent) => short(10 ** exponent);
 
 /** Set attributes of a node; what is undefined is removed. */
 export function set(node, attributes) {
@@ -112,7 +121,7 @@ class Panel {
   }
 
   /** Axes with labels and ticks; called again, they move. */
-  axes(xLabel, yLabel, { xTicks, yTicks, format = String } = {}) {
+  axes(xLabel, yLabel, { xTicks, yTicks, format = String, yFormat = format } = {}) {
     this.back.replaceChildren();
     const { left, top, width, height } = this.area, base = top + height;
     for (const value of xTicks ?? ticks(...this.x)) {
@@ -123,7 +132,7 @@ class Panel {
     for (const value of yTicks ?? ticks(...this.y)) {
       const [, py] = this.at([this.x[0], value]);
       draw("line", { x1: left, x2: left + width, y1: py, y2: py, stroke: FAINT }, this.back);
-      draw("text", { x: left - 6, y: py + 4, "text-anchor": "end", "font-size": 12 }, this.back, format(value));
+      draw("text", { x: left - 6, y: py + 4, "text-anchor": "end", "font-size": 12 }, this.back, yFormat(value));
     }
     if (xLabel) draw("text", { x: left + width / 2, y: base + 34, "text-anchor": "middle" }, this.back, xLabel);
     if (yLabel) {
@@ -166,6 +175,21 @@ class Panel {
     }
     this.lines ??= draw("path", { fill: "none", stroke: colour, "stroke-width": width, opacity: 0.7 }, this.inside);
     set(this.lines, { d });
+  }
+
+  /** Names right of the plane, as `ends(names, heights, colours)`; moved apart where they overlap. */
+  ends() {
+    const nodes = [];
+    return (names, heights, colours) => {
+      while (nodes.length < names.length) nodes.push(draw("text", { x: this.area.left + this.area.width + 6, "font-weight": 700, "font-size": 13 }, this.above));
+      nodes.slice(names.length).forEach((node) => { node.textContent = ""; });
+      let below = -Infinity;
+      for (const [y, i] of names.map((_, i) => [this.at([0, heights[i]])[1] + 4, i]).sort((a, b) => a[0] - b[0])) {
+        below = Math.max(y, below + 15);
+        nodes[i].textContent = names[i];
+        set(nodes[i], { y: below, fill: colours[i] });
+      }
+    };
   }
 
   /** A filled area between points. */
@@ -343,6 +367,21 @@ class View {
     return button;
   }
 
+  /** Boxes to tick in a row: a trait that is a list of words. */
+  checks(row, name, options) {
+    for (const option of options) {
+      const box = document.createElement("input"), label = document.createElement("label");
+      box.type = "checkbox";
+      box.onchange = () => {
+        this.remember();
+        this.change({ [name]: options.filter((other) => (other === option ? box.checked : this.model.get(name).includes(other))) });
+      };
+      label.append(box, option);
+      row.append(label);
+      this.follow(() => { box.checked = this.model.get(name).includes(option); }, [name]);
+    }
+  }
+
   /** A list of words to choose from: a trait that is one of them. */
   choose(words, name, options) {
     const label = document.createElement("label"), list = document.createElement("select");
@@ -354,12 +393,7 @@ class View {
     return list;
   }
 
-  /** A slider of one number of a trait that is a list. */
-  vector(words, name, place, low, high, options) {
-    return this.slider(words, name, low, high, { ...options, place });
-  }
-
-  /** A slider; with `log` it moves in powers of ten. */
+  /** A slider; with `log` it moves in powers of ten, with `place` one number of a trait that is a list. */
   slider(words, name, low, high, { step = 0.01, log = false, format = (v) => fixed(v), row = this.controls, place } = {}) {
     const now = () => (place === undefined ? this.model.get(name) : this.model.get(name)[place]);
     const label = document.createElement("label"), input = document.createElement("input");

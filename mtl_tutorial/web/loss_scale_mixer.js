@@ -1,6 +1,6 @@
 // The loss-scale mixer. Moved: the border between two tasks' shares with equal weights, which is the
 // unit of a loss. What answers: each task's share of the shared gradient, by method.
-import { BLUE, VERMILION, INK, TASK_COLOURS, clamp, draw, explorable, set } from "./kit.js";
+import { INK, clamp, draw, explorable, coloursOf, set, short } from "./kit.js";
 
 const UNITS = [1e-3, 1e3];
 export const METHODS = ["equal weights", "dynamic weight average", "uncertainty, at its optimum"];
@@ -22,7 +22,6 @@ export function shares({ losses, before, norms, units }) {
 }
 
 const percent = (share) => `${(100 * share).toFixed(0)}%`;
-const short = (x) => String(Number(x.toPrecision(3)));
 
 /** The sentence below the picture. */
 export function describe(state) {
@@ -38,12 +37,8 @@ export function describe(state) {
 
 function build(view) {
   view.history();
-  const tasks = view.model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION][i]);
-  tasks.forEach((task, i) => {
-    const name = `unit of the loss of ${task}`;
-    view.units ??= [];
-    view.units.push(view.vector(name, "units", i, ...UNITS, { log: true, step: 0.05, format: (k) => `× ${short(k)}` }));
-  });
+  const tasks = view.model.get("tasks"), colours = coloursOf(tasks);
+  tasks.forEach((task, i) => view.slider(`unit of the loss of ${task}`, "units", ...UNITS, { place: i, log: true, step: 0.05, format: (k) => `× ${short(k)}` }));
   const panel = view.panel({ title: "Drag a border: another unit, another vote", x: [0, 1], y: [0, 3], width: 900, height: 250, pad: [190, 20, 30, 46] });
   panel.axes("share of the shared gradient", "", { yTicks: [], format: percent });
   const rows = METHODS.map((method, k) => {
@@ -60,7 +55,6 @@ function build(view) {
     units[i] = clamp((share * units[i + 1] * state.norms[i + 1]) / ((1 - share) * state.norms[i]), ...UNITS); // k_i n_i : k_j n_j
     view.change({ units: units.map((k) => Number(k.toPrecision(4))) });
   }, { step: 0.02, along: "x" }));
-
   return (state) => {
     const found = shares(state);
     METHODS.forEach((method, k) => {

@@ -1,9 +1,8 @@
-// The loss-weight tuner. Moved: the weights of the losses, while a network trains in the kernel. What
-// answers: losses, metrics as a path beside single networks, shares of the gradient, their cosine.
-import { BLUE, VERMILION, GREY, INK, TASK_COLOURS, clamp, draw, explorable, fixed, kernelOf, set } from "./kit.js";
+// The loss-weight tuner. Moved: the weights of the losses, while a network trains in the kernel.
+// What answers: losses, the run as a path beside single networks, shares of the gradient, their cosine.
+import { GREY, INK, clamp, explorable, fixed, kernelOf, coloursOf, looksOf, power, short } from "./kit.js";
 
-const GHOSTS = 4, DASHES = [undefined, "7 4", "7 3 2 3", "2 4"];
-const short = (x) => String(Number(x.toPrecision(3)));
+const GHOSTS = 4;
 
 /** A measurement by name: a row of the kernel is step, then weights, losses, metrics, shares, and the cosine. */
 export function read(row, tasks) {
@@ -39,23 +38,22 @@ export function describe({ tasks, metric_names: names, runs_shown: runs, said })
 }
 
 function build(view) {
-  const { model } = view, tasks = model.get("tasks"), colours = tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK][i % 3]);
+  const { model } = view, tasks = model.get("tasks"), looks = looksOf(tasks), colours = coloursOf(tasks);
   const { buttons: [start], note } = kernelOf(view, [["Start", () => (model.get("running") ? "pause" : "start")], ["Step", "step"],
     ["Reset", "reset", "Reset: keep this run as a ghost, and start anew"]], ["running", "runs_shown", "said"]);
   view.follow(() => { start.textContent = model.get("running") ? "Pause" : "Start"; }, ["running"]);
   view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") });
-  tasks.forEach((task, i) => view.vector(`weight of ${task}`, "weights", i, 0.01, 1000, { log: true, step: 0.05, format: short }));
+  tasks.forEach((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }));
 
   const size = { width: 450, height: 235, pad: [52, 66, 30, 38] };
   const loss = view.panel({ title: "Training loss", x: [0, 200], y: [-3, 1], ...size });
   const plane = view.panel({ title: "The run as a path", x: [0, 1], y: [0, 1], ...size, pad: [52, 66, 30, 40] });
   const share = view.panel({ title: "Shares of the shared gradient", x: [0, 200], y: [0, 1], ...size });
   const cosine = view.panel({ title: "Cosine of the gradients", x: [0, 200], y: [-1, 1], ...size });
-  const styled = (panel, more = {}) => tasks.map((_, i) => panel.curve(colours[i], { ...(DASHES[i % 4] && { "stroke-dasharray": DASHES[i % 4] }), ...more }));
-  const named = (panel) => tasks.map((task, i) => draw("text", { fill: colours[i], "font-weight": 700, "font-size": 12 }, panel.above, task));
+  const styled = (panel, more = {}) => looks.map((look) => panel.curve(look.stroke, { ...look, ...more }));
   const ghosts = Array.from({ length: GHOSTS }, () => ({ loss: styled(loss, { opacity: 0.25 }), path: plane.curve(GREY, { opacity: 0.6 }), end: plane.text({ "font-size": 12, dx: 6 }) }));
   const lines = { loss: styled(loss), share: styled(share), cosine: cosine.curve(INK) };
-  const words = { loss: named(loss), share: named(share) };
+  const words = { loss: loss.ends(), share: share.ends() };
   const path = plane.curve(INK, { "stroke-width": 2.5 }), end = plane.dot(INK, 6), number = plane.text({ "font-weight": 700, dx: 9, dy: -6 });
   const alone = [0, 1].map((i) => plane.curve(colours[i] ?? GREY, { "stroke-dasharray": "2 4" }));
   const zero = cosine.curve(GREY, { "stroke-width": 1 });
@@ -69,7 +67,6 @@ function build(view) {
     live.push(...message.losses);
     view.ask();
   });
-
   return (state) => {
     const all = state.runs_shown.map((run) => ({ ...run, moments: run.rows.map((row) => read(row, tasks)) }));
     const run = all.at(-1), shown = all.slice(-1 - GHOSTS), now = run.moments.at(-1);
@@ -84,10 +81,8 @@ function build(view) {
       axes = wanted;
       for (const panel of [loss, share, cosine]) panel.x = [0, right];
       loss.y = [low, high];
-      loss.axes("training step", "", { yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k) });
-      loss.back.querySelectorAll("text[text-anchor=end]").forEach((node) => { node.textContent = short(10 ** Number(node.textContent)); });
-      share.axes("training step", "", { yTicks: [0, 0.5, 1], format: (v) => (v <= 1 ? `${100 * v} %` : String(v)) });
-      share.back.querySelectorAll("text[text-anchor=middle]").forEach((node) => { node.textContent = node.textContent.replace(/^(\d+)00 %$/, "$1"); });
+      loss.axes("training step", "", { yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k) , yFormat: power });
+      share.axes("training step", "", { yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v} %` });
       cosine.axes("training step", "", { yTicks: [-1, 0, 1] });
       plane.axes(`${tasks[0]} ${state.metric_names[0]}`, tasks.length > 1 ? `${tasks[1]} ${state.metric_names[1]}` : "");
       zero([[0, 0], [right, 0]]);
@@ -99,19 +94,14 @@ function build(view) {
       ghost.path(old ? old.moments.map(inPlane) : []);
       ghost.end(old ? inPlane(old.moments.at(-1)) : [0, 0], old ? String(old.number) : "");
     });
-    const heights = (panel, rows) => {
-      let below = -Infinity;
-      return rows.map((v, i) => [panel.at([0, v])[1], i]).sort((a, b) => a[0] - b[0]).map(([y, i]) => [i, (below = Math.max(y + 4, below + 14))]);
-    };
-    const place = (panel, nodes, rows) => heights(panel, rows).forEach(([i, y]) => set(nodes[i], { x: panel.area.left + panel.area.width + 5, y }));
     const ends = tasks.map((_, i) => {
       const points = [...logs(run.moments, i), ...live.map(([, step, ...row]) => [step, Math.log10(Math.max(row[i], 1e-9))])];
       lines.loss[i](points);
       lines.share[i](run.moments.map((m) => [m.step, m.shares[i]]));
       return points.at(-1)?.[1] ?? low;
     });
-    place(loss, words.loss, ends.map((v) => clamp(v, low, high)));
-    place(share, words.share, now.shares);
+    words.loss(tasks, ends.map((v) => clamp(v, low, high)), colours);
+    words.share(tasks, now.shares, colours);
     lines.cosine(run.moments.map((m) => [m.step, m.cosine]));
     path(run.moments.map(inPlane));
     end(inPlane(now));

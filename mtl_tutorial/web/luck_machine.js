@@ -1,6 +1,6 @@
 // The luck machine. Moved: how many methods and seeds a table has, and what one of them truly gains;
 // in the real table, which seeds and opponents count. What answers: who seems to win.
-import { BLUE, VERMILION, GREY, INK, FAINT, draw, explorable, fixed, set } from "./kit.js";
+import { BLUE, VERMILION, GREY, INK, draw, explorable, fixed, set } from "./kit.js";
 import { holm, mean, normal, paired, randomness } from "./statistics.js";
 
 export const TABLES = ["equal methods", "the real table"];
@@ -97,12 +97,9 @@ function build(view) {
   }));
   const real = view.row();
   view.below.append(real);
-  const note = document.createElement("span");
-  note.textContent = "Click a dot to leave its seed out. Leave out:";
-  real.append(note);
-  const boxes = new Map();
+  real.append("Click a dot to leave its seed out. Leave out:");
+  view.checks(real, "opponents", view.model.get("names") ?? []);
   let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) };
-
   return (state) => {
     const isReal = state.table === TABLES[1];
     let rows;
@@ -155,21 +152,6 @@ function build(view) {
     share.show(!isReal);
     ofLuck.forEach((control) => { control.closest("button, label").style.display = isReal ? "none" : ""; });
     set(real, { style: isReal ? "" : "display:none" });
-    for (const name of isReal ? state.names : []) {
-      if (boxes.has(name)) continue;
-      const box = document.createElement("input"), label = document.createElement("label");
-      box.type = "checkbox";
-      box.onchange = () => {
-        const left = new Set(view.model.get("opponents"));
-        if (box.checked) left.add(name); else left.delete(name);
-        view.remember();
-        view.change({ opponents: [...left] });
-      };
-      label.append(box, name);
-      real.append(label);
-      boxes.set(name, box);
-    }
-    boxes.forEach((box, name) => { box.checked = state.opponents.includes(name); });
     const end = Math.max(history.drawn, 1), at = (k) => history.path.map((row) => [row[0] / end, row[k]]);
     lines[0](at(1)); lines[1](at(2)); lines[2]([[0, LEVEL], [1, LEVEL]]);
     const last = history.path.at(-1) ?? [0, 0, 0];

@@ -9,7 +9,7 @@ const times = (K, w) => K.map((row) => row.reduce((sum, k, i) => sum + k * w[i],
 const quadratic = (K, w) => times(K, w).reduce((sum, x, i) => sum + x * w[i], 0);
 
 /** Solve A x = b by elimination with pivots; null where A is singular. */
-function solve(A, b) {
+export function solve(A, b) {
   const n = b.length, M = A.map((row, i) => [...row, b[i]]);
   for (let c = 0; c < n; c++) {
     let best = c;

@@ -64,7 +64,6 @@ function build(view) {
     view.change({ weight: Number(clamp(down / (down + right), ...WEIGHTS).toFixed(3)) });
   }, { step: 0.04 });
   let anchor = [0, 0];
-
   return (state) => {
     const explored = explore(state.distance, state.weight), { points, values, found, unreached } = explored;
     const w = [state.weight, 1 - state.weight], other = RULES.find((rule) => rule !== state.rule);

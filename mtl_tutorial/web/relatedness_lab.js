@@ -1,6 +1,7 @@
 // The relatedness lab. Moved: the angle between two teachers, the noise, the samples of each task.
 // What answers: the error of each task learned jointly, in units of that alone, and its luck.
-import { BLUE, VERMILION, GREEN, GREY, INK, clamp, draw, explorable, set } from "./kit.js";
+import { BLUE, VERMILION, GREEN, GREY, INK, clamp, explorable, power, short } from "./kit.js";
+import { solve } from "./methods.js";
 import { normal, randomness } from "./statistics.js";
 
 const D = 10, ANGLES = Array.from({ length: 61 }, (_, i) => 3 * i), SETS = 40, LOW = Math.log10(0.02), HIGH = Math.log10(50);
@@ -36,16 +37,9 @@ export function drawn(seed, angle, samples, noise) {
       for (let i = 0; i < D; i++) { for (let j = 0; j < D; j++) A[i][j] += x[i] * x[j]; A[i][D] += x[i] * y; }
     }
   });
-  for (let c = 0; c < D; c++) for (let r = 0; r < D; r++) {
-    if (r === c) continue;
-    const f = A[r][c] / A[c][c];
-    for (let k = c; k <= D; k++) A[r][k] -= f * A[c][k];
-  }
-  const w = A.map((row, i) => row[D] / row[i]);
+  const w = solve(A.map((row) => row.slice(0, D)), A.map((row) => row[D]));
   return teachers.map((teacher) => w.reduce((sum, v, i) => sum + (v - (teacher[i] ?? 0)) ** 2, 0));
 }
-
-const short = (x) => String(Number(x.toPrecision(3)));
 
 /** The sentence below the picture. */
 export function describe(state) {
@@ -61,12 +55,11 @@ export function describe(state) {
 function build(view) {
   view.history();
   view.slider("noise", "noise", 0.1, 2, { step: 0.05 });
-  [0, 1].forEach((i) => view.vector(`samples of task ${i + 1}`, "samples", i, 15, 120, { step: 1, format: String }));
+  [0, 1].forEach((i) => view.slider(`samples of task ${i + 1}`, "samples", 15, 120, { place: i, step: 1, format: String }));
   view.button("Draw other data", () => view.change({ seed: view.model.get("seed") + SETS }));
   const teachers = view.panel({ title: "Drag w₂", x: [-1.5, 1.5], y: [-0.5, 1.5], equal: true, width: 330, height: 330, pad: [6, 6, 30, 10] });
   const chart = view.panel({ title: "Error, jointly ÷ alone; a dot is a data set", x: [0, 180], y: [LOW, HIGH], width: 560, height: 330 });
-  chart.axes("angle between the teachers, degrees", "", { xTicks: [0, 30, 60, 90, 120, 150, 180], yTicks: [-1, 0, 1] });
-  chart.back.querySelectorAll("text").forEach((node) => { if (node.getAttribute("text-anchor") === "end") node.textContent = short(10 ** Number(node.textContent)); });
+  chart.axes("angle between the teachers, degrees", "", { xTicks: [0, 30, 60, 90, 120, 150, 180], yTicks: [-1, 0, 1], yFormat: power });
   chart.patch(GREEN, 0.1)([[0, LOW], [180, LOW], [180, 0], [0, 0]]);
   chart.curve(INK, { "stroke-width": 1 })([[0, 0], [180, 0]]);
   chart.text({ "text-anchor": "middle", dy: 18 }, "joint training hurts")([90, HIGH]);
@@ -80,7 +73,6 @@ function build(view) {
     const angle = (Math.atan2(Math.max(y, 0), x) * 180) / Math.PI;
     view.change({ angle: Number(clamp(angle, 0, 180).toFixed(1)) });
   }, { words: ([x, y]) => `${((Math.atan2(y, x) * 180) / Math.PI).toFixed(0)} degrees` });
-
   return (state) => {
     const radians = (state.angle * Math.PI) / 180, second = [Math.cos(radians), Math.sin(radians)];
     arrows[0]([1, 0]); arrows[1](second); tip(second);

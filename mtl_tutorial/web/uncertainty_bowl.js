@@ -1,6 +1,6 @@
 // The uncertainty bowl. Moved: its lowest point, which is where two losses put it, and the start.
 // What answers: the way that learning takes down the bowl, and the loss weights on it.
-import { BLUE, VERMILION, PURPLE, GREY, INK, TASK_COLOURS, clamp, draw, explorable, fixed, set } from "./kit.js";
+import { PURPLE, INK, clamp, explorable, coloursOf, fixed, looksOf, power, short } from "./kit.js";
 
 const LOW = -8, HIGH = 4, STEPS = 80, LOSSES = [1e-3, 10];
 export const SCALE = { regression: 0.5, classification: 1 }; // c in c e^{−s} L + s / 2
@@ -22,9 +22,6 @@ export function path({ losses, kinds, start, rate }, steps = STEPS) {
   return points;
 }
 
-/** A number in three digits. */
-const short = (x) => String(Number(x.toPrecision(3)));
-
 /** The sentence below the picture. */
 export function describe(state) {
   const ends = lowest(state), parts = state.tasks.map((task, i) =>
@@ -36,12 +33,11 @@ export function describe(state) {
 function build(view) {
   view.history();
   view.slider("learning rate", "rate", 0.01, 1, { step: 0.05, log: true, format: short });
-  const [first, second] = view.model.get("tasks"), colours = [first, second].map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION][i]);
+  const tasks = view.model.get("tasks"), [first, second] = tasks, looks = looksOf(tasks), colours = coloursOf(tasks);
   const plane = view.panel({ title: "Drag the star or the start", x: [LOW, HIGH], y: [LOW, HIGH], height: 380, width: 420 });
   const weights = view.panel({ title: "The loss weights on the way", x: [0, STEPS], y: [-2, 3], height: 380, width: 440, pad: [54, 70, 34, 44] });
   plane.axes(`log-variance of ${first}`, `log-variance of ${second}`);
-  weights.axes("step", "", { yTicks: [-2, -1, 0, 1, 2, 3], format: String });
-  weights.back.querySelectorAll("text").forEach((node) => { if (node.getAttribute("text-anchor") === "end") node.textContent = short(10 ** Number(node.textContent)); });
+  weights.axes("step", "", { yTicks: [-2, -1, 0, 1, 2, 3], yFormat: power });
   const way = plane.curve(PURPLE, { "stroke-width": 3 }), end = plane.dot(PURPLE, 5);
   const star = plane.text({ "font-size": 24, "text-anchor": "middle", "dominant-baseline": "central", "pointer-events": "none" }, "★");
   const begin = plane.text({ "text-anchor": "middle", dy: -18, "pointer-events": "none" }, "start");
@@ -51,10 +47,8 @@ function build(view) {
     move("losses", point.map((s, i) => clamp(Math.exp(s) / (2 * SCALE[kinds[i]]), ...LOSSES)));
   }, { step: 0.2 });
   const from = plane.handle("start", PURPLE, (point) => move("start", point.map((s) => clamp(s, LOW, HIGH))), { step: 0.2 });
-  const lines = colours.map((colour, i) => weights.curve(colour, i ? { "stroke-dasharray": "7 4" } : {}));
-  const names = [first, second].map((task, i) => draw("text", { fill: colours[i], "font-weight": 700 }, weights.above, task));
+  const lines = looks.map((look) => weights.curve(look.stroke, look)), names = weights.ends();
   let drawn = "";
-
   return (state) => {
     const ends = lowest(state), points = path(state), key = JSON.stringify([state.losses, state.kinds]);
     if (key !== drawn) {
@@ -64,14 +58,9 @@ function build(view) {
       drawn = key;
     }
     way(points); end(points.at(-1)); star(ends); bottom(ends); from(state.start); begin(state.start);
-    const heights = [];
-    lines.forEach((line, i) => {
-      const logs = points.map((s, step) => [step, clamp(Math.log10(SCALE[state.kinds[i]] * Math.exp(-s[i])), -2.2, 3.2)]);
-      line(logs);
-      heights.push(weights.at(logs.at(-1))[1]);
-    });
-    if (Math.abs(heights[0] - heights[1]) < 16) heights[heights[0] < heights[1] ? 1 : 0] += 16 - Math.abs(heights[0] - heights[1]);
-    names.forEach((node, i) => set(node, { x: weights.area.left + weights.area.width + 6, y: heights[i] + 4 }));
+    const logs = lines.map((_, i) => points.map((s, step) => [step, clamp(Math.log10(SCALE[state.kinds[i]] * Math.exp(-s[i])), -2.2, 3.2)]));
+    lines.forEach((line, i) => line(logs[i]));
+    names(tasks, logs.map((row) => row.at(-1)[1]), colours);
     return describe(state);
   };
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import time
 from collections.abc import Callable
 
@@ -143,7 +144,8 @@ class PlayerControls(ipywidgets.HBox):
     """Buttons for a player, and the sign that somebody watches.
 
     Args:
-        name, step, draw, reset, say: as for `Player`.
+        name, step, draw, reset: as for `Player`.
+        say: shows a sentence of HTML.
     """
 
     def __init__(self, name: str, **acts: Callable) -> None:
@@ -157,7 +159,10 @@ class PlayerControls(ipywidgets.HBox):
         self._pulse = ipywidgets.Play(
             interval=500, max=2**31 - 1, layout={"visibility": "hidden", "width": "0px"}
         )
-        self.player = Player(name, show=self._show_state, **acts)
+        say = acts.pop("say")
+        self.player = Player(
+            name, show=self._show_state, say=lambda text: say(html.escape(text)), **acts
+        )
         for button, action in (
             (self._start, self.player.toggle),
             (one, self.player.step),

@@ -105,18 +105,18 @@ class SingleTaskTrainer(View):
             options=list(self._tasks), description="task", style={"description_width": "50px"}
         )
         self.choice.observe(in_cell_loop(self._choose), "value")
-        controls = PlayerControls(
+        self.controls = PlayerControls(
             type(self).__name__,
             step=lambda: self.session.step(),
             draw=self._refresh,
             reset=lambda: self.session.reset(),
             say=self.say,
         )
-        self.player = controls.player
+        self.player = self.controls.player
         super().__init__(
             draw_trainer,
             size=(9, 3.7),
-            above=[ipywidgets.HBox([self.choice]), controls],
+            above=[ipywidgets.HBox([self.choice]), self.controls],
         )
         for _ in range(warm_up):
             self.session.step()
