@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+
 import pytest
 import traitlets
 
@@ -37,7 +38,10 @@ def test_a_weight_that_is_set_acts_and_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "told"),
-    [([1, 0], "weights must be 2 numbers from 0.01 to 1000"), ([1, float("nan")], "weights must be")],
+    [
+        ([1, 0], "weights must be 2 numbers from 0.01 to 1000"),
+        ([1, float("nan")], "weights must be"),
+    ],
 )
 def test_a_weight_that_can_not_be_is_refused(weights, told) -> None:
     one = tuner()

@@ -75,8 +75,9 @@ def page() -> Iterator[Any]:
             )
         browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
         try:
-            size = {"width": WIDTH, "height": 700}
-            yield browser.new_page(viewport=size, device_scale_factor=DOTS)
+            sheet = browser.new_page(device_scale_factor=DOTS)
+            sheet.set_viewport_size({"width": WIDTH, "height": 700})
+            yield sheet
         finally:
             browser.close()
 

@@ -29,7 +29,10 @@ class Explorable(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs: Any):
         found = super()._repr_mimebundle_(**kwargs)
         data, metadata = found if isinstance(found, tuple) else (found, {})
-        return {**data, "text/plain": f"{type(self).__name__}: drawn in the browser"}, metadata
+        return {
+            **(data or {}),
+            "text/plain": f"{type(self).__name__}: drawn in the browser",
+        }, metadata
 
 
 class Number(traitlets.Float):
@@ -93,8 +96,8 @@ class Choice(traitlets.Enum):
     """One of some words."""
 
     def __init__(self, name: str, choices: Iterable[str], default: str) -> None:
-        super().__init__(list(choices), default_value=default)
-        self.what = name
+        self.what, self.choices = name, list(choices)
+        super().__init__(self.choices, default_value=default)
         self.tag(sync=True)
 
     def validate(self, obj: Any, value: Any) -> str:
@@ -103,9 +106,9 @@ class Choice(traitlets.Enum):
         Raises:
             TraitError: naming the choices and the value.
         """
-        if value not in self.values:
+        if value not in self.choices:
             raise traitlets.TraitError(
-                f"{self.what} must be one of {', '.join(map(repr, self.values))}, got {value!r}"
+                f"{self.what} must be one of {', '.join(map(repr, self.choices))}, got {value!r}"
             )
         return value
 
@@ -121,7 +124,8 @@ class Numbers(traitlets.List):
         high: float,
         default: Sequence[float] | None = None,
     ) -> None:
-        super().__init__(default_value=list(default or [low] * (count if isinstance(count, int) else 0)))
+        known = count if isinstance(count, int) else 0
+        super().__init__(default_value=list(default or [low] * known))
         self.what, self.count, self.low, self.high = name, count, low, high
         self.tag(sync=True)
 
@@ -137,9 +141,8 @@ class Numbers(traitlets.List):
             found = []
         count = len(getattr(obj, self.count)) if isinstance(self.count, str) else self.count
         if len(found) != count or not all(self.low <= number <= self.high for number in found):
-            raise traitlets.TraitError(
-                f"{self.what} must be {count} numbers from {self.low:g} to {self.high:g}, got {value!r}"
-            )
+            within = f"{count} numbers from {self.low:g} to {self.high:g}"
+            raise traitlets.TraitError(f"{self.what} must be {within}, got {value!r}")
         return found
 
 

@@ -46,7 +46,9 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "bowl": lambda: UncertaintyBowl((DIGIT, BOX), (2.3, 0.02)),
     "mixer": lambda: LossScaleMixer(SNAPSHOT),
     "lab": RelatednessLab,
-    "flight": lambda: FlightRecorder([flown("equal", epochs=40), flown("mgda", 1, epochs=40)], "equal"),
+    "flight": lambda: FlightRecorder(
+        [flown("equal", epochs=40), flown("mgda", 1, epochs=40)], "equal"
+    ),
     "luck": LuckMachine,
     "real": lambda: LuckMachine(LEADS, table="the real table"),
     "digit": lambda: DrawADigit(strokes=SEVEN),
@@ -300,7 +302,10 @@ def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:
         (lambda: GradientCompass(needles=[(1, 2)]), r"a needle is two lengths .* got \(1.0, 2.0\)"),
         (lambda: GradientCompass(needles=[(1, 2, 3)]), "and a cosine from -1 to 1"),
         (lambda: RelatednessLab(samples=(20, 500)), "samples of task 2 must be"),
-        (lambda: UncertaintyBowl(located_digits("train").tasks, (1, 1, 1)), "tasks must be two, got 3"),
+        (
+            lambda: UncertaintyBowl(located_digits("train").tasks, (1, 1, 1)),
+            "tasks must be two, got 3",
+        ),
         (lambda: LuckMachine(LEADS[:1]), "two seeds or more and no gap, got 1 seeds"),
         (lambda: LuckMachine(LEADS.where(LEADS > 0)), "leave methods out that lack a seed"),
     ],
