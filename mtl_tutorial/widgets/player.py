@@ -148,7 +148,15 @@ class PlayerControls(ipywidgets.HBox):
         say: shows a sentence of HTML.
     """
 
-    def __init__(self, name: str, **acts: Callable) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        step: Callable[[], bool | str],
+        draw: Callable[[], None],
+        reset: Callable[[], None],
+        say: Callable[[str], None],
+    ) -> None:
         self._start = ipywidgets.Button(icon="play", tooltip="Train, or pause")
         one = ipywidgets.Button(
             description="Step", icon="step-forward", tooltip="Make one training step"
@@ -159,9 +167,13 @@ class PlayerControls(ipywidgets.HBox):
         self._pulse = ipywidgets.Play(
             interval=500, max=2**31 - 1, layout={"visibility": "hidden", "width": "0px"}
         )
-        say = acts.pop("say")
         self.player = Player(
-            name, show=self._show_state, say=lambda text: say(html.escape(text)), **acts
+            name,
+            step=step,
+            draw=draw,
+            reset=reset,
+            say=lambda text: say(html.escape(text)),
+            show=self._show_state,
         )
         for button, action in (
             (self._start, self.player.toggle),
