@@ -229,7 +229,9 @@ def main() -> None:
                     median, late, pictures = drag(page)
                 page.close()
                 size = len(bundle(name).encode())
-                print(f"| {name} | {home} | {median:.1f} | {late:.1f} | {pictures:.0f} | {size:,} |")
+                print(
+                    f"| {name} | {home} | {median:.1f} | {late:.1f} | {pictures:.0f} | {size:,} |"
+                )
         browser.close()
     sizes = [path.stat().st_size for path in FOLDER.glob("*.js")]
     lines = sum(path.read_text().count("\n") for path in FOLDER.glob("*.js"))

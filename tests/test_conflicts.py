@@ -12,7 +12,12 @@ from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import mgda, pcgrad, task_gradients
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import Run
-from mtl_tutorial.experiments.conflicts import share_hurt, sign_agreement, watch_conflicts
+from mtl_tutorial.experiments.conflicts import (
+    changes_at,
+    share_hurt,
+    sign_agreement,
+    watch_conflicts,
+)
 from mtl_tutorial.tasks import task_losses
 
 SCENES = located_digits("train")
@@ -83,3 +88,18 @@ def test_surgery_hurts_nobody_of_two_tasks_nor_of_three_in_the_plane() -> None:
         for seed in range(3):
             assert share_hurt(pcgrad, tasks=tasks, parameters=2, seed=seed) == 0
     assert share_hurt(pcgrad, tasks=3, parameters=3, seed=0) > 0
+
+
+@pytest.mark.parametrize("angle", range(0, 181, 20))
+@pytest.mark.parametrize("length", [0.1, 1.0, 2.5])
+def test_pcgrad_and_mgda_hurt_nobody_at_any_angle(angle, length) -> None:
+    changes = changes_at(angle, length)
+    assert max(*changes["PCGrad"], *changes["MGDA"]) < 1e-9
+
+
+@pytest.mark.parametrize(("length", "hurt"), [(0.5, 1), (1.0, None), (2.0, 0)])
+def test_the_sum_hurts_the_task_of_the_shorter_gradient(length, hurt) -> None:
+    changes = changes_at(135, length)["sum"]  # cosine −.71
+    assert [i for i, change in enumerate(changes) if change > 1e-9] == [
+        i for i in (hurt,) if i is not None
+    ]

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from mtl_tutorial.balancing import mgda
+from mtl_tutorial.balancing import mgda, pcgrad
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import gradient_geometry
+
+
+def changes_at(angle: float, length: float) -> dict[str, list[float]]:
+    """Give what each loss does, to first order, where two gradients have an angle and lengths.
+
+    Args:
+        angle: between g_1 = (1, 0) and g_2, in degrees.
+        length: ‖g_2‖.
+
+    Returns:
+        −g_i · d for both tasks, a unit of learning rate, by method: ``"sum"``, ``"PCGrad"`` and
+        ``"MGDA"``.
+    """
+    way = math.radians(angle)
+    gradients = torch.tensor([[1.0, 0.0], [length * math.cos(way), length * math.sin(way)]])
+    gradients = gradients.double()
+    directions = {"sum": gradients.sum(0), "PCGrad": pcgrad(gradients), "MGDA": mgda(gradients)}
+    return {name: (-gradients @ d).tolist() for name, d in directions.items()}
 
 
 def watch_conflicts(
