@@ -62,7 +62,8 @@ WATCH = """() => {
         const since = moved;
         moved = 0;
         // after the frame in which it was drawn has been painted
-        requestAnimationFrame(() => setTimeout(() => { if (since) waits.push(performance.now() - since); }));
+        const painted = () => { if (since) waits.push(performance.now() - since); };
+        requestAnimationFrame(() => setTimeout(painted));
     }).observe(root, { attributes: true, attributeFilter: ["data-drawn"] });
 }"""
 
@@ -107,7 +108,8 @@ def bare_page(page: Page, name: str) -> Iterator[None]:
     page.set_content("<!DOCTYPE html><div id=here></div>")
     page.evaluate(
         """async ([text, state]) => {
-            const url = URL.createObjectURL(new Blob([text + "\\nexport { Model as M };"], { type: "text/javascript" }));
+            const own = [text + "\\nexport { Model as M };"];
+            const url = URL.createObjectURL(new Blob(own, { type: "text/javascript" }));
             const m = await import(url);
             m.default.render({ model: new m.M(state), el: document.getElementById("here") });
         }""",
