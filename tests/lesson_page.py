@@ -160,6 +160,69 @@ class ShownView:
             raise AssertionError(f"{error}; the sentence is {self.sentence()!r}") from None
 
 
+class ShownExplorable:
+    """An explorable on the page: drawn there, with its sentence, handles and controls."""
+
+    def __init__(self, element: Locator) -> None:
+        self.element = element
+
+    def sentence(self) -> str:
+        return self.element.locator(".mtl-say").text_content().strip()
+
+    def drawn(self) -> int:
+        """How often it was drawn."""
+        return int(self.element.get_attribute("data-drawn") or 0)
+
+    def steps(self) -> int:
+        """The number of training steps that the sentence tells."""
+        found = re.search(r"\bStep (\d+)", self.sentence())
+        return int(found[1]) if found else 0
+
+    def table(self) -> list[dict[str, str]]:
+        """The rows of the table below, by the words at its head."""
+        read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+        head, *rows = self.element.locator("table tr").evaluate_all(read)
+        return [dict(zip(head, row, strict=True)) for row in rows]
+
+    def press(self, name: str) -> None:
+        self.element.locator(f"button:text-is('{name}')").click()
+
+    def slider(self, label: str) -> Locator:
+        return self.element.locator("label", has_text=label).locator("input[type=range]")
+
+    def readout(self, label: str) -> str:
+        return self.element.locator("label", has_text=label).locator("output").text_content()
+
+    def choose(self, label: str, option: str) -> None:
+        field = self.element.locator("label", has_text=label).locator("select")
+        field.select_option(label=option)
+
+    def drag(self, label: str, right: float, up: float) -> None:
+        grip = self.element.get_by_label(label, exact=True)
+        grip.scroll_into_view_if_needed()
+        box = grip.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        mouse = self.element.page.mouse
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(x + right, y - up, steps=8)
+        mouse.up()
+
+    def sees_change(self, act: Callable[[], Any], words: str = "") -> None:
+        """Act, and wait until it is drawn anew and the sentence, another one, has the words."""
+        sentence, drawn = self.sentence(), self.drawn()
+
+        def seen() -> bool:
+            shown = self.sentence()
+            return shown != sentence and words in shown and self.drawn() > drawn
+
+        act()
+        try:
+            wait_until(seen, f"a change from {sentence!r} to {words!r}", PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the sentence is {self.sentence()!r}") from None
+
+
 def pixels(picture: bytes) -> np.ndarray:
     """The colours of a picture, shape (height, width, 3), from 0 to 255."""
     return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
@@ -257,6 +320,16 @@ class LessonPage:
         """The widgets that are a picture between controls."""
         found = self.page.locator(".widget-vbox:has(> img.widget-image)")
         return [ShownView(found.nth(number)) for number in range(found.count())]
+
+    def explorables(self) -> list[ShownExplorable]:
+        """The widgets that are drawn in the page."""
+        found = self.page.locator(".jp-OutputArea-output .mtl")
+        return [ShownExplorable(found.nth(number)) for number in range(found.count())]
+
+    def explorable(self) -> ShownExplorable:
+        """The only one."""
+        (explorable,) = self.explorables()
+        return explorable
 
     def view(self) -> ShownView:
         """The only one."""

@@ -114,17 +114,17 @@ q3 = Exercise(
         tolerance=0.011,
         mistakes={
             1.41: "That is where it begins. Where is half of the front out of reach?",
-            1.5: "Read the sentence below the picture: more than half. And one stop nearer?",
-            1.6: "That is where the slider stands at the beginning. What does the sentence say?",
+            1.5: "Read the sentence below the picture: more than half. And a little nearer?",
+            1.6: "That is where the explorer begins. What does the sentence say?",
             2.0: "There nearly all of it is out of reach, for some time already.",
         },
-        otherwise="Move the slider of the distance, and read in the sentence below the picture how "
+        otherwise="Bend the front by its middle, and read in the sentence below the picture how "
         "much is out of the weighted sum's reach.",
     ),
     praise="At √2 all of the front is within reach. A step of 0.05 further, half of it is gone.",
     hints=(
         "At 1.6 it is 87 %. Is that nearer to the beginning of the trouble, or to its end?",
-        "It begins at √2. Move the slider one stop at a time from there.",
+        "It begins at √2. Go on from there in small steps; the arrow keys make them.",
     ),
     solution_code="""
 from mtl_tutorial.experiments.pareto import explore_front
