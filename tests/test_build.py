@@ -18,8 +18,9 @@ import pytest
 from nbformat import NotebookNode
 from PIL import Image
 
-from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands import UsageError, stills
 from mtl_tutorial.commands.build import build, digest, is_fresh, shrink, strip
+from mtl_tutorial.commands.stills import find_chromium
 
 PNG = 'display({"image/png": PNG, "text/plain": "a red square"}, raw=True)'
 LIVE = """
@@ -111,6 +112,25 @@ def test_a_live_view_keeps_its_picture_and_a_progress_bar_leaves_nothing(tmp_pat
     assert text.text.endswith("done\nafter\n")
     assert "step" not in text.text
     assert "\r" not in text.text
+
+
+FRONT = "from mtl_tutorial.widgets.pareto_explorer import ParetoExplorer\nParetoExplorer(0.9)"
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="there is no Chromium here")
+def test_an_explorable_leaves_the_picture_and_the_sentence_that_its_module_draws(tmp_path):
+    path = lesson(tmp_path, FRONT)
+    build([str(path)])
+    ((output,),) = outputs(path)
+    assert set(output.data) == {"image/png", "text/plain"}
+    assert "0.90 apart: no part of the front is out" in output.data["text/plain"]
+    assert "widgets" not in read(path).metadata
+
+
+def test_without_a_browser_a_lesson_with_an_explorable_is_not_built(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stills, "find_chromium", lambda own="": None)
+    path = lesson(tmp_path, FRONT)
+    assert "explorables are drawn in Chromium, and there is none" in refusal(path, capsys)
 
 
 def test_only_a_notebook_whose_cells_changed_is_built_again(tmp_path, capsys):

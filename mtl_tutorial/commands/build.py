@@ -214,13 +214,14 @@ def run(
         timeout=CELL_SECONDS,
         allow_errors=go_on,
         record_timing=False,
-        store_widget_state=False,
+        store_widget_state=True,  # for the pictures of explorables; it is not kept
         shutdown_kernel="immediate",
         on_notebook_start=interrupt.listen,
     )
     with tempfile.TemporaryDirectory() as profile:
         try:
             client.execute(env={**_environment(profile), **(variables or {})})
+            ran.metadata.pop("widgets", None)
             if draw:
                 _add_stills(ran, client.widget_state)
         except CellExecutionError as error:

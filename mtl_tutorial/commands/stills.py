@@ -21,7 +21,7 @@ QUIET = (
     "--font-render-hinting=none",  # the same letters on every machine
 )
 AS_ROOT = ("--no-sandbox",)  # Chromium refuses to start as root with one
-WIDTH, DOTS = 940, 1.6  # of the page in CSS pixels, and pixels of the picture for each
+WIDTH, DOTS = 940, 1.4  # of the page in CSS pixels, and pixels of the picture for each
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>still</title>
 <style>body { margin: 0; background: #fff; color-scheme: light }</style><body><div></div></body>"""
 RENDER = """async ([module, state]) => {
