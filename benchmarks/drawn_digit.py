@@ -21,7 +21,7 @@ def main() -> None:
     """Train, print the scores, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digits", default="mnist")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=8000)
     choice = parser.parse_args()
     torch.set_num_threads(1)
     scenes = located_digits("train", digits=choice.digits)
@@ -37,7 +37,7 @@ def main() -> None:
         steps=choice.steps,
         batch_size=128,
         learning_rate=3e-3,
-        balancer=FixedWeights({"digit": 1, "box": 20, "mask": 2}),
+        balancer=FixedWeights({"digit": 1, "box": 20, "mask": 10}),
     )
     scores = {name: round(score.metric, 3) for name, score in history.scores[-1][1].items()}
     print(scores)

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 
 import pandas as pd
 import pytest
+import torch
 import traitlets
 from axe_playwright_python.sync_playwright import Axe
 from explorable_page import ExplorablePage, chromium
 from playwright.sync_api import Browser
 from result_cases import flown
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.units import Snapshot
-from mtl_tutorial.widgets.draw_a_digit import DrawADigit
+from mtl_tutorial.measuring import evaluate
+from mtl_tutorial.widgets.draw_a_digit import DrawADigit, packed, trained_network
 from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
@@ -313,3 +316,23 @@ def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:
 def test_a_start_that_can_not_be_is_refused(make, told) -> None:
     with pytest.raises(ValueError, match=told):
         make()
+
+
+def test_the_network_of_the_page_is_that_of_python() -> None:
+    model = trained_network()
+    found = packed(model)
+    widget = DrawADigit()
+    assert (found["width"], found["tasks"], found["numbers"]) == (
+        widget.width,
+        widget.tasks,
+        widget.numbers,
+    )
+    unseen = located_digits("validation").draw(256, torch.Generator().manual_seed(0))
+    scores = evaluate(model, located_digits("validation").tasks, unseen)
+    assert scores["digit"].metric > 0.3 and scores["box"].metric > 0.6
+
+
+def test_a_network_of_ones_own_answers_in_the_page(show) -> None:
+    tasks = located_digits("train").tasks
+    page = show(DrawADigit(HardSharing(ConvEncoder(4), tasks), strokes=SEVEN))
+    assert page.sentence.startswith("Digit: ")

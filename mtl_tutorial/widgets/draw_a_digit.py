@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import traitlets
 from torch import nn
 
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
 from mtl_tutorial.web import FOLDER
 from mtl_tutorial.widgets.explorable import Explorable, Fixed, Number, Switch, check_point
 
@@ -43,6 +46,19 @@ def packed(model: nn.Module) -> dict[str, Any]:
         "tasks": list(TASKS),
         "numbers": base64.b64encode(numbers.numpy().tobytes()).decode(),
     }
+
+
+def trained_network(path: Path = TRAINED) -> HardSharing:
+    """Give the network that comes with the course, in evaluation mode, with its three tasks."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    tasks = located_digits("train").tasks
+    model = HardSharing(ConvEncoder(found["width"]), tasks)
+    numbers = np.frombuffer(base64.b64decode(found["numbers"]), dtype=np.float16).copy()
+    flat, state = torch.from_numpy(numbers).float(), model.state_dict()
+    parts = flat.split([tensor.numel() for tensor in state.values()])
+    pairs = zip(state.items(), parts, strict=True)
+    model.load_state_dict({name: part.reshape(old.shape) for (name, old), part in pairs})
+    return model.eval()
 
 
 class DrawADigit(Explorable):
