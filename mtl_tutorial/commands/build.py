@@ -365,7 +365,7 @@ def _as_shown(text: str) -> str:
 
 
 def shrink(png: str) -> str:
-    """Give a picture (PNG in base64) with a palette of 256 colours, where that is smaller.
+    """Give a picture (PNG in base64) with a palette of 96 colours, where that is smaller.
 
     The palette covers the colours that occur, not the frequent ones alone, so that thin lines
     keep theirs. A picture with transparency stays as it is.
@@ -375,7 +375,7 @@ def shrink(png: str) -> str:
         if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
             return png
         small = image.convert("RGB").quantize(
-            128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
     buffer = io.BytesIO()
     small.save(buffer, format="png", optimize=True)
