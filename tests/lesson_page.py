@@ -199,11 +199,10 @@ class ShownExplorable:
 
     def drag(self, label: str, right: float, up: float) -> None:
         grip = self.element.get_by_label(label, exact=True)
-        grip.scroll_into_view_if_needed()
+        grip.hover()  # waits until the page, scrolled there, stands still
         box = grip.bounding_box()
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         mouse = self.element.page.mouse
-        mouse.move(x, y)
         mouse.down()
         mouse.move(x + right, y - up, steps=8)
         mouse.up()

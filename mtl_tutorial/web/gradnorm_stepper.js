@@ -33,6 +33,7 @@ export function describe(state) {
 function build(view) {
   const { model } = view, tasks = model.get("tasks"), looks = looksOf(tasks), colours = coloursOf(tasks);
   const { note } = kernelOf(view, [...[1, 10, 100].map((steps) => [steps > 1 ? `${steps} steps` : "Step", { do: "steps", steps }]), ["Reset", "reset"]], ["made"]);
+  view.history();
   view.slider("α", "alpha", 0, 3, { step: 0.1, format: (a) => fixed(a, 1) });
   const bars = view.panel({ title: "Norm G of each weighted gradient; drag a target", x: [-0.5, tasks.length - 0.3], y: [0, 1], height: 330, width: 430 });
   const lines = view.panel({ title: "The loss weights", x: [0, 20], y: [0, tasks.length], height: 330, width: 450, pad: [46, 84, 30, 40] });
@@ -71,4 +72,4 @@ function build(view) {
   };
 }
 
-export default explorable({ names: ["tasks", "step", "alpha", "made", "history"], build });
+export default explorable({ names: ["tasks", "step", "alpha", "made", "history"], hand: ["alpha"], build });

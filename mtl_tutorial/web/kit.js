@@ -291,8 +291,8 @@ class Panel {
 
 /** What an explorable builds with: panels and controls whose changes go to the model. */
 class View {
-  constructor(model, el, names) {
-    this.model = model; this.names = names; this.past = []; this.heard = []; this.due = 0;
+  constructor(model, el, names, hand) {
+    this.model = model; this.names = names; this.hand = hand; this.past = []; this.heard = []; this.due = 0;
     this.root = document.createElement("div");
     this.root.className = "mtl";
     const style = document.createElement("style");
@@ -305,7 +305,7 @@ class View {
     this.say.setAttribute("aria-live", "polite");
     this.root.append(style, this.controls, this.panels, this.say, this.below);
     el.appendChild(this.root);
-    this.first = this.state();
+    this.first = this.state(hand);
     this.all = [];
   }
 
@@ -315,13 +315,13 @@ class View {
     return row;
   }
 
-  state() {
-    return Object.fromEntries(this.names.map((name) => [name, this.model.get(name)]));
+  state(names = this.names) {
+    return Object.fromEntries(names.map((name) => [name, this.model.get(name)]));
   }
 
   /** Keep the state as one to come back to; called when a hand begins to change it. */
   remember() {
-    const now = JSON.stringify(this.state());
+    const now = JSON.stringify(this.state(this.hand));
     if (this.past.at(-1) !== now) this.past.push(now);
     if (this.past.length > 200) this.past.shift();
   }
@@ -333,7 +333,7 @@ class View {
   }
 
   undo() {
-    const now = JSON.stringify(this.state());
+    const now = JSON.stringify(this.state(this.hand));
     while (this.past.length && this.past.at(-1) === now) this.past.pop();
     if (this.past.length) this.change(JSON.parse(this.past.pop()));
   }
@@ -458,13 +458,14 @@ export function kernelOf(view, acts, heard) {
 /**
  * Make a module of anywidget from a picture and its state.
  * @param names the traits that the picture shows
+ * @param hand those of them that a hand moves, for Undo; the kernel's own are not taken back
  * @param build builds the nodes with a View, and gives the function that moves them: it gets the
  *     state, and gives the sentence
  */
-export function explorable({ names, build }) {
+export function explorable({ names, hand = names, build }) {
   return {
     render({ model, el }) {
-      const view = new View(model, el, names);
+      const view = new View(model, el, names, hand);
       const paint = build(view);
       let due = 0;
       const now = () => {

@@ -44,6 +44,7 @@ function build(view) {
   view.follow(() => { start.textContent = model.get("running") ? "Pause" : "Start"; }, ["running"]);
   view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") });
   tasks.forEach((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }));
+  view.history();
 
   const size = { width: 450, height: 235, pad: [52, 66, 30, 38] };
   const loss = view.panel({ title: "Training loss", x: [0, 200], y: [-3, 1], ...size });
@@ -129,4 +130,4 @@ function tabulate(table, runs, tasks, names) {
   }
 }
 
-export default explorable({ names: ["tasks", "metric_names", "runs_shown", "weights", "running", "stop_at", "steps", "singles", "said"], build });
+export default explorable({ names: ["tasks", "metric_names", "runs_shown", "weights", "running", "stop_at", "steps", "singles", "said"], hand: ["weights", "stop_at"], build });
