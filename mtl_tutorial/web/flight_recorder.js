@@ -105,7 +105,7 @@ function heat(view) {
     }
     const at = Math.min(epoch, flight.epochs);
     line([[at, 0], [at, 1]]);
-    grip([at, 0.5]);
+    grip([at, 0]);
   };
 }
 
@@ -133,7 +133,7 @@ function chart(view, title) {
       flights.forEach((flight, f) => flight.tasks.forEach((_, i) => curves[f][i](logs[f][i].map((v, e) => (v === null ? null : [e + 1, v])), looks[i])));
     }
     line([[epoch, panel.y[0]], [epoch, panel.y[1]]]);
-    grip([Math.min(epoch, epochs), (panel.y[0] + panel.y[1]) / 2]);
+    grip([Math.min(epoch, epochs), panel.y[0]]);
     names(flights[0].tasks, logs[0].map((row) => row[Math.min(epoch, flights[0].epochs) - 1] ?? panel.y[0]), coloursOf(flights[0].tasks));
   };
 }

@@ -89,8 +89,8 @@ class Panel {
     const [left, right, top, bottom] = pad;
     this.view = view;
     this.svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label ?? title }, view.panels);
-    this.svg.style.flex = `${width} 1 ${0.6 * width}px`;
-    this.svg.style.maxWidth = `min(100%, ${1.3 * width}px)`;
+    this.svg.style.flex = `${width} 1 ${0.72 * width}px`;
+    this.svg.style.maxWidth = `min(100%, ${1.1 * width}px)`;
     this.area = { left, top, width: width - left - right, height: height - top - bottom };
     this.x = x; this.y = y; this.equal = equal;
     if (title) this.title = draw("text", { x: 8, y: 18, "font-weight": 700, "font-size": 14 }, this.svg, title);

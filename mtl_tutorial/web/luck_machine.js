@@ -155,7 +155,8 @@ function build(view) {
     const end = Math.max(history.drawn, 1), at = (k) => history.path.map((row) => [row[0] / end, row[k]]);
     lines[0](at(1)); lines[1](at(2)); lines[2]([[0, LEVEL], [1, LEVEL]]);
     const last = history.path.at(-1) ?? [0, 0, 0];
-    words[0](share.at([1, last[1]])[1] - 8); words[1](share.at([1, last[2]])[1] - 8);
+    const [above, below] = [1, 2].map((k) => share.at([1, last[k]])[1] - 8);
+    words[0](Math.min(above, below - 16)); words[1](below);
     return describe(state, rows, history);
   };
 }
