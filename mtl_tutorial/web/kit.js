@@ -309,11 +309,7 @@ class View {
     this.all = [];
   }
 
-  row() {
-    const row = document.createElement("div");
-    row.className = "mtl-row";
-    return row;
-  }
+  row() { return Object.assign(document.createElement("div"), { className: "mtl-row" }); }
 
   state(names = this.names) {
     return Object.fromEntries(names.map((name) => [name, this.model.get(name)]));
@@ -345,9 +341,7 @@ class View {
   }
 
   button(words, act, { row = this.controls, label } = {}) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = words;
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
     if (label) button.setAttribute("aria-label", label);
     button.onclick = () => act(button);
     row.append(button);
