@@ -87,13 +87,13 @@ def test_the_table_marks_the_best_of_each_metric_and_the_path_of_the_weights():
     assert "1 → 30" in table
 
 
-def test_the_picture_says_who_has_the_gradient_and_whether_the_tasks_pull_apart():
+def test_the_picture_says_who_has_the_gradient_and_how_the_two_of_a_batch_lie():
     figure = Figure(figsize=(9, 5.2))
     run = Trace(1, [measurement(0, 0.1, 0.0), measurement(50, 0.6, 0.3, (1.0, 9.0), cosine=-0.4)])
     draw_tuner(figure, [run], TASKS)
     titles = [axes.get_title() for axes in figure.axes]
     assert "box has 75% of the shared gradient" in titles
-    assert "Gradients pull apart: cosine −0.40" in titles
+    assert "Gradients of one batch: cosine −0.40" in titles
 
 
 def test_earlier_runs_are_drawn_pale():

@@ -144,6 +144,28 @@ def as_number(answer: Any) -> float:
     return number
 
 
+def one_value(value: Any) -> float:
+    """Give the one finite number that a function gives, in a tensor or array of any shape.
+
+    Raises:
+        AnswerError: as `as_number`.
+    """
+    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
+        value = value.reshape(())
+    return as_number(value)
+
+
+def gradients(value: Any, by: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...] | None:
+    """Give the gradient of a function's value by some tensors, 0 where it is cut off from one.
+
+    Args:
+        value: a tensor of one element; None is given for all that has no gradient.
+    """
+    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        return None
+    return torch.autograd.grad(value.sum(), by, allow_unused=True, materialize_grads=True)
+
+
 def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
     """Give the finite numbers that an answer lists, one for each name.
 
@@ -290,7 +312,7 @@ def function(
     cases: Sequence[tuple],
     *,
     returns: str = "",
-    read: Callable[[Any, tuple], Any] = lambda value, case: as_number(value),
+    read: Callable[[Any, tuple], Any] = lambda value, case: one_value(value),
     tolerance: float = 1e-5,
     mistakes: Sequence[tuple[Callable, str]],
     otherwise: str | Callable[[list], str],

@@ -50,14 +50,8 @@ def draw_tuner(figure: Figure, runs: Sequence[Trace], tasks: Sequence[Task]) -> 
     loss.set_title("Training loss")
     metric.set_title("Validation: " + ", ".join(_metric_text(task, now) for task in tasks))
     share.set_title(f"{largest} has {now.shares[largest]:.0%} of the shared gradient")
-    cosine.set_title(f"{_pull(now.cosine)}: cosine {now.cosine:+.2f}".replace("-", "−"))
+    cosine.set_title(f"Gradients of one batch: cosine {now.cosine:+.2f}".replace("-", "−"))
     return describe_run(run, tasks)
-
-
-def _pull(cosine: float) -> str:
-    if abs(cosine) < 0.1:
-        return "Gradients at right angles"
-    return "Gradients pull apart" if cosine < 0 else "Gradients pull together"
 
 
 def _plot_tasks(axes: Axes, runs: Sequence[Trace], tasks: Sequence[Task], value: Callable) -> None:
