@@ -108,7 +108,8 @@ def draw_schedules(
     Args:
         frame: columns ``weight`` (a label), the one named by ``by``, ``seed``, ``task`` and
             ``value`` (the metric).
-        singles: networks for one task alone, likewise but for the weight, where there are any.
+        singles: networks for one task alone, likewise but for the weight, in the settings in which
+            there are any.
         tasks: two tasks, across and along.
         fixed: labels of the weights that are joined by a line; the others are diamonds.
         title: what the picture shows.
@@ -139,7 +140,7 @@ def draw_schedules(
                 if near and colour == GREEN:  # the line falls: the room is on its right
                     dx, dy, words["ha"] = 10, 18, "left"
                 annotate(axes, (point[across], point[along]), label, dx=dx, dy=dy, **words)
-        if singles is not None:
+        if singles is not None and (singles[by] == setting).any():
             alone = singles[singles[by] == setting].groupby("task")["value"].mean()
             corner = (alone[across], alone[along])
             axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
