@@ -359,6 +359,41 @@ def _same(given: Any, right: Any, tolerance: float) -> bool:
     return given.shape == right.shape and np.allclose(given, right, atol=tolerance)
 
 
+def passes_gradients(right: Callable, case: tuple, hint: str) -> Callable[[Callable], str | None]:
+    """Make a ``then`` of `function`: every input must get the gradient that a right one gives it.
+
+    Args:
+        right: a right function; it gives a tensor, or a list of tensors of one shape.
+        case: its arguments; their tensors and the parameters of their modules are the inputs.
+        hint: for a function whose values are right, but not its gradients.
+    """
+
+    def gradients(function: Callable) -> tuple[torch.Tensor, ...]:
+        inputs: list[torch.Tensor] = []
+
+        def learning(thing: Any) -> Any:
+            if isinstance(thing, torch.Tensor):
+                inputs.append(thing.detach().clone().requires_grad_())
+                return inputs[-1] * 1  # no leaf, so that it may be changed in place
+            if isinstance(thing, torch.nn.Module):
+                thing = copy.deepcopy(thing).requires_grad_()
+                inputs.extend(thing.parameters())
+            return [learning(part) for part in thing] if isinstance(thing, list) else thing
+
+        value = function(*(learning(thing) for thing in case))
+        value = value if isinstance(value, torch.Tensor) else torch.stack([*value])
+        pull = torch.linspace(-1, 2, value.numel()).view_as(value)
+        if not value.requires_grad:
+            return tuple(torch.zeros_like(tensor) for tensor in inputs)
+        return torch.autograd.grad(value, inputs, pull, allow_unused=True, materialize_grads=True)
+
+    def judge(function: Callable) -> str | None:
+        pairs = zip(gradients(function), gradients(right), strict=True)
+        return None if all(torch.allclose(a, b, atol=1e-4) for a, b in pairs) else hint
+
+    return judge
+
+
 def solution_of(function: Callable, imports: str = "") -> str:
     """Give the source of a module's private function as a solution, without its underscore.
 
