@@ -40,7 +40,6 @@ from mtl_tutorial.tasks import Batch, Task
 CHANNELS, WIDER = (8, 8, 16), (8, 8, 17)
 STEPS, BATCH_SIZE, SEEDS = (80, 160, 320, 640), 32, range(6)
 COLUMNS = ["setting", "seed", "steps", "name", "value"]
-WEIGHT_OF = WEIGHTS | {task.name: 1 / len(FOUR) for task in FOUR}
 
 
 def models_of(
@@ -55,7 +54,7 @@ def models_of(
         seed=seed,
         steps=max(told),
         batch_size=BATCH_SIZE,
-        balancer=FixedWeights({task.name: WEIGHT_OF[task.name] for task in scenes.tasks}),
+        balancer=FixedWeights({task.name: WEIGHTS[task.name] for task in scenes.tasks}),
     )
     for record in run:
         if record.step in told:

@@ -38,9 +38,10 @@ def test_a_twin_has_the_answers_of_the_digit_and_all_else_stays() -> None:
 
 def test_the_twin_stands_beside_the_digit_and_pulls_with_it_as_hard_as_one() -> None:
     tasks = with_twin(SCENES).tasks
-    assert [task.name for task in tasks] == ["digit", "twin", "box", "mask"] == list(WEIGHTS)
+    assert [task.name for task in tasks] == ["digit", "twin", "box", "mask"] == list(WEIGHTS)[:4]
     assert tasks[1] is TWIN
     assert WEIGHTS["digit"] + WEIGHTS["twin"] == 1
+    assert sum(WEIGHTS[task.name] for task in FOUR) == 1
 
 
 def test_one_question_is_asked_four_times_of_the_same_images() -> None:

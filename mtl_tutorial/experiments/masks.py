@@ -24,6 +24,7 @@ TWIN = Task("twin", F.cross_entropy, accuracy, 10)
 FOUR = tuple(Task(f"digit{number}", F.cross_entropy, accuracy, 10) for number in range(1, 5))
 ONCE, TWICE = "two tasks", "one task twice"
 WEIGHTS = {"digit": 0.5, "twin": 0.5, "box": 3.0, "mask": 1.0}
+WEIGHTS |= {task.name: 1 / len(FOUR) for task in FOUR}
 
 
 def with_twin(scenes: Scenes) -> Scenes:
