@@ -106,6 +106,7 @@ def test_the_packages_answers_are_right(capsys) -> None:
     assert "Correct." in told(q1, holm, capsys)
     assert "Correct." in told(q2, " C", capsys)
     assert "Correct." in told(q3, right_number, capsys)
+    assert "Correct." in told(q4, 10, capsys)
 
 
 def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys) -> None:

@@ -114,7 +114,7 @@ q3 = Exercise(
         tolerance=0.011,
         mistakes={
             1.41: "That is where it begins. Where is half of the front out of reach?",
-            1.5: "Read the sentence below the picture: more than half. And one stop nearer?",
+            1.5: "Read the sentence below the picture: more than half. And one step nearer?",
             1.6: "That is where the slider stands at the beginning. What does the sentence say?",
             2.0: "There nearly all of it is out of reach, for some time already.",
         },
@@ -124,7 +124,7 @@ q3 = Exercise(
     praise="At √2 all of the front is within reach. A step of 0.05 further, half of it is gone.",
     hints=(
         "At 1.6 it is 87 %. Is that nearer to the beginning of the trouble, or to its end?",
-        "It begins at √2. Move the slider one stop at a time from there.",
+        "It begins at √2. Move the slider one step at a time from there.",
     ),
     solution_code="""
 from mtl_tutorial.experiments.pareto import explore_front
@@ -260,8 +260,8 @@ q4 = Exercise(
     praise="Towards the task that agrees least, and as far as the vector gets shorter.",
     hints=(
         "`toward = gramian @ a` holds K a. Then t, p, q and c are four short lines.",
-        "The three cases of γ are in the text. Then `moved = (1 - gamma) * a`, and task t gets γ "
-        "on top.",
+        "The three cases of γ are an `if`, an `elif` and an `else`. What is left of the other "
+        "weights once γ is known, and do all add up to 1?",
     ),
     solution_code=solution_of(_frank_wolfe_step),
 )
@@ -382,8 +382,8 @@ q5 = Exercise(
     praise="Strip by strip, from the smallest loss of task 1: dominated points add nothing.",
     hints=(
         "For A, B and C of the text and the reference (5, 5) the area is 4 · 1 + 3 · 2 + 1 · 1.",
-        "Go through `sorted(points)` and keep the smallest loss of task 2 so far, at first that of "
-        "the reference. A point that lies below it adds a strip of that height.",
+        "Go through `sorted(points)`. Which part of a point's rectangle do those before it not "
+        "cover, and what has to be kept from them to know that?",
     ),
     solution_code=solution_of(_hypervolume),
 )

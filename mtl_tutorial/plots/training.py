@@ -408,6 +408,7 @@ def draw_by_shots(
         axes.set_xlabel("accuracy on the new task")
     for label, colour in zip(row[0].get_yticklabels(), colours.values(), strict=True):
         label.set_color(colour)
-    figure.subplots_adjust(0.175, 0.15, 0.985, 0.79, wspace=0.1)
+    left = 0.175 if max(map(len, colours)) < 18 else 0.2
+    figure.subplots_adjust(left, 0.15, 0.985, 0.79, wspace=0.1)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
