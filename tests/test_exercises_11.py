@@ -126,6 +126,16 @@ def test_a_study_of_three_seeds_may_be_a_whole_table(capsys) -> None:
     assert "Correct." in told(q5, table, capsys)
 
 
+@pytest.mark.parametrize(("unit", "decimals"), [(100, 1), (2127, 0), (2127, 1)])
+def test_a_study_may_be_in_any_unit_and_rounded_as_it_is_read(unit, decimals, capsys) -> None:
+    study = {
+        name: [round(unit * value, decimals) for value in values] for name, values in STUDY.items()
+    }
+    gain = np.subtract(study["multi-task"], study["single-task"])
+    study["difference"] = [round(value, decimals) for value in interval(gain)]
+    assert "Correct." in told(q5, study, capsys)
+
+
 def test_two_decimals_of_an_interval_are_enough(capsys) -> None:
     study = STUDY | {"difference": [round(value, 2) for value in interval(GAIN)]}
     assert "Correct." in told(q5, study, capsys)

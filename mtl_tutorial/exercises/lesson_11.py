@@ -241,6 +241,7 @@ def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> 
     mean, s = difference.mean(), difference.std(ddof=1)
     unpaired = ((multi.var(ddof=1) + single.var(ddof=1)) / n) ** 0.5
     best = multi.max() - single.max()
+    rounding = max(6e-3, 1e-3 * np.abs([multi, single]).max())  # of numbers in any unit
     candidates = (
         (t * s / n**0.5, None),
         (s, "Your ends are mean ± s. The interval of the mean is mean ± t s / √n."),
@@ -258,7 +259,7 @@ def _interval_hint(given: np.ndarray, multi: np.ndarray, single: np.ndarray) -> 
             for half, hint in candidates
         ]
         distance, hint = min(off, key=lambda pair: pair[0])
-        if distance < np.clip(0.2 * candidates[0][0], 6e-4, 6e-3):  # two decimals are enough
+        if distance < np.clip(0.2 * candidates[0][0], 6e-4, rounding):  # two decimals are enough
             turned = "The sign is turned: multi-task minus single-task is asked for."
             return hint if sign == 1 else turned
     if np.isclose(given[0], best, atol=5e-4) and not np.isclose(best, mean, atol=5e-4):

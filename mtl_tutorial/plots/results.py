@@ -294,7 +294,7 @@ def _apart(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def draw_steps(figure: Figure, frames: Mapping[str, pd.DataFrame], *, title: str) -> str:
-    """Draw methods' validation metric against the sum of their loss weights, a panel a frame.
+    """Draw methods' metric against their steps, rate × sum of the weights, a panel a frame.
 
     Args:
         frames: columns ``method``, ``step`` and ``value``, by the panel's title.
@@ -313,9 +313,9 @@ def draw_steps(figure: Figure, frames: Mapping[str, pd.DataFrame], *, title: str
                           arrowprops={"arrowstyle": "-", "color": GREY, "alpha": 0.4})  # fmt: skip
             label = METHOD_NAMES.get(row.method, row.method)
             axes.annotate(label, end, xycoords="axes fraction", va="center", fontsize=9)
-        axes.set(xlabel="sum of the loss weights", title=name)
+        axes.set(xlabel="rate × sum of the loss weights", title=name)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    figure.axes[0].set_ylabel("validation, mean of tasks")
+    figure.axes[0].set_ylabel("mean of both tasks")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     height = figure.get_figheight()
     figure.subplots_adjust(0.1, 0.5 / height, 0.835, 1 - 0.75 / height, wspace=0.95)
