@@ -3,8 +3,8 @@
 python benchmarks/longer_masks.py
 
 Writes results/longer_masks.json: for each seed and number of steps, the metrics of every rival, and
-how much more the masks of two tasks differ than those of one task that is asked twice. It takes
-about ten minutes on one core.
+how much more the masks of two tasks differ than those of one task that is asked twice, and than
+masks of one question differ by chance. It takes about ten minutes on one core.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -23,9 +24,13 @@ from mtl_tutorial.data import Scenes, located_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments.execute import versions
 from mtl_tutorial.experiments.masks import (
+    FOUR,
     LONG_RUNS,
     WEIGHTS,
+    FlatMasks,
+    chance,
     excess,
+    four_times,
     mask_differences,
     with_twin,
 )
@@ -38,18 +43,18 @@ COLUMNS = ["setting", "seed", "steps", "name", "value"]
 
 
 def models_of(
-    build: Callable[[], nn.Module], tasks: Sequence[Task], scenes: Scenes, seed: int, ratio: float
+    build: Callable[[], nn.Module], scenes: Scenes, seed: int, ratio: float
 ) -> Iterator[tuple[int, nn.Module]]:
     """One run, at some numbers of steps, each ``ratio`` times what is told."""
     told = {round(ratio * steps): steps for steps in STEPS}
     run = Run(
         build,
-        tasks,
+        scenes.tasks,
         scenes,
         seed=seed,
         steps=max(told),
         batch_size=BATCH_SIZE,
-        balancer=FixedWeights({task.name: WEIGHTS[task.name] for task in tasks}),
+        balancer=FixedWeights({task.name: WEIGHTS[task.name] for task in scenes.tasks}),
     )
     for record in run:
         if record.step in told:
@@ -57,35 +62,45 @@ def models_of(
 
 
 @torch.no_grad()
-def excesses(model: MTAN, exam: Batch) -> Iterator[tuple[str, float]]:
+def excesses(model: MTAN, exam: Batch, *, one_question: bool) -> Iterator[tuple[str, float]]:
+    """By block; where all tasks are one question, the largest that came about by chance."""
     with evaluation_mode(model):
         masks = model.masks(exam.inputs)
-    blocks = excess(mask_differences(masks).assign(seed=0)).loc[0]
+    if one_question:
+        blocks = chance(masks).groupby("block")["value"].agg(lambda values: values.abs().max())
+    else:
+        blocks = excess(mask_differences(masks).assign(seed=0)).loc[0]
     yield from ((f"block {block}", value) for block, value in blocks.items())
 
 
 def rows_of(seed: int, scenes: Scenes, exam: Batch) -> Iterator[list]:
-    def mtan() -> MTAN:
-        return MTAN(VGGEncoder(CHANNELS), scenes.tasks)
+    def mtan(tasks: Sequence[Task] = scenes.tasks) -> MTAN:
+        return MTAN(VGGEncoder(CHANNELS), tasks)
 
-    def hard() -> HardSharing:
-        return HardSharing(VGGEncoder(WIDER), scenes.tasks)
+    def flat() -> MTAN:
+        return FlatMasks(VGGEncoder(CHANNELS), scenes.tasks)
 
+    def hard(tasks: Sequence[Task] = scenes.tasks) -> HardSharing:
+        return HardSharing(VGGEncoder(WIDER), tasks)
+
+    questions = [task for task in scenes.tasks if task.name != "twin"]  # a control costs nothing
     image = torch.zeros(1, 1, 28, 28)
-    work = [count_operations(build(), image, backward=True) for build in (mtan, hard)]
-    plans: list = [("MTAN", mtan, scenes.tasks, 1.0), ("hard sharing", hard, scenes.tasks, 1.0)]
-    plans.append(("hard sharing, ½ work", hard, scenes.tasks, work[0] / work[1] / 2))
-    for task in scenes.tasks:
-        if task.name != "twin":
-            alone = lambda task=task: HardSharing(VGGEncoder(CHANNELS), [task])  # noqa: E731
-            plans.append(("three networks", alone, [task], 1.0))
-    for setting, build, tasks, ratio in plans:
-        for steps, model in models_of(build, tasks, scenes, seed, ratio):
-            for name, score in evaluate(model, tasks, exam).items():
-                if name != "twin":
-                    yield [setting, seed, steps, name, round(score.metric, 4)]
-            if setting == "MTAN":
-                for name, value in excesses(model, exam):
+    work = [count_operations(build(questions), image, backward=True) for build in (mtan, hard)]
+    plans: list = [("MTAN", mtan, scenes, 1.0), ("flat masks", flat, scenes, 1.0)]
+    plans.append(("one question", lambda: mtan(FOUR), four_times(scenes), 1.0))
+    plans.append(("hard sharing", hard, scenes, 1.0))
+    plans.append(("hard sharing, ½ work", hard, scenes, work[0] / work[1] / 2))
+    for task in questions:
+        alone = lambda task=task: HardSharing(VGGEncoder(CHANNELS), [task])  # noqa: E731
+        plans.append(("three networks", alone, replace(scenes, tasks=(task,)), 1.0))
+    for setting, build, asked, ratio in plans:
+        for steps, model in models_of(build, asked, seed, ratio):
+            if setting != "one question":
+                for name, score in evaluate(model, asked.tasks, exam).items():
+                    if name != "twin":
+                        yield [setting, seed, steps, name, round(score.metric, 4)]
+            if setting in ("MTAN", "one question"):
+                for name, value in excesses(model, exam, one_question=setting != "MTAN"):
                     yield [setting, seed, steps, name, round(value, 4)]
 
 

@@ -21,7 +21,14 @@ from mtl_tutorial.exercises import (
     choice,
     number,
 )
-from mtl_tutorial.exercises.core import function, numbers, same_tensor, solution_of
+from mtl_tutorial.exercises.core import (
+    function,
+    gradients,
+    numbers,
+    one_value,
+    same_tensor,
+    solution_of,
+)
 
 
 @pytest.fixture
@@ -180,6 +187,25 @@ def test_numbers_are_taken_in_every_form(answer) -> None:
 def test_other_lists_of_numbers_are_refused(answer, told) -> None:
     with pytest.raises(AnswerError, match=told):
         as_numbers(answer, NAMES)
+
+
+@pytest.mark.parametrize("value", [0.5, np.full((1, 1), 0.5), torch.full((1,), 0.5)])
+def test_what_a_function_gives_may_have_any_shape_with_one_element(value) -> None:
+    assert one_value(value) == 0.5
+
+
+@pytest.mark.parametrize("value", [torch.ones(2), np.ones((1, 2)), torch.ones(0), [1.0]])
+def test_several_elements_are_not_one_value(value) -> None:
+    with pytest.raises(AnswerError, match="One number is needed"):
+        one_value(value)
+
+
+def test_a_gradient_is_zero_where_the_value_is_cut_off_and_none_without_any() -> None:
+    a, b = torch.tensor(3.0, requires_grad=True), torch.tensor(5.0, requires_grad=True)
+    assert gradients(a * b.detach(), [a, b]) == (5.0, 0.0)
+    assert gradients((a * b).reshape(1), [a, b]) == (5.0, 3.0)
+    assert gradients((a * b).detach(), [a, b]) is None
+    assert gradients(15.0, [a, b]) is None
 
 
 def test_a_tensor_of_another_shape_is_not_the_same_though_its_values_are() -> None:

@@ -84,6 +84,7 @@ def test_the_end_point_may_be_a_tensor(capsys) -> None:
         return (strength * torch.tensor(list(targets.values()))).sum() / strength.sum()
 
     assert "Correct." in told(q3, as_tensor, capsys)
+    assert "Correct." in told(q3, lambda *case: np.array([_end_point(*case)]), capsys)
 
 
 @pytest.mark.parametrize("sizes", [(28, 28), [27, 28], (26.0, 28.0), np.array([26, 28])])

@@ -66,6 +66,26 @@ def soft_iou(prediction, target):
     return both / (p.sum(1) + t.sum(1) - both)
 
 
+def cuts_the_union(prediction, target):
+    p, t = prediction.sigmoid(), target.flatten(1)
+    both = (p * t).sum(1)
+    return (both / (p.sum(1) + t.sum(1) - both).detach()).mean()
+
+
+def soft_iou_in_squares(prediction, target):
+    p = prediction.sigmoid_().reshape(-1, 28, 28)
+    both = (p * target).sum((1, 2))
+    return (both / (p + target - p * target).sum((1, 2))).mean().reshape(1)
+
+
+def parity_in_place(prediction, target):
+    return F.cross_entropy(prediction.sub_(1), target)
+
+
+def one_logit_in_place(prediction, target):
+    return F.binary_cross_entropy(prediction.sigmoid_()[:, 0], target.float())
+
+
 def mixes_shapes(prediction, target):
     return (prediction.sigmoid() * target).sum()
 
@@ -115,6 +135,7 @@ WRONG = [
     ("q3", half_of_it, "Yours gives 0.167"),
     ("q3", lambda p, t: soft_iou(p, t).mean().item(), "cut off"),
     ("q3", lambda p, t: soft_iou(p.detach(), t).mean(), "cut off"),
+    ("q3", cuts_the_union, "its gradient is not"),
     ("q3", lambda p, t: math.nan, "finite"),
     ("q4", torch.ones(28, 28), "hardly ever ink"),
     ("q4", torch.zeros(28, 28, dtype=torch.bool), "scores 0"),
@@ -157,6 +178,10 @@ def test_an_answer_of_another_form_is_right_too(capsys) -> None:
         (q1, one_logit()),
         (q1, one_logit(metric=lambda x, y: binary_accuracy(x[:, 0], y))),
         (q1, one_logit(loss=lambda x, y: F.mse_loss(x[:, 0], y.float()))),
+        (q1, parity(loss=parity_in_place)),
+        (q1, one_logit(loss=one_logit_in_place)),
+        (q1, one_logit(metric=lambda x, y: binary_accuracy(x.neg_().neg_()[:, 0], y)[None])),
+        (q3, soft_iou_in_squares),
         (q5, torch.tensor(9.0)),
         (q5, 9.01),
         (q2, np.int64(stuck)),

@@ -25,6 +25,27 @@ def detaches(encoder, heads, images, targets, losses, weights):
     return sum(weights[n] * losses[n](heads[n](z), targets[n]) for n in heads)
 
 
+def detaches_all_but_the_first(encoder, heads, images, targets, losses, weights):
+    z = encoder(images)
+    seen = {n: z if n == "a" else z.detach() for n in heads}
+    return sum(weights[n] * losses[n](heads[n](seen[n]), targets[n]) for n in heads)
+
+
+def holds_the_heads(encoder, heads, images, targets, losses, weights):
+    z = encoder(images)
+    held = {n: torch.func.functional_call(h, _copied(h), z) for n, h in heads.items()}
+    return sum(weights[n] * losses[n](held[n], targets[n]) for n in heads)
+
+
+def _copied(head):
+    return {name: parameter.detach() for name, parameter in head.named_parameters()}
+
+
+def without_gradients(*case):
+    with torch.no_grad():
+        return lesson_02._objective(*case)
+
+
 def gives_a_number(*case):
     return lesson_02._objective(*case).item()
 
@@ -46,6 +67,9 @@ WRONG = [
     ("q1", [3, 1], "add up to 4"),
     ("q2", encodes_for_every_head, "ran 3 times"),
     ("q2", detaches, "no gradient comes to the encoder"),
+    ("q2", detaches_all_but_the_first, "the gradient of every task"),
+    ("q2", holds_the_heads, "not every head"),
+    ("q2", without_gradients, "return a tensor"),
     ("q2", gives_a_number, "return a tensor"),
     ("q2", gives_a_dict, "one number for all tasks"),
     ("q2", squares_the_weights, "λ_1 L_1 + λ_2 L_2"),
@@ -84,7 +108,8 @@ def test_a_schedule_that_falls_short_is_told_where(
 
 
 @pytest.mark.parametrize(
-    ("schedule", "fits"), [({0: 10}, "never moves"), ([(0, 1), (500, 30)], "The box is short")]
+    ("schedule", "fits"),
+    [({0: 10}, "never moves"), (np.array([(0, 1), (500, 30)]), "The box is short")],
 )
 def test_a_run_tells_what_a_schedule_reaches(schedule, fits, capsys) -> None:
     text = told(q4, schedule, capsys)
@@ -116,9 +141,9 @@ def test_an_unfinished_function_is_told_so(capsys) -> None:
 
 def test_another_way_to_write_the_sum_is_right(capsys) -> None:
     def looped(encoder, heads, images, targets, losses, weights):
-        z, total = encoder(images), torch.zeros(())
-        for name in weights:
-            total = total + weights[name] * losses[name](heads[name](z), targets[name])
+        z, total = encoder(images), torch.zeros(1)  # of shape (1,)
+        for name in list(weights):
+            total += weights.pop(name) * losses[name](heads[name](z), targets[name])
         return total
 
     assert "Correct." in told(q2, looped, capsys)

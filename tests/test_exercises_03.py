@@ -50,6 +50,31 @@ def gives_a_dict(alpha, features):
     return dict(enumerate(rows(alpha, features)))
 
 
+def gives_numpy(alpha, features):
+    return [mixture.detach().numpy() for mixture in rows(alpha, features)]
+
+
+def gives_one_array(alpha, features):
+    return np.stack(gives_numpy(alpha, features))
+
+
+def cuts_alpha_off(alpha, features):
+    return rows(alpha.detach(), features)
+
+
+def only_reads(alpha, features):
+    return rows(alpha, [x.detach() for x in features])
+
+
+def learns_nothing(alpha, features):
+    with torch.no_grad():
+        return rows(alpha, features)
+
+
+def makes_new_tensors(alpha, features):
+    return [torch.tensor(mixture.tolist()) for mixture in rows(alpha, features)]
+
+
 def takes_means(alpha, features):
     return [mixture / len(features) for mixture in rows(alpha, features)]
 
@@ -101,6 +126,12 @@ WRONG = [
     ("q2", puts_scenes_last, "the shape of the features"),
     ("q2", gives_a_dict, "A list of tensors is needed"),
     ("q2", takes_means, "by hand"),
+    ("q2", gives_numpy, "Give torch tensors"),
+    ("q2", gives_one_array, "Give torch tensors"),
+    ("q2", cuts_alpha_off, "get no gradient"),
+    ("q2", only_reads, "get no gradient"),
+    ("q2", learns_nothing, "get no gradient"),
+    ("q2", makes_new_tensors, "get no gradient"),
     ("q3", 3, "hand in the mixer"),
     ("q3", "unit 3", "hand in the mixer"),
     ("q3", CrossStitchMixer, "hand in the mixer"),
@@ -128,15 +159,23 @@ def test_the_gradients_are_those_of_a_real_unit(capsys) -> None:
 
 def packaged(alpha, features):
     unit = CrossStitchUnit(len(features), features[0].shape[1], "matrix")
-    unit.set_alpha(alpha)
-    return unit(torch.stack(features)).detach()
+    values = {"alpha": alpha.reshape(unit.alpha.shape)}
+    return torch.func.functional_call(unit, values, torch.stack(features))
+
+
+def in_place(alpha, features):
+    mixtures = [torch.zeros_like(x) for x in features]
+    for i, mixture in enumerate(mixtures):
+        for j, x in enumerate(features):
+            mixture += x @ alpha[i, j].T
+    return mixtures
 
 
 def summed(alpha, features):
     return torch.einsum("ijcd,jbd->ibc", alpha, torch.stack(features))
 
 
-@pytest.mark.parametrize("function", [packaged, summed, rows])
+@pytest.mark.parametrize("function", [packaged, summed, in_place, rows])
 def test_the_mixtures_are_those_of_the_package_and_may_be_one_tensor(function, capsys) -> None:
     assert "Correct." in told(q2, function, capsys)
 

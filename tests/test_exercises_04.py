@@ -36,6 +36,23 @@ def halves(stack, u, p, passed):
     return torch.sigmoid(stack(seen)) * p / 2
 
 
+def gives_numpy(stack, u, p, passed):
+    return packaged(stack, u, p, passed).detach().numpy()
+
+
+def cuts_the_mask_off(stack, u, p, passed):
+    return packaged(stack, u, torch.ones_like(p), passed).detach() * p
+
+
+def cuts_the_features_off(stack, u, p, passed):
+    return packaged(stack, u, p.detach(), passed)
+
+
+def learns_nothing(stack, u, p, passed):
+    with torch.no_grad():
+        return packaged(stack, u, p, passed)
+
+
 WRONG = [
     ("q1", [3, 0, 0], "Look at place 1"),
     ("q1", [2, 0], "3 numbers are needed"),
@@ -44,6 +61,10 @@ WRONG = [
     ("q2", gives_a_list, "A tensor is needed"),
     ("q2", gives_one_channel, "has its shape"),
     ("q2", halves, "from inside"),
+    ("q2", gives_numpy, "Give a torch tensor"),
+    ("q2", cuts_the_mask_off, "get no gradient"),
+    ("q2", cuts_the_features_off, "get no gradient"),
+    ("q2", learns_nothing, "get no gradient"),
     ("q3", "f", "is needed"),
     ("q4", 7, "hand in the viewer"),
     ("q4", "image 7", "hand in the viewer"),
@@ -98,8 +119,14 @@ def packaged(stack, u, p, passed):
     return mask(u if passed is None else torch.cat([u, passed], dim=1)) * p
 
 
-def test_the_attention_is_that_of_the_packages_stack(capsys) -> None:
-    assert "Correct." in told(q2, packaged, capsys)
+def in_place(stack, u, p, passed):
+    p *= torch.sigmoid_(stack(u if passed is None else torch.cat([u, passed], dim=1)))
+    return p
+
+
+@pytest.mark.parametrize("function", [packaged, in_place])
+def test_the_attention_is_that_of_the_packages_stack(function, capsys) -> None:
+    assert "Correct." in told(q2, function, capsys)
 
 
 def test_the_size_of_a_mask_is_that_of_a_real_model(capsys) -> None:

@@ -62,6 +62,10 @@ def right_for_units_alone(z_image, z_sound, temperature):
     return contrastive_loss(z_image @ z_sound.T)
 
 
+def cut_off(z_image, z_sound, temperature):
+    return contrastive_loss(F.normalize(z_image.detach()) @ F.normalize(z_sound).T / temperature)
+
+
 WRONG = [
     ("q1", 66.7, "in per cent"),
     ("q1", 0.7, "but for the rounding"),
@@ -77,6 +81,7 @@ WRONG = [
     ("q3", unit_lengths_and_no_temperature, "the same at every τ"),
     ("q3", with_everything_wrong, "Yours gives 0.000"),
     ("q3", right_for_units_alone, "and only there"),
+    ("q3", cut_off, "no gradient of it"),
 ]
 
 test_a_wrong_answer_gets_the_hint_that_fits_it, test_four_are_tried = wrong_answer_tests(ALL, WRONG)

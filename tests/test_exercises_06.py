@@ -25,6 +25,11 @@ def one_a_task(losses, s, kinds):
     return losses
 
 
+def objective(losses, s, kinds):
+    c = torch.tensor([0.5 if kind == "regression" else 1 for kind in kinds])
+    return (c * (-s).exp() * losses + 0.5 * s).sum()
+
+
 WRONG = [
     ("q1", [0.3, 0.4, 0.3], "3"),
     ("q1", torch.softmax(torch.tensor([0.25, 0.5, 0.125]), 0), "sum to 1"),
@@ -36,6 +41,8 @@ WRONG = [
     ("q1", 1.2, "3 numbers are needed"),
     ("q2", plain_sum, "Try one regression alone"),
     ("q2", one_a_task, "Give one number for all tasks"),
+    ("q2", lambda losses, s, kinds: objective(losses.detach(), s, kinds), "no gradient of it"),
+    ("q2", lambda losses, s, kinds: objective(losses, s, kinds).item(), "no gradient of it"),
     ("q3", 1, "which function of L is left"),
     ("q3", "0.69", "without quotation marks"),
     ("q4", 2.75, "both sliders"),
@@ -71,7 +78,7 @@ def test_the_objective_is_the_one_that_the_package_steps_down(capsys) -> None:
         }
         return (torch.stack([*balancer.weights.values()]) * losses + s / 2).sum()
 
-    assert "Correct." in told(q2, by_package, capsys)
+    assert "no gradient" in told(q2, by_package, capsys)  # its weights are constants to a step
 
 
 def test_the_objective_falls_as_it_does_where_the_package_ends(capsys) -> None:

@@ -143,6 +143,7 @@ def test_an_outer_step_may_be_written_in_several_ways(answer, capsys) -> None:
 def test_the_best_number_of_samples_can_be_read_off_the_lab(capsys) -> None:
     errors = {n: compute_relatedness(60, (20, n), 1.0).joint[0] for n in range(15, 121, 5)}
     read = {n: float(f"{error:.3g}") for n, error in errors.items()}  # as the lab writes it
-    best = [n for n, error in read.items() if error == min(read.values())]
-    assert best == [25]
-    assert "Correct." in told(q3, 25, capsys)
+    best = [n for n, error in read.items() if error < min(read.values()) + 0.004]
+    assert best == [25, 30] and read[25] == min(read.values())
+    for n in best:
+        assert "Correct." in told(q3, n, capsys)

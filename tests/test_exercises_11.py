@@ -106,6 +106,7 @@ def test_the_packages_answers_are_right(capsys) -> None:
     assert "Correct." in told(q1, holm, capsys)
     assert "Correct." in told(q2, " C", capsys)
     assert "Correct." in told(q3, right_number, capsys)
+    assert "Correct." in told(q4, 10, capsys)
 
 
 def test_a_study_may_be_a_dict_of_lists_or_arrays_or_a_column_of_a_table(capsys) -> None:
@@ -123,6 +124,16 @@ def test_a_study_of_three_seeds_may_be_a_whole_table(capsys) -> None:
     study = {name: values[:3] for name, values in STUDY.items()}
     table = pd.DataFrame(study | {"difference": interval(GAIN[:3])}, index=[7, 8, 9])
     assert "Correct." in told(q5, table, capsys)
+
+
+@pytest.mark.parametrize(("unit", "decimals"), [(100, 1), (2127, 0), (2127, 1)])
+def test_a_study_may_be_in_any_unit_and_rounded_as_it_is_read(unit, decimals, capsys) -> None:
+    study = {
+        name: [round(unit * value, decimals) for value in values] for name, values in STUDY.items()
+    }
+    gain = np.subtract(study["multi-task"], study["single-task"])
+    study["difference"] = [round(value, decimals) for value in interval(gain)]
+    assert "Correct." in told(q5, study, capsys)
 
 
 def test_two_decimals_of_an_interval_are_enough(capsys) -> None:

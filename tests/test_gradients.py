@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mtl_tutorial.data import two_digits
 from mtl_tutorial.plots import draw_descents, draw_directions, draw_front
+from mtl_tutorial.plots.gradients import _name_points
 
 
 def test_every_descent_is_drawn_from_its_start_to_its_end() -> None:
@@ -51,4 +52,20 @@ def test_the_front_is_drawn_with_the_mean_gap_of_each_method() -> None:
     means = [c.get_segments()[0][0][0] for c in bars.collections]
     assert means == pytest.approx([0.2, -0.05])
     assert [label.get_text() for label in bars.get_yticklabels()] == ["A", "B"]
-    assert {text.get_text() for text in plane.texts} == {"0.5", "0.8"}  # 0.2 is out of sight
+    assert [list(line.get_xdata()) for line in plane.lines] == [[0.8], [0.5, 0.5]]  # no more beats
+    words = {text.get_text() for text in plane.texts}
+    assert words == {"weight 0.8", "A", "B", "gap 0.10", ""}  # "" is the arrow
+
+
+def test_names_of_points_cover_neither_each_other_nor_a_point() -> None:
+    figure = Figure(figsize=(9, 4))
+    axes = figure.subplots()
+    places = [(0.1 * (i % 3), 0.02 * i) for i in range(8)] + [(0.0, 0.0)]
+    axes.set(xlim=(-0.5, 0.7), ylim=(-0.1, 0.3))
+    points = [(f"method {i}", place, "black") for i, place in enumerate(places)]
+    _name_points(axes, points, np.array([[0.0, 0.05]]))
+    assert "method 0, method 8" in {text.get_text() for text in axes.texts}
+    boxes = [text.get_window_extent() for text in axes.texts]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert not any(box.contains(*axes.transData.transform(place)) for place in places)

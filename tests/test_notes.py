@@ -55,7 +55,7 @@ def test_friedmans_test_is_given_with_its_degrees_methods_and_seeds() -> None:
 def test_the_smallest_difference_that_would_have_been_found_is_given_by_method() -> None:
     apart = [SCORES[name] - SCORES["equal"] for name in ("pcgrad", "mgda", "dwa")]
     sizes = sorted(100 * detectable(d.std(ddof=1), 12, 0.05 / 3) for d in apart)
-    least, typical, most = (f"{size:.1f}" for size in sizes)
+    least, typical, most = (f"{size:.2g}" for size in sizes)
     said = note("Friedman's test", runs_of(SCORES))
     assert (
         f"A paired t-test at 0.05 / m finds a true difference of {least} to {most} points, by "

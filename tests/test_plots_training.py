@@ -118,6 +118,15 @@ def test_schedules_stand_beside_the_line_of_fixed_weights_at_every_length() -> N
         assert {text.get_text() for text in axes.texts} == {"1", "10", "1 → 10", "two networks"}
 
 
+def test_a_panel_without_networks_alone_has_no_star() -> None:
+    frame = pd.concat(metrics("weight", ["1", "10", "0"]).assign(steps=n) for n in (300, 600))
+    singles = metrics("steps", [300])
+    figure = Figure(figsize=(9, 4))
+    draw_schedules(figure, frame, singles, (DIGIT, BOX), fixed=["1", "10"], title="t")
+    stars = [[line.get_marker() for line in axes.lines].count("*") for axes in figure.axes]
+    assert stars == [1, 0]
+
+
 def test_a_panel_may_be_another_setting_without_networks_alone() -> None:
     frame = pd.concat(
         metrics("weight", ["1", "10", "GradNorm"]).assign(rate=rate) for rate in (0.01, 0.005)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from mtl_tutorial.plots import (
+    BLACK,
+    BLUE,
     draw_differences,
     draw_methods,
     draw_shares,
@@ -124,7 +127,16 @@ def test_a_rate_at_which_a_method_fails_is_named_at_the_edge() -> None:
     figure = Figure(figsize=(9, 4))
     draw_tuning(figure, frame, title="t")
     assert figure.axes[0].get_xlim()[0] > 0.8
-    assert "◂ 10.0" in [text.get_text() for text in figure.axes[0].texts]
+    (beyond,) = [text for text in figure.axes[0].texts if text.get_text() == "◂ 10.0"]
+    assert beyond.xy[1] == [t.get_text() for t in figure.axes[0].get_yticklabels()].index("c")
+
+
+def test_six_rates_have_signs_of_their_own() -> None:
+    frame = pd.DataFrame({"label": "a", "learning_rate": range(1, 7), "value": 0.9})
+    figure = Figure(figsize=(9, 4))
+    draw_tuning(figure, frame, title="t")
+    signs = [(line.get_marker(), line.get_color()) for line in figure.axes[0].lines]
+    assert len({mark for mark, _ in signs}) == len({colour for _, colour in signs}) == 6
 
 
 def test_skill_is_drawn_for_every_method_task_and_seed() -> None:
@@ -149,10 +161,26 @@ def test_differences_are_drawn_seed_by_seed_the_highest_mean_first() -> None:
     assert sorted(dots[0].get_xdata()) == [0.01, 0.02, 0.03]
     fills = [line.get_markerfacecolor() for line in axes.lines if line.get_markersize() == 9]
     assert fills[0] != "white" and fills[1] == "white"
-    ends = axes.collections[0].get_segments()[0][:, 0]
-    assert ends.mean() == pytest.approx(0.02) and ends[1] - ends[0] == pytest.approx(
-        0.0497, abs=1e-4
-    )
+    wide, narrow = (axes.collections[i].get_segments()[0][:, 0] for i in (0, 1))
+    assert (wide.mean(), narrow.mean()) == pytest.approx((0.02, 0.02))
+    assert np.ptp(wide) == pytest.approx(0.0497, abs=1e-4)  # 95 %
+    assert np.ptp(narrow) == pytest.approx(0.0337, abs=1e-4)  # 90 %, of the test of equivalence
+
+
+def test_differences_that_are_not_tested_have_no_band_and_no_hollow_mean() -> None:
+    figure = Figure(figsize=(9, 3))
+    draw_differences(figure, pd.DataFrame({"mgda": [0.0, 0.01, 0.02]}), title="t")
+    (axes,) = figure.axes
+    assert not axes.patches
+    assert "white" not in [line.get_markerfacecolor() for line in axes.lines]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["mean of the seeds", "95 %"]
+
+
+@pytest.mark.parametrize(("row", "colour"), [("single_task", BLACK), ("mgda", BLUE)])
+def test_the_legend_of_differences_has_the_colour_of_the_rows(row, colour) -> None:
+    figure = Figure(figsize=(9, 3))
+    draw_differences(figure, pd.DataFrame({row: [0.0, 0.01]}), {row}, margin=0.005, title="t")
+    assert {line.get_color() for line in figure.legends[0].get_lines()} == {colour}
 
 
 def test_a_seed_that_a_row_lacks_is_left_out_of_it() -> None:
@@ -166,7 +194,7 @@ def test_shares_that_end_together_are_named_apart() -> None:
     table = pd.DataFrame({"mgda": [0.1, 1.0], "pcgrad": [0.2, 1.0], "dwa": [0, 0.99]}, [3, 20])
     figure = Figure(figsize=(9, 4))
     draw_shares(figure, table, x="seeds", y="tables", level=0.05, title="t")
-    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts}
+    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts if text.get_text()}
     assert set(places) == {"MGDA", "PCGrad", "speed (DWA)", "5%"}
     ends = sorted(places[name] for name in ("MGDA", "PCGrad", "speed (DWA)"))
     assert ends[1] - ends[0] > 0.05 and ends[2] - ends[1] > 0.05 and ends[2] <= 1

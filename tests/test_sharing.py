@@ -33,7 +33,7 @@ def test_the_intake_shows_the_mean_of_each_task_by_unit_and_the_start() -> None:
     starts = {"b": 0.5, "a": 0.1}
     assert draw_intake(figure, pd.DataFrame(rows), starts, TASKS, title="t") == "t"
     for axes, (name, start), mean in zip(figure.axes, starts.items(), (0.7, 0.3), strict=True):
-        assert axes.get_title() == f"{name}, from {start:g}"
+        assert axes.get_title() == f"{name}\nfrom {start:g}"
         _zero, dotted, digit, box = axes.lines
         assert dotted.get_ydata()[0] == start
         assert digit.get_ydata() == pytest.approx([mean] * 3)

@@ -240,8 +240,9 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatch
     assert not list((tmp_path / "a").glob("*dwa*.json"))
 
 
-def test_the_readmes_tables_are_those_of_the_results() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "results/README.md"])
+def test_the_tables_of_a_page_are_those_of_the_results(name) -> None:
+    page = (ROOT / name).read_text(encoding="utf-8")
     assert tables.MARKS.search(page)
     assert tables.as_committed(page, ROOT) == page
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -60,8 +60,8 @@ class Digits:
         ValueError: where they are something else; images in another unit would be black.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
     split: str
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Sounds:
         ValueError: where they are something else.
     """
 
-    waves: Tensor
+    waves: Tensor = field(repr=False)
     speakers: tuple[str, ...]
     split: str
 

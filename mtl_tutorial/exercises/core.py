@@ -144,6 +144,30 @@ def as_number(answer: Any) -> float:
     return number
 
 
+def one_value(value: Any) -> float:
+    """Give the one finite number that a function gives, in a tensor or array of any shape.
+
+    Raises:
+        AnswerError: as `as_number`.
+    """
+    if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
+        value = value.reshape(())
+    return as_number(value)
+
+
+def gradients(value: Any, by: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...] | None:
+    """Give the gradient of a function's value by some tensors, 0 where it is cut off from one.
+
+    Args:
+        value: a tensor; each of its elements pulls with a weight of its own. None is given for
+            all that has no gradient.
+    """
+    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+        return None
+    pull = torch.linspace(1, 2, value.numel()).view_as(value)
+    return torch.autograd.grad(value, by, pull, allow_unused=True, materialize_grads=True)
+
+
 def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
     """Give the finite numbers that an answer lists, one for each name.
 
@@ -290,7 +314,7 @@ def function(
     cases: Sequence[tuple],
     *,
     returns: str = "",
-    read: Callable[[Any, tuple], Any] = lambda value, case: as_number(value),
+    read: Callable[[Any, tuple], Any] = lambda value, case: one_value(value),
     tolerance: float = 1e-5,
     mistakes: Sequence[tuple[Callable, str]],
     otherwise: str | Callable[[list], str],
@@ -335,6 +359,39 @@ def function(
 def _same(given: Any, right: Any, tolerance: float) -> bool:
     given, right = np.asarray(given), np.asarray(right)
     return given.shape == right.shape and np.allclose(given, right, atol=tolerance)
+
+
+def passes_gradients(right: Callable, case: tuple, hint: str) -> Callable[[Callable], str | None]:
+    """Make a ``then`` of `function`: every input must get the gradient that a right one gives it.
+
+    Args:
+        right: a right function; it gives a tensor, or a list of tensors of one shape.
+        case: its arguments; their tensors and the parameters of their modules are the inputs.
+        hint: for a function whose values are right, but not its gradients.
+    """
+
+    def found(function: Callable) -> tuple[torch.Tensor, ...] | None:
+        inputs: list[torch.Tensor] = []
+
+        def learning(thing: Any) -> Any:
+            if isinstance(thing, torch.Tensor):
+                inputs.append(thing.detach().clone().requires_grad_())
+                return inputs[-1] * 1  # no leaf, so that it may be changed in place
+            if isinstance(thing, torch.nn.Module):
+                thing = copy.deepcopy(thing).requires_grad_()
+                inputs.extend(thing.parameters())
+            return [learning(part) for part in thing] if isinstance(thing, list) else thing
+
+        value = function(*(learning(thing) for thing in case))
+        several = isinstance(value, (list, tuple))
+        return gradients(torch.stack([*value]) if several else value, inputs)
+
+    def judge(function: Callable) -> str | None:
+        pairs = zip(found(function) or (), found(right) or (), strict=False)
+        same = [torch.allclose(a, b, atol=1e-4) for a, b in pairs]
+        return None if same and all(same) else hint
+
+    return judge
 
 
 def solution_of(function: Callable, imports: str = "") -> str:

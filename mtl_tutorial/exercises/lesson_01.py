@@ -19,7 +19,10 @@ from mtl_tutorial.exercises.core import (
     Verdict,
     as_number,
     function,
+    gradients,
     number,
+    one_value,
+    same_tensor,
     solution_of,
 )
 from mtl_tutorial.experiments import train
@@ -58,7 +61,7 @@ def _parity_loss_hint(task: Task) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the hint below says it better
-            loss = task.loss(logits, parity)
+            loss = task.loss(logits * 1, parity.clone())  # a copy, that may be changed in place
     except (RuntimeError, TypeError, ValueError) as error:
         return (
             f"The loss stopped on logits of shape (3, 2) and three class numbers: {error}. "
@@ -74,7 +77,7 @@ def _parity_loss_hint(task: Task) -> str | None:
 def _parity_metric_hint(task: Task) -> str | None:
     logits = torch.tensor([[2.0, -1.0], [0.5, 0.0], [-1.0, 3.0]])
     parity = torch.tensor([0, 1, 1])
-    score = as_number(task.metric(logits, parity))
+    score = one_value(task.metric(logits.clone(), parity.clone()))
     if abs(score - F.cross_entropy(logits, parity).item()) <= 1e-4:
         return "Your metric is the loss: smaller is better, in nats. People ask how many are right."
     if abs(score - accuracy(logits, parity).item()) > 1e-4:
@@ -92,7 +95,9 @@ def _one_logit_loss_hint(task: Task) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the hints below say it better
-            right, wrong, loss = (task.loss(x, ODD) for x in (ONE_LOGIT, -ONE_LOGIT, near))
+            right, wrong, loss = (
+                task.loss(x * 1, ODD.clone()) for x in (ONE_LOGIT, -ONE_LOGIT, near)
+            )
     except IndexError:
         return (
             "Cross-entropy over classes compares their outputs with each other, and yours has one. "
@@ -118,7 +123,7 @@ def _one_logit_loss_hint(task: Task) -> str | None:
 def _one_logit_metric_hint(task: Task) -> str | None:
     one_wrong = ONE_LOGIT * torch.tensor([[1.0], [1.0], [-1.0]])
     for logits, right in ((ONE_LOGIT, 3), (-ONE_LOGIT, 0), (one_wrong, 2)):
-        score = as_number(task.metric(logits, ODD))
+        score = one_value(task.metric(logits.clone(), ODD.clone()))
         if abs(score - right / 3) > 1e-4:
             return (
                 f"With one output, positive for odd, {right} of three answers are right, but the "
@@ -171,18 +176,26 @@ def _stuck_verdict(answer: Any) -> str | None:
     )
 
 
+SIDE, NO_INK = 28, -30.0  # of a mask; a logit whose pixel is sure to have none
+
+
+def _two_pixels() -> tuple[Tensor, Tensor]:
+    """One scene with two pixels in doubt, the first of them ink."""
+    logits, true = torch.full((1, SIDE * SIDE), NO_INK), torch.zeros(1, SIDE, SIDE)
+    logits[0, :2], true[0, 0, 0] = 0.0, 1.0
+    return logits, true
+
+
+def _scenes_of(*shares: float) -> tuple[Tensor, Tensor]:
+    """A scene for each share of ink."""
+    draws = torch.Generator().manual_seed(len(shares))
+    logits = 3 * torch.randn(len(shares), SIDE * SIDE, generator=draws)
+    noise = torch.rand(len(shares), SIDE, SIDE, generator=draws)
+    return logits, (noise < torch.tensor(shares)[:, None, None]).float()
+
+
 # Logits and true masks that a function for the soft IoU is tried on.
-LOGITS_AND_MASKS = [
-    (torch.tensor(logits), torch.tensor(masks))
-    for logits, masks in (
-        (
-            [[-0.5, -3.0, 0.0, -1.0], [4.0, 3.0, 2.0, -4.0], [0.1, 0.2, -0.3, 0.4]],
-            [[[1.0, 0.0], [0.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]]],
-        ),
-        ([[0.0, 0.0]], [[[1.0, 0.0]]]),
-        ([[0.0, 2.0, -1.0, 0.5, -2.0, 1.0]], [[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]]),
-    )
-]
+LOGITS_AND_MASKS = [_scenes_of(0.05, 0.9, 0.3), _two_pixels(), _scenes_of(0.2)]
 
 
 def _soft_iou(prediction, target):
@@ -245,22 +258,27 @@ def _one_number(value: Any, case: tuple) -> float:
     scenes = len(case[0])
     if isinstance(value, Tensor) and value.shape == (scenes,) != (1,):
         raise AnswerError(f"You give {scenes} numbers, one a scene; a loss needs their mean.")
-    return as_number(value)
+    return one_value(value)
 
 
 def _soft_of_two_pixels(given: list) -> str:
     return (
-        f"Do one scene of two pixels by hand. The first is ink, and both logits are 0, so each is "
-        f"ink with a probability of 1/2. Yours gives {given[1]:.3g}. What are overlap and union?"
+        f"Do one scene by hand: two pixels have a logit of 0, so each is ink with a probability of "
+        f"1/2, and one of them is ink. The others have a logit of {NO_INK:g} and are no ink. Yours "
+        f"gives {given[1]:.3g}. What are overlap and union?"
     )
 
 
 def _gradient_hint(soft_iou: Any) -> str | None:
     logits, true = LOGITS_AND_MASKS[0]
     logits = logits.clone().requires_grad_()
-    value = soft_iou(logits, true.clone())
-    if not isinstance(value, Tensor) or not value.requires_grad:
+    given, right = (
+        gradients(soft(logits * 1, true.clone()), [logits]) for soft in (soft_iou, _soft_iou)
+    )
+    if given is None or right is None:
         return "The number is right, but cut off from the logits: training can't follow it."
+    if not same_tensor(*given, *right):
+        return "The number is right, its gradient is not: a part is cut off from the logits. Which?"
     return None
 
 

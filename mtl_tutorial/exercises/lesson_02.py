@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -19,8 +20,11 @@ from mtl_tutorial.exercises.core import (
     as_function,
     as_number,
     choice,
+    gradients,
     number,
     numbers,
+    one_value,
+    same_tensor,
     solution_of,
 )
 from mtl_tutorial.experiments.schedules import train_on_schedule
@@ -155,28 +159,46 @@ def _judge_objective(answer: Any) -> str | None:
             raise AnswerError(f"Your function gives {value}; its last line has to return L.")
         if isinstance(value, (list, tuple, Mapping)):
             return f"L is one number for all tasks; yours is a {type(value).__name__}."
-        given.append((as_number(value), value, encoder))
+        given.append((one_value(value), encoder.calls))
 
     def agrees(known: Any) -> bool:
         return all(
             abs(got - as_number(known(*_case(*case)))) < 1e-5
-            for (got, _, _), case in zip(given, cases, strict=True)
+            for (got, _), case in zip(given, cases, strict=True)
         )
 
     if not agrees(_objective):
         hints = (hint for known, hint in OBJECTIVE_MISTAKES if agrees(known))
         return next(hints, "With two tasks it should be λ_1 L_1 + λ_2 L_2. Write that out first.")
-    _, value, encoder = given[-1]
-    if encoder.calls != 1:
+    calls = given[-1][1]
+    if calls != 1:
         return (
-            f"The value is right, but the encoder ran {encoder.calls} times for 3 tasks. "
+            f"The value is right, but the encoder ran {calls} times for 3 tasks. "
             "What can be kept between the heads?"
         )
-    if not isinstance(value, torch.Tensor) or not value.requires_grad:
+    return _cut_off(function)
+
+
+def _cut_off(function: Any) -> str | None:
+    """Say what a function with the right value is cut off from, if anything."""
+    found = []
+    for call in (function, _objective):
+        encoder, heads, *others = _case("abc", 1)
+        value = call(encoder, heads, *others)
+        found.append(gradients(value, [encoder.scale, *heads.parameters()]))
+    given, right = found
+    if given is None or right is None:
         return "The number is right, but nothing can be learned from it: return a tensor."
-    value.backward()
-    if encoder.scale.grad is None:
+    (pull, *heads), (right_pull, *right_heads) = given, right
+    if not pull.any():
         return "The number is right, but no gradient comes to the encoder. What cuts it off?"
+    if not same_tensor(pull, right_pull):
+        return (
+            "The number is right, but the encoder does not get the gradient of every task. Which "
+            "of them is cut off?"
+        )
+    if not all(map(same_tensor, heads, right_heads)):
+        return "The number is right, but not every head gets its gradient. What cuts it off?"
     return None
 
 
@@ -233,6 +255,8 @@ def _as_schedule(answer: Any) -> tuple[tuple[int, float], ...]:
     form = "A list of pairs is needed, each a step and the weight of `box` from there on"
     if isinstance(answer, Mapping):
         answer = list(answer.items())
+    if isinstance(answer, (np.ndarray, torch.Tensor)):
+        answer = answer.tolist()
     if not isinstance(answer, (list, tuple)) or not answer:
         raise AnswerError(f"{form}, such as [(0, 1), (100, 5)].")
     if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in answer):

@@ -14,6 +14,7 @@ from mtl_tutorial.exercises.core import (
     choice,
     function,
     numbers,
+    passes_gradients,
     solution_of,
 )
 from mtl_tutorial.widgets.cross_stitch_mixer import Mixture
@@ -123,11 +124,17 @@ def _mix_case(tasks: int, scenes: int, channels: int) -> tuple:
     return alpha, [torch.randn(scenes, channels, generator=generator) for _ in range(tasks)]
 
 
+def _parts(given: Any) -> list:
+    return list(given) if isinstance(given, (list, tuple)) else []
+
+
 def _read_mixtures(given: Any, case: tuple) -> np.ndarray:
     _, features = case
     one = tuple(features[0].shape)
-    if isinstance(given, torch.Tensor) and tuple(given.shape) == one:
+    if isinstance(given, (torch.Tensor, np.ndarray)) and tuple(given.shape) == one:
         raise AnswerError("That is one mixture. How many receivers are there?")
+    if any(isinstance(part, np.ndarray) for part in (given, *_parts(given))):
+        raise AnswerError("Give torch tensors: numpy passes no gradient, so alpha could not learn.")
     if not isinstance(given, (list, tuple, torch.Tensor)):
         raise AnswerError(f"A list of tensors is needed; yours is a {type(given).__name__}.")
     if len(given) != len(features):
@@ -139,7 +146,7 @@ def _read_mixtures(given: Any, case: tuple) -> np.ndarray:
         shape = tuple(getattr(mixture, "shape", ()))
         if not isinstance(mixture, torch.Tensor) or shape != one:
             raise AnswerError(f"A mixture has the shape of the features, {one}, not {shape}.")
-    return torch.stack([*given]).numpy()
+    return torch.stack([*given]).detach().numpy()
 
 
 MIX_CASES = (_mix_case(2, 4, 3), _mix_case(3, 5, 2))
@@ -166,6 +173,12 @@ q2 = Exercise(
         read=_read_mixtures,
         mistakes=MIX_MISTAKES,
         otherwise=_say_what_is_off,
+        then=passes_gradients(
+            _mix,
+            MIX_CASES[1],
+            "The mixtures are right, but alpha or the features get no gradient, or another one, so "
+            "a unit of yours would not learn. What cuts it off: detach, no_grad, a new tensor?",
+        ),
     ),
     praise="A receiver, a sum over givers, a matrix over channels: that is all a unit does.",
     hints=(

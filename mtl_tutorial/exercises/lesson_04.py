@@ -16,6 +16,7 @@ from mtl_tutorial.exercises.core import (
     function,
     number,
     numbers,
+    passes_gradients,
     solution_of,
 )
 from mtl_tutorial.widgets.attention_mask_viewer import FLAT, OWN, MaskView
@@ -141,6 +142,8 @@ def _attend_case(channels: int, first: bool) -> tuple:
 
 def _read_features(given: Any, case: tuple) -> np.ndarray:
     shape = tuple(case[2].shape)
+    if isinstance(given, np.ndarray):
+        raise AnswerError("Give a torch tensor: numpy passes no gradient, so no mask could learn.")
     if not isinstance(given, torch.Tensor):
         raise AnswerError(f"A tensor is needed, of shape {shape}; yours is {type(given).__name__}.")
     if tuple(given.shape) != shape:
@@ -157,6 +160,12 @@ q2 = Exercise(
         read=_read_features,
         mistakes=ATTEND_MISTAKES,
         otherwise="Follow the formula from inside: what the mask sees, the stack, σ, the product.",
+        then=passes_gradients(
+            _attend,
+            _attend_case(4, first=False),
+            "The numbers are right, but the stack or the features get no gradient, or another one, "
+            "so the mask would not learn. What cuts it off: detach, no_grad, a new tensor?",
+        ),
     ),
     praise="Look, decide at every place and channel, multiply: that is all of MTAN's attention.",
     hints=(

@@ -15,6 +15,7 @@ from mtl_tutorial.exercises.core import (
     Verdict,
     function,
     number,
+    passes_gradients,
     solution_of,
 )
 from mtl_tutorial.widgets.modality_fader import MOST_IMAGE_NOISE, ModalityFader, a_digit
@@ -223,6 +224,12 @@ q3 = Exercise(
             if abs(given[0] - 0.3133) > 1e-3
             else "Right where every embedding has length 1 and τ is 1, and only there. What "
             "changes with the lengths, and what with τ?"
+        ),
+        then=passes_gradients(
+            _contrast,
+            CONTRAST_CASES[1],
+            "The loss is right, but no gradient of it, or another one, reaches the embeddings. "
+            "What cuts it off: detach, item, a new tensor?",
         ),
     ),
     praise="Normalise, compare, divide by τ, and let rows and columns look for the diagonal.",

@@ -19,6 +19,7 @@ from mtl_tutorial.exercises.core import (
     function,
     number,
     numbers,
+    passes_gradients,
     solution_of,
 )
 from mtl_tutorial.experiments import Run
@@ -233,6 +234,12 @@ q2 = Exercise(
         mistakes=LOSS_MISTAKES,
         otherwise="Try one regression alone, with s = 0: the total is half of its loss. And one "
         "classification with s = 0: the loss itself. Then let s be 1.",
+        then=passes_gradients(
+            _uncertainty_loss,
+            CASES[0],
+            "The number is right, but no gradient of it, or another one, reaches the losses or s, "
+            "so nothing would learn. What cuts it off: detach, item, a new tensor?",
+        ),
     ),
     praise="That is the objective: a weight that falls with the noise, and a price for the noise.",
     hints=(

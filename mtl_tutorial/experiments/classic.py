@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from mtl_tutorial.tasks import Batch, Task, task_losses
 
 BATCH_SIZE = 64
 PROBE = 128  # scenes on which curvature is measured
+FALL = 0.05  # by which a box has fallen from its best when its fall has begun
 FILE = RESULTS / "classic_encoder.json"
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "as printed": ClassicEncoder,
@@ -118,7 +120,7 @@ def settings(epochs: pd.DataFrame) -> pd.Series:
 
 
 def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> pd.DataFrame:
-    """Give for every run when its box breaks down, and how near its steps had come to overshoot.
+    """Give for every run when its box breaks down, and rate × curvature around that.
 
     Args:
         epochs: as `committed_epochs` gives them, with a column ``run`` that names the setting.
@@ -126,14 +128,23 @@ def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> p
         first: the epoch from which that counts; before, the box is still to be learned.
 
     Returns:
-        A row a run and seed; columns ``breaks in epoch``, NaN where it does not, and ``rate ×
-        curvature``, the highest up to there.
+        A row a run and seed; columns ``breaks in epoch``, and rate × curvature: ``falling``, after
+        the first epoch in which the box is `FALL` below its best so far; ``before``, the highest of
+        the epochs before the breakdown; ``since``, the mean of those from it on. NaN where there is
+        no such epoch; without a breakdown all are before it.
     """
     rows = {}
-    for place, run in epochs.groupby(["run", "seed"]):
-        low = run[(run["epoch"] >= first) & (run["box"] < below)]["epoch"]
-        so_far = run[run["epoch"] <= low.min()] if len(low) else run
-        rows[place] = (low.min(), (so_far["rate"] * so_far["curvature"]).max())
-    table = pd.DataFrame.from_dict(rows, "index", columns=["breaks in epoch", "rate × curvature"])
+    for place, run in epochs.sort_values("epoch").groupby(["run", "seed"]):
+        product, box, epoch = run["rate"] * run["curvature"], run["box"], run["epoch"]
+        breaks = epoch[(epoch >= first) & (box < below)].min()
+        falling, since = product[box <= box.cummax() - FALL], epoch >= breaks
+        rows[place] = (
+            breaks,
+            falling.iloc[0] if len(falling) else math.nan,
+            product[~since].max(),
+            product[since].mean(),
+        )
+    columns = ["breaks in epoch", "falling", "before", "since"]
+    table = pd.DataFrame.from_dict(rows, "index", columns=columns)
     table.index = pd.MultiIndex.from_tuples(rows, names=["run", "seed"])
     return table

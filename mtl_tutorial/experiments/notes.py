@@ -57,6 +57,7 @@ def notes_of(
         if found:
             notes.append(where + " ".join(found))
     notes += [*_alone(tested[alone]), *_untested(tested), *_lacking(frame, planned)]
+    notes += _cost(shared)
     return [*notes, *_chosen(frame, searches), *_mixture(frame)]
 
 
@@ -98,6 +99,21 @@ def _signs(families: Mapping[str, pd.DataFrame], alone: pd.DataFrame) -> list[st
     ]
 
 
+def _cost(shared: pd.DataFrame) -> list[str]:
+    """How far CPU seconds of the same work are apart."""
+    twins = shared[shared["method"].isin(["equal", "fixed"])]
+    if twins.empty or not twins["device"].str.startswith("cpu").all():
+        return []
+    seconds = twins.groupby(["architecture", "method"])["seconds"].mean().unstack()
+    if seconds.shape[1] < 2 or seconds.isna().to_numpy().any():
+        return []
+    apart = (seconds.max(axis=1) / seconds.min(axis=1)).max() - 1
+    return [
+        f"CPU seconds grow with what else the machine does. Equal and fixed weights are the same "
+        f"work, and {100 * apart:.0f} % apart: less than that between two rows says nothing."
+    ]
+
+
 def _overall(test: Friedman | None) -> list[str]:
     if test is None:
         return []
@@ -123,7 +139,7 @@ def _smallest(family: pd.DataFrame) -> list[str]:
 
 
 def _size(points: float) -> str:
-    return f"{points:.1f}" if points <= 100 else "more than 100"
+    return f"{points:.2g}" if points <= 100 else "more than 100"
 
 
 def _alone(tested: pd.DataFrame) -> list[str]:

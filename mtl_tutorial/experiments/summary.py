@@ -42,8 +42,8 @@ def to_frame(results: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
     Columns: those of `Setting`, ``method``, ``task``, ``metric`` and ``loss``, ``diverged``,
     ``test_scenes`` (NaN where it is not known),
-    ``seconds`` of training (on the CPU those of its cores, which do not depend on what else it
-    does), ``peak_memory_mb`` (on the CPU the most that its process has used so far), and
+    ``seconds`` of training (on the CPU those of its cores, which grow by a third and more where the
+    machine is busy), ``peak_memory_mb`` (on the CPU the most that its process has used so far), and
     what made it: ``commit``, ``torch``, ``device`` and, for two digits, ``recipe``. A run that
     diverged has the metric of chance and no loss, or its own where it ended there (`has_failed`).
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ def draw_directions(
             _draw_arrows(place, {name: found[i] for name, found in methods.items()})
             place.set(xlim=(-1.4, 1.6), ylim=(-0.85, 1.2), xticks=[], yticks=[], aspect="equal")
             place.spines[["left", "bottom"]].set_visible(False)
-            place.set_title(idea if i == 0 else "", fontsize=11)
+            place.set_title(fill(idea, 17) if i == 0 else "", fontsize=11)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
 
@@ -131,11 +132,13 @@ def draw_front(
     *,
     title: str,
 ) -> str:
-    """Draw the loss weights of one seed, methods near them, and the gaps of all seeds.
+    """Draw the front of one seed with the methods near it, and the gaps of all seeds.
+
+    An arrow shows the largest gap of that seed.
 
     Args:
-        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. The first seed
-            is drawn, with the weights at their points.
+        fronts: the metrics, a column each task; indexed by ``weight`` and ``seed``. Of the first
+            seed those that no other beats are joined, as for the gaps, and named by their weight.
         methods: likewise, indexed by ``method`` and ``seed``.
         gaps: by how much the front is better than a method in both metrics, indexed likewise;
             column ``gap``.
@@ -143,35 +146,111 @@ def draw_front(
         title: what the picture shows.
     """
     plane, bars = panels(figure, 1, 2)[0]
-    plane.set_position([0.075, 0.14, 0.4, 0.68])
-    bars.set_position([0.66, 0.14, 0.32, 0.68])
+    plane.set_position([0.08, 0.12, 0.44, 0.7])
+    bars.set_position([0.685, 0.12, 0.305, 0.7])
     names = [task.name for task in tasks]
     seed = fronts.index.get_level_values("seed")[0]
-    front = fronts[names].xs(seed, level="seed")
-    plane.plot(*front.to_numpy().T, "o-", color=BLACK, ms=4)
-    labels = list(dict.fromkeys(methods.index.get_level_values("method")))
-    colours = (VERMILION, PURPLE, GREEN, ORANGE, BLUE, GREY, BLACK)
-    styles = cycle(zip(cycle(colours), "osD^vPX<>p*hd8", strict=False))  # 14 that differ
-    bars.axvline(0, color=BLACK, linewidth=1.2)
-    for row, (name, (colour, marker)) in enumerate(zip(labels, styles, strict=False)):
-        dot = {"color": colour, "marker": marker, "linestyle": "none"}
-        plane.plot(*methods.loc[name].loc[seed, names], ms=8, markeredgecolor="white", **dot)
-        values = gaps.loc[name]["gap"]
-        bars.plot(values, row + np.linspace(-0.16, 0.16, len(values)), ms=5, alpha=0.65, **dot)
-        bars.vlines(values.mean(), row - 0.32, row + 0.32, color=colour, linewidth=3)
+    corners = _corners(fronts[names].xs(seed, level="seed"))
+    here = methods[names].xs(seed, level="seed")
+    low = here.min() - 0.05
+    seen = corners[(corners > low).all(axis=1)]
+    high = pd.concat([here, seen]).max() + 0.05
+    limits = [(low[name], high[name]) for name in names]
     axis_names = [f"{task.name} {task.metric_name}" for task in tasks]
-    low = methods[names].xs(seed, level="seed").min() - 0.06
-    limits = [(low[name], front[name].max() + 0.03) for name in names]
     plane.set(xlim=limits[0], ylim=limits[1], xlabel=axis_names[0], ylabel=axis_names[1])
-    for weight, place in front.iterrows():
-        if (place > low).all():
-            annotate(plane, tuple(place), f"{weight:g}", dx=4, dy=4, fontsize=9)
-    plane.set_title(f"Seed {seed}; line: the weighted sums")
+    plane.plot(*corners.to_numpy().T, "o-", color=BLACK, ms=5)
+    plane.plot(*here.to_numpy().T, "o", color=BLUE, ms=7, markeredgecolor="white")
+    points = [(f"weight {weight:g}", tuple(row), BLACK) for weight, row in seen.iterrows()]
+    points += [(name.replace("\n", " "), tuple(row), BLUE) for name, row in here.iterrows()]
+    busy = [_along(corners.to_numpy())]
+    gap_of = gaps["gap"].xs(seed, level="seed")
+    if (gap := gap_of.max()) > 0:
+        start = here.loc[gap_of.idxmax()].to_numpy()
+        style = {"arrowstyle": "-|>", "color": VERMILION, "linewidth": 2, "shrinkA": 5}
+        plane.annotate("", tuple(start + gap), tuple(start), arrowprops=style | {"shrinkB": 0})
+        points.append((f"gap {gap:.2f}", tuple(start + 0.5 * gap), VERMILION))
+        busy.append(_along(np.stack([start, start + gap])))
+    _name_points(plane, points, np.concatenate(busy))
+    plane.set_title(f"Seed {seed}; line: front of the weighted sums")
+
+    labels = list(dict.fromkeys(methods.index.get_level_values("method")))
+    bars.axvline(0, color=BLACK, linewidth=1.2)
+    for row, name in enumerate(labels):
+        values = gaps.loc[name]["gap"]
+        bars.plot(values, row + np.linspace(-0.16, 0.16, len(values)), "o", ms=5, alpha=0.5,
+                  color=BLUE)  # fmt: skip
+        bars.vlines(values.mean(), row - 0.32, row + 0.32, color=BLUE, linewidth=3)
     reach = max(0.06, 1.1 * gaps["gap"].abs().max())
     bars.set(xlim=(-reach, reach), ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
     bars.set_yticklabels(labels)
     bars.set_xlabel("gap to the front, accuracy")
     bars.grid(axis="y", visible=False)
-    bars.set_title("All seeds: ← beyond it   inside it →", fontweight="normal")
+    bars.set_title("Seeds: ← beyond it  inside it →", fontweight="normal")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title
+
+
+def _corners(front: pd.DataFrame) -> pd.DataFrame:
+    """Those rows that no other row beats in both columns, from the best of the first column on."""
+    first, second = front.columns
+    front = front.sort_values([first, second], ascending=False)
+    return front[front[second] > front[second].cummax().shift(fill_value=-np.inf)]
+
+
+def _along(corners: np.ndarray) -> np.ndarray:
+    """Many points of the line through some corners."""
+    places = np.linspace(0, len(corners) - 1, 60 * len(corners))
+    return np.stack([np.interp(places, range(len(corners)), c) for c in corners.T], axis=1)
+
+
+def _name_points(axes: Axes, points: Sequence[tuple[str, tuple, str]], busy: np.ndarray) -> None:
+    """Write names beside points, the nearest place first at which a name covers nothing.
+
+    Points that coincide share a place. Names that had to go further have a line to their point.
+
+    Args:
+        points: name, place and colour of each.
+        busy: further places that no name may cover, shape ``(n, 2)``.
+    """
+    shared: dict[tuple, tuple[str, tuple, str]] = {}
+    for name, point, colour in points:
+        old = shared.get(key := tuple(np.round(point, 3)))
+        shared[key] = (f"{old[0]}, {name}" if old else name, point, colour)
+
+    def to_print(places: Sequence | np.ndarray) -> np.ndarray:
+        return 72 / axes.figure.dpi * axes.transData.transform(places)
+
+    dots = to_print([point for _, point, _ in shared.values()])
+    lines, boxes = to_print(busy), np.empty((0, 2, 2))
+    inside = axes.bbox.extents.reshape(2, 2) * 72 / axes.figure.dpi
+    near = np.linalg.norm(dots - dots[:, None], axis=-1) < 60
+    for i in np.argsort(-near.sum(axis=1), kind="stable"):  # those with the least room first
+        start, (name, point, colour) = dots[i], [*shared.values()][i]
+        half = np.array([2.6 * len(name) + 2, 7])  # of a name's box, in points of print
+        busy, best = np.concatenate([lines, dots]), np.inf
+        for distance, turn in itertools.product(range(8, 100, 6), np.arange(24) / 12):
+            way = np.array([np.cos(np.pi * turn), np.sin(np.pi * turn)])
+            middle = start + way * (distance + half)
+            cost = float(distance)
+            cost += 1e4 * bool(
+                (np.abs(middle - inside.mean(0)) + half > np.ptp(inside, 0) / 2).any()
+            )
+            cost += 1e3 * bool(_within(boxes[:, 0], middle, half + boxes[:, 1]).any())
+            cost += 5e2 * bool(_within(busy, middle, half + 3).any())
+            if cost >= best:
+                continue
+            line = start + np.arange(0, distance, 2)[:, None] * way
+            far = line[3:, None]  # where it has left its own point
+            crosses = _within(far, boxes[:, 0], boxes[:, 1]).any() or _within(far, busy, 2.5).any()
+            if (cost := cost + 60 * bool(crosses)) < best:
+                best, shift, box, leader = cost, middle - start, [middle, half], line
+        boxes, lines = np.concatenate([boxes, [box]]), np.concatenate([lines, leader])
+        arrow = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 3}
+        annotate(axes, point, name, dx=shift[0], dy=shift[1], ha="center", va="center",
+                 color=colour, fontsize=9,
+                 arrowprops=arrow if np.ptp(leader, axis=0).max() > 8 else None)  # fmt: skip
+
+
+def _within(places: np.ndarray, middle: np.ndarray, half: np.ndarray | float) -> np.ndarray:
+    """Which places lie in a box."""
+    return (np.abs(places - middle) < half).all(axis=-1)

@@ -7,6 +7,7 @@ from itertools import cycle
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -169,30 +170,40 @@ def _marks(keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, 
 
 
 def draw_differences(
-    figure: Figure, table: pd.DataFrame, found: Container[str] = (), *, margin: float, title: str
+    figure: Figure,
+    table: pd.DataFrame,
+    found: Container[str] | None = None,
+    *,
+    margin: float | None = None,
+    title: str,
 ) -> str:
     """Draw rows of a table minus their reference: a dot a seed, the mean with its 95 % interval.
 
     Args:
         table: differences as `experiments.inference.differences` gives them; the highest mean comes
             first.
-        found: rows whose mean is filled: they are told apart.
-        margin: drawn as a band: within it, two methods count as equivalent.
+        found: rows whose mean is filled: they are told apart. None: nothing is tested yet, and all
+            are filled.
+        margin: drawn as a band: two methods are equivalent where the 90 % interval, drawn thicker,
+            lies within it.
         title: what the picture shows.
     """
     axes = panels(figure)[0, 0]
     rows = table.mean().sort_values(ascending=False).index
-    axes.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color=GREY, alpha=0.18, linewidth=0)
     axes.axvline(0, color=BLACK, linewidth=1)
     for place, name in enumerate(rows):
         values = table[name].dropna()
-        colour = BLACK if name in ALONE or name == "fixed" else BLUE
-        mean, half = values.mean(), stats.t.ppf(0.975, len(values) - 1) * values.sem()
+        colour = _colour_of(name)
         lift = place - 0.22 + 0.1 * (np.arange(len(values)) % 2)  # equal values stay two dots
         axes.plot(values, lift, "o", color=colour, alpha=0.35, markersize=4, markeredgewidth=0)
-        axes.hlines(place + 0.12, mean - half, mean + half, color=colour, linewidth=2.5)
-        fill = colour if name in found else "white"
-        axes.plot(mean, place + 0.12, "o", color=colour, markersize=9, markerfacecolor=fill)
+        for level, width in ((0.95, 2),) if margin is None else ((0.95, 2), (0.9, 5)):
+            half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.sem()
+            ends = values.mean() - half, values.mean() + half
+            axes.hlines(place + 0.12, *ends, color=colour, linewidth=width)
+        fill = colour if found is None or name in found else "white"
+        axes.plot(values.mean(), place + 0.12, "o", color=colour, ms=9, markerfacecolor=fill)
     axes.set_yticks(range(len(rows)), [ALONE.get(n, METHOD_NAMES.get(n, n)) for n in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
@@ -200,19 +211,36 @@ def draw_differences(
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.3g}" if value else "0")
     axes.set_xlabel("points of test accuracy, mean of the tasks, minus equal weights of that seed")
     axes.set_title(title)
-    signs = {
-        "told apart": Line2D([], [], linestyle="", marker="o", color=BLUE, markersize=9),
-        "not told apart": Line2D(
-            [], [], linestyle="", marker="o", color=BLUE, markersize=9, markerfacecolor="white"
-        ),
-        f"± {100 * margin:g}": Patch(color=GREY, alpha=0.18, linewidth=0),
-    }
     height = figure.get_figheight()
-    figure_legend(figure, signs)
+    figure_legend(figure, _signs_of_differences(rows, found, margin))
     longest = max(len(label.get_text()) for label in figure.axes[0].get_yticklabels())
-    left = 0.215 if longest < 24 else 0.265
+    left = 0.09 if longest < 8 else 0.215 if longest < 24 else 0.265
     figure.subplots_adjust(left, 0.85 / height, 0.98, 1 - 0.42 / height)
     return title
+
+
+def _colour_of(name: str) -> str:
+    return BLACK if name in ALONE or name == "fixed" else BLUE
+
+
+def _signs_of_differences(
+    rows: Iterable[str], found: Container[str] | None, margin: float | None
+) -> dict[str, Artist]:
+    """The legend of `draw_differences`, in the colour of most of its rows."""
+    colour = BLUE if BLUE in map(_colour_of, rows) else BLACK
+    dot = {"color": colour, "linestyle": "", "marker": "o", "markersize": 9}
+    if found is None:
+        signs = {"mean of the seeds": Line2D([], [], **dot)}
+    else:
+        signs = {
+            "told apart": Line2D([], [], **dot),
+            "not told apart": Line2D([], [], **dot, markerfacecolor="white"),
+        }
+    signs["95 %"] = Line2D([], [], color=colour, linewidth=2)
+    if margin is not None:
+        signs["90 %"] = Line2D([], [], color=colour, linewidth=5)
+        signs[f"± {100 * margin:g}"] = Patch(color=GREY, alpha=0.18, linewidth=0)
+    return signs
 
 
 def draw_shares(
@@ -229,13 +257,19 @@ def draw_shares(
     axes = panels(figure)[0, 0]
     percent_axis(axes)
     colours = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-    last = table.iloc[-1].sort_values()
-    for i, (name, place) in enumerate(zip(last.index, _apart(last.to_numpy(), 0.06), strict=True)):
+    order = sorted(table, key=lambda name: tuple(table[name])[::-1])  # ties: by what came before
+    figure.subplots_adjust(0.09, 0.5 / figure.get_figheight(), 0.73, 0.88)
+    line = 0.19 / (axes.get_position().height * figure.get_figheight())  # of text
+    heights = _apart(table.iloc[-1][order].to_numpy(), line)
+    for i, (name, place) in enumerate(zip(order, heights, strict=True)):
         style = {"color": colours[i % len(colours)], "linestyle": ("-", "--", "-.")[i % 3]}
-        axes.plot(table.index, table[name], marker="o", markersize=5, **style)
+        axes.plot(table.index, table[name], marker="o", markersize=5, clip_on=False, **style)
+        last = (table.index[-1], table[name].iloc[-1])
+        axes.annotate("", last, (1.04, place), textcoords="axes fraction", zorder=0,
+                      arrowprops={"arrowstyle": "-", "color": GREY, "alpha": 0.4})  # fmt: skip
         axes.annotate(
             ALONE.get(name, METHOD_NAMES.get(name, name)),
-            (1.02, place),
+            (1.045, place),
             xycoords="axes fraction",
             va="center",
             color=style["color"],
@@ -245,7 +279,6 @@ def draw_shares(
         annotate(axes, (table.index[0], level), f"{level:.0%}", dx=0, dy=4, color=GREY)
     axes.set(xlabel=x, ylabel=y, title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.subplots_adjust(0.09, 0.16, 0.76, 0.88)
     return title
 
 
@@ -261,7 +294,7 @@ def _apart(values: np.ndarray, least: float) -> np.ndarray:
 
 
 def draw_steps(figure: Figure, frames: Mapping[str, pd.DataFrame], *, title: str) -> str:
-    """Draw methods' validation metric against the sum of their loss weights, a panel a frame.
+    """Draw methods' metric against their steps, rate × sum of the weights, a panel a frame.
 
     Args:
         frames: columns ``method``, ``step`` and ``value``, by the panel's title.
@@ -280,11 +313,12 @@ def draw_steps(figure: Figure, frames: Mapping[str, pd.DataFrame], *, title: str
                           arrowprops={"arrowstyle": "-", "color": GREY, "alpha": 0.4})  # fmt: skip
             label = METHOD_NAMES.get(row.method, row.method)
             axes.annotate(label, end, xycoords="axes fraction", va="center", fontsize=9)
-        axes.set(xlabel="sum of the loss weights", title=name)
+        axes.set(xlabel="rate × sum of the loss weights", title=name)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    figure.axes[0].set_ylabel("validation metric, mean of the tasks")
+    figure.axes[0].set_ylabel("mean of both tasks")
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
-    figure.subplots_adjust(0.09, 0.15, 0.83, 0.83, wspace=0.78)
+    height = figure.get_figheight()
+    figure.subplots_adjust(0.1, 0.5 / height, 0.835, 1 - 0.75 / height, wspace=0.95)
     return title
 
 
@@ -301,16 +335,21 @@ def draw_tuning(figure: Figure, frame: pd.DataFrame, *, title: str) -> str:
     left, right = _limits(pd.DataFrame({name: frame["value"] for name in ("mean", "low", "high")}))
     axes.axvspan(best.min(), best.max(), color=GREY, alpha=0.22, linewidth=0)
     rates = sorted(frame["learning_rate"].unique())
-    marks = dict(zip(rates, cycle(zip("ov^sD", (SKY, BLUE, BLACK, GREEN, PURPLE), strict=True))))
+    colours = (SKY, BLUE, BLACK, GREEN, PURPLE, VERMILION)
+    marks = dict(zip(rates, cycle(zip("ov^sDP", colours, strict=True))))
     for place, label in enumerate(best.index):
         rows = frame[frame["label"] == label]
         start = max(rows["value"].min(), left)
         axes.hlines(place, start, rows["value"].max(), color=GREY, linewidth=1.5)
         for rate, value in zip(rows["learning_rate"], rows["value"], strict=True):
-            mark, colour = marks[rate]
-            if value < left:
-                _say_beyond(axes, left, place - 0.4, value, colour)
-            axes.plot(value, place, mark, color=colour, markersize=8)
+            axes.plot(value, place, marks[rate][0], color=marks[rate][1], markersize=8)
+        beyond = rows[rows["value"] < left]
+        if len(beyond):  # on its own line, which begins behind the number
+            colour = marks[beyond["learning_rate"].iloc[0]][1] if len(beyond) == 1 else BLACK
+            words = ", ".join(f"{100 * value:.1f}" for value in beyond["value"])
+            paper = {"facecolor": "white", "linewidth": 0, "pad": 1}
+            annotate(axes, (left, place), f"◂ {words}", dx=4, dy=0, va="center", color=colour,
+                     fontsize=10, bbox=paper)  # fmt: skip
     axes.set(xlim=(left, right), ylim=(len(best) - 0.4, -0.6))
     axes.set(xlabel="validation metric, mean of the tasks")
     axes.set_yticks(range(len(best)), best.index)

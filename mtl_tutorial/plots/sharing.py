@@ -49,10 +49,10 @@ def draw_intake(
     low, high = min(0, frame["value"].min()) - 0.08, max(0, frame["value"].max()) + 0.08
     units = sorted(frame["unit"].unique())
     row = panels(figure, 1, len(starts))[0]
-    figure.subplots_adjust(0.08, 0.15, 0.93, 0.79, wspace=0.28)
+    figure.subplots_adjust(0.075, 0.15, 0.94, 0.74, wspace=0.2 + 0.08 * len(starts))
     for axes, (start, value) in zip(row, starts.items(), strict=True):
         axes.set(xlim=(units[0] - 0.1, units[-1]), ylim=(low, high), xticks=units)
-        axes.set(xlabel="unit, from image to head")
+        axes.set(xlabel="unit")
         axes.axhline(0, color=BLACK, linewidth=0.8)
         axes.axhline(value, color=GREY, linewidth=1.4, linestyle=":")
         rows = frame[frame["start"] == start]
@@ -61,7 +61,7 @@ def draw_intake(
             style = task_style(task.name)
             mean = draw_band(axes, rows[rows["task"] == task.name], "unit", marker="o", **style)
             ends.append((units[-1], mean.iloc[-1], task.name))
-        axes.set_title(f"{start}, from {value:g}")
+        axes.set_title(f"{start}\nfrom {value:g}")
         label_ends(axes, ends)
         axes.tick_params(labelleft=axes is row[0])  # one scale for all
     row[0].set_ylabel("α of the other task's features")

@@ -108,7 +108,8 @@ def draw_schedules(
     Args:
         frame: columns ``weight`` (a label), the one named by ``by``, ``seed``, ``task`` and
             ``value`` (the metric).
-        singles: networks for one task alone, likewise but for the weight, where there are any.
+        singles: networks for one task alone, likewise but for the weight, in the settings in which
+            there are any.
         tasks: two tasks, across and along.
         fixed: labels of the weights that are joined by a line; the others are diamonds.
         title: what the picture shows.
@@ -139,7 +140,7 @@ def draw_schedules(
                 if near and colour == GREEN:  # the line falls: the room is on its right
                     dx, dy, words["ha"] = 10, 18, "left"
                 annotate(axes, (point[across], point[along]), label, dx=dx, dy=dy, **words)
-        if singles is not None:
+        if singles is not None and (singles[by] == setting).any():
             alone = singles[singles[by] == setting].groupby("task")["value"].mean()
             corner = (alone[across], alone[along])
             axes.plot(*corner, "*", color=GREY, markersize=16, clip_on=False)
@@ -407,6 +408,7 @@ def draw_by_shots(
         axes.set_xlabel("accuracy on the new task")
     for label, colour in zip(row[0].get_yticklabels(), colours.values(), strict=True):
         label.set_color(colour)
-    figure.subplots_adjust(0.175, 0.15, 0.985, 0.79, wspace=0.1)
+    left = 0.175 if max(map(len, colours)) < 18 else 0.2
+    figure.subplots_adjust(left, 0.15, 0.985, 0.79, wspace=0.1)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)
     return title

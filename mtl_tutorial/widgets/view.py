@@ -21,7 +21,7 @@ from mtl_tutorial.plots import STYLE
 
 Draw = Callable[..., str]
 WIDTH = 900  # of every picture on the page, in CSS pixels
-LIVE_DPI, STILL_DPI = 100, 160
+LIVE_DPI, STILL_DPI = 100, 144
 
 
 class Stage:
