@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from mtl_tutorial.commands import UsageError, copies
 from mtl_tutorial.commands.copies import for_learner, lesson_of, own_copy
 from mtl_tutorial.commands.lessons import NOTEBOOKS, lessons
+from mtl_tutorial.widgets.alt_text import show_description
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links")
 NAMES = ("00_start_here", "02_hard_sharing", "03_cross_stitch")
@@ -146,6 +147,8 @@ def test_a_lesson_of_the_course_loses_outputs_and_nothing_else(path) -> None:
         assert cell.metadata == {k: v for k, v in before.metadata.items() if k != "jupyter"}
         assert before.source.strip("\n") in cell.source
         if cell.cell_type == "code" and cell.outputs:
+            for output in before.outputs:
+                show_description(output)
             assert cell.outputs == before.outputs
 
 

@@ -161,13 +161,13 @@ def test_the_drawing_shows_both_metrics_and_what_every_row_mixes(batch) -> None:
 
 
 def test_a_mixture_is_told_by_what_changed(mixer) -> None:
-    assert "The units are as they were learned" in mixer.sentence.value
+    assert "The units are as they were learned" in mixer.sentence
     mixer.sliders[0, 1].value = 0.3
-    assert "At unit 1 box takes 0.30 of digit's features (learned: 0.05)" in mixer.sentence.value
+    assert "At unit 1 box takes 0.30 of digit's features (learned: 0.05)" in mixer.sentence
     mixer.sliders[2, 0].value = 0.5
-    assert "at unit 3 digit takes 0.50 of box's features" in mixer.sentence.value
+    assert "at unit 3 digit takes 0.50 of box's features" in mixer.sentence
     mixer.sliders[1, 0].value = 0.5
-    assert "1 more is changed" in mixer.sentence.value
+    assert "1 more is changed" in mixer.sentence
 
 
 MOVES = {
@@ -181,29 +181,29 @@ MOVES = {
 
 @pytest.mark.parametrize("move", MOVES)
 def test_every_control_changes_picture_and_sentence(mixer, move) -> None:
-    picture, sentence = mixer.image.value, mixer.sentence.value
+    picture, sentence = mixer.image.value, mixer.sentence
     MOVES[move](mixer)
     assert mixer.image.value != picture
-    assert mixer.sentence.value != sentence
+    assert mixer.sentence != sentence
 
 
 def test_a_slider_that_returns_brings_back_exactly_what_was_learned(mixer) -> None:
-    picture, sentence = mixer.image.value, mixer.sentence.value
+    picture, sentence = mixer.image.value, mixer.sentence
     for slider in mixer.sliders.values():
         value = slider.value
         slider.value = 1.0
         slider.value = value
     assert mixer.presets.value == "learned"
-    assert (mixer.image.value, mixer.sentence.value) == (picture, sentence)
+    assert (mixer.image.value, mixer.sentence) == (picture, sentence)
     assert all(map(torch.equal, mixer.mixture.alphas, learned(build())))
 
 
 def test_what_a_page_makes_of_a_sliders_number_changes_nothing(mixer) -> None:
-    sentence = mixer.sentence.value
+    sentence = mixer.sentence
     for slider in mixer.sliders.values():
         slider.value += 1e-9  # a page counts steps from the slider's end, and rounds
     assert mixer.presets.value == "learned"
-    assert mixer.sentence.value == sentence
+    assert mixer.sentence == sentence
     assert all(map(torch.equal, mixer.mixture.alphas, learned(build())))
     mixer.presets.value = "separate"
     for slider in mixer.sliders.values():

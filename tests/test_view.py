@@ -62,14 +62,18 @@ def test_a_view_shows_the_picture_and_says_what_it_shows():
     view = View(draw, size=(4, 3))
     view.redraw(height=0.3)
     assert pixels(view.image.value).shape == (300, 400, 3)
-    assert "a line up to 0.3" in view.sentence.value
+    assert "a line up to 0.3" in view.sentence
     view.redraw(height=0.4, sentence="another sentence")
-    assert "another sentence" in view.sentence.value
-    assert view._repr_mimebundle_()["text/plain"] == "a line up to 0.4"
+    assert "another sentence" in view.sentence
+    data, metadata = view._repr_mimebundle_()
+    assert (
+        data["text/plain"] == metadata["image/png"]["alt"] == view.image.alt == "a line up to 0.4"
+    )
+    assert data["text/html"].startswith('<img alt="a line up to 0.4"')
 
 
 def test_a_still_picture_is_a_png_with_its_description():
     data, metadata = show(draw, size=(4, 3))._repr_mimebundle_()
     assert data["text/plain"] == "a line up to 1.0"
     assert data["image/png"].startswith("iVBOR")
-    assert metadata["image/png"]["width"] == 900
+    assert metadata["image/png"] == {"width": 900, "alt": "a line up to 1.0"}

@@ -30,6 +30,7 @@ from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
 from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.pictures import keep_pictures
 from mtl_tutorial.commands.stills import NoBrowserError, stills
+from mtl_tutorial.widgets.alt_text import keep_one_picture
 
 MAX_BYTES = 400_000
 CELL_SECONDS = 600
@@ -259,7 +260,7 @@ def _add_stills(ran: NotebookNode, states: Mapping[str, Mapping]) -> None:
     drawn = {key: states[key] for key in shown if "_esm" in states.get(key, {})}
     for key, (png, sentence) in (stills(drawn) if drawn else {}).items():
         shown[key]["image/png"] = base64.b64encode(png).decode()
-        shown[key]["text/plain"] = sentence
+        shown[key]["text/plain"] = sentence or shown[key]["text/plain"]
 
 
 class _Interrupt:
@@ -336,6 +337,7 @@ def _strip_output(output: NotebookNode) -> NotebookNode | None:
     if was_widget and not output.data.keys() - {"text/plain"}:
         return None
     if "image/png" in output.data:
+        keep_one_picture(output)
         output.data["image/png"] = shrink(output.data["image/png"])
     return output
 

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.lessons import NOTEBOOKS, lessons, parse
+from mtl_tutorial.widgets.alt_text import show_description
 
 FOLDER = "my_lessons"
 FOLDED = (
@@ -179,11 +180,14 @@ def for_learner(lesson: NotebookNode) -> NotebookNode:
     Left out are the outputs of code between a ``guess(`` and the next heading, and those of any
     ``compare(`` of a guess with what came out; Markdown with the tag ``answer`` is folded. Code
     that says what comes out (a comparison, a claim, the title of a picture) is folded as well.
+    Pictures have their description where a screen reader finds it.
     """
     notebook, guessed = copy.deepcopy(lesson), False
     for cell in notebook.cells:
         if cell.cell_type == "code":
             called = set(_calls(cell.source))
+            for output in cell.outputs:
+                show_description(output)
             if ".compare" in called or (guessed and "guess" not in called):
                 cell.update(outputs=[], execution_count=None)
                 if called & SPOILERS or "title=" in cell.source:

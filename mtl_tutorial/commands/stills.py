@@ -105,7 +105,8 @@ def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, st
             except Exception as error:
                 line = str(error).splitlines()[0]
                 raise ValueError(f"an explorable can't be drawn: {line}") from error
-            png = sheet.locator(".mtl-panels").screenshot(type="png")
+            picture = sheet.locator(".mtl-panels:not(:empty), .mtl-part").first
+            png = picture.screenshot(type="png")
             drawn[name] = png, sheet.locator(".mtl-say").inner_text()
     return drawn
 

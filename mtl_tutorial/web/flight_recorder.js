@@ -43,23 +43,15 @@ export function describe(flight, pair, epoch) {
 }
 
 function build(view) {
-  const lists = {};
-  const list = (words, name, options) => {
-    const control = view.choose(words, name, options);
-    lists[name] = (now, value) => {
-      if (control.dataset.now !== now.join("\n")) {
-        control.replaceChildren(...now.map((option) => new Option(option, option)));
-        control.dataset.now = now.join("\n");
-      }
-      control.value = value;
-    };
-  };
   view.history();
-  list("runs", "runs", [...new Set(view.model.get("flights").map((flight) => flight.runs))]);
-  list("method", "method", []);
-  list("beside", "beside", []);
-  list("seed", "seed", []);
-  list("tasks", "pair", []);
+  const lists = Object.fromEntries(["runs", "method", "beside", "seed", "pair"].map((name) => {
+    const control = view.choose(name === "pair" ? "tasks" : name, name, []);
+    return [name, (now, value) => {
+      if (control.dataset.now !== now.join("\n")) control.replaceChildren(...now.map((option) => new Option(option, option)));
+      control.dataset.now = now.join("\n");
+      control.value = value;
+    }];
+  }));
   view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
   const heats = [0, 1].map(() => heat(view)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title));
   return (state) => {

@@ -27,14 +27,8 @@ export const hurt = (gradients, d) => changes(gradients, d).flatMap((c, i) => (c
 
 /** The sentence below the picture. */
 export function describe(state) {
-  const gradients = gradientsOf(state), parts = [];
-  for (let i = 0; i < gradients.length; i++) {
-    for (let j = i + 1; j < gradients.length; j++) {
-      const degrees = angle(gradients[i], gradients[j]);
-      const word = dot(gradients[i], gradients[j]) < -EPS ? "conflict" : "do not conflict";
-      parts.push(`${SIGNS[i]} and ${SIGNS[j]} ${word} (${fixed(degrees, 0)}°)`);
-    }
-  }
+  const gradients = gradientsOf(state), parts = gradients.flatMap((a, i) => gradients.slice(i + 1).map((b, k) =>
+    `${SIGNS[i]} and ${SIGNS[i + k + 1]} ${dot(a, b) < -EPS ? "conflict" : "do not conflict"} (${fixed(angle(a, b), 0)}°)`));
   const found = state.methods.map((name) => {
     const tasks = hurt(gradients, direction(name, gradients));
     return `${name} hurts ${tasks.length ? `task ${tasks.join(" and ")}` : "nobody"}`;
@@ -79,8 +73,7 @@ function build(view) {
     const way = [cosine, Math.sqrt(1 - cosine * cosine)];
     plane.curve(cosine < 0 ? VERMILION : GREY, { "stroke-width": 1.5, opacity: 0.6 })([mix(2.3, way), mix(2.5, way)]);
   }
-  const wedge = plane.patch(GREEN, 0.14);
-  const word = plane.text({ fill: GREEN, "font-weight": 700 });
+  const wedge = plane.patch(GREEN, 0.14), word = plane.text({ fill: GREEN, "font-weight": 700 });
   const taken = [0, 1].map((i) => plane.arrow("", COLOURS[i], 1.6, { dash: "3 4" }));
   const left = [0, 1].map((i) => plane.arrow(`v${"₁₂"[i]}`, COLOURS[i], 2));
   const corner = [0, 1].map(() => plane.curve(INK, { "stroke-width": 1 }));
@@ -93,16 +86,14 @@ function build(view) {
   }));
   view.checks(view.below, "methods", methods);
   bars.axes("first-order change of each loss", "", { yTicks: [] });
-  const zero = bars.curve(INK, { "stroke-width": 1 });
-  zero([[0, 0], [0, 1]]);
+  bars.curve(INK, { "stroke-width": 1 })([[0, 0], [0, 1]]);
   const rows = methods.map((name) => ({
     name: draw("text", { "text-anchor": "end" }, bars.above, name),
     bars: COLOURS.map((colour) => draw("rect", { fill: colour }, bars.inside)),
     values: COLOURS.map(() => draw("text", { "font-size": 12 }, bars.above)),
   }));
   return (state) => {
-    const gradients = gradientsOf(state), tasks = gradients.length;
-    const corners = cone(gradients);
+    const gradients = gradientsOf(state), tasks = gradients.length, corners = cone(gradients);
     wedge(corners);
     word([0.98 * plane.x[0], plane.y[0] + 0.12], corners.length ? "shaded: helps all" : "no direction helps all");
     methods.forEach((name) => arrows[name](state.methods.includes(name) ? direction(name, gradients) : null));

@@ -19,7 +19,7 @@ const STYLE = `
   color: var(--mtl-ink); background: var(--mtl-paper); font: 15px/1.4 system-ui, sans-serif;
   max-width: 920px; container-type: inline-size; }
 .mtl-row { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; margin: 4px 0; }
-.mtl-row > svg { min-width: 0; max-width: 100%; display: block; overflow: hidden;
+.mtl-row > svg, .mtl-row > img { min-width: 0; max-width: 100%; display: block; overflow: hidden;
   touch-action: pan-y; font: 13px system-ui, sans-serif; fill: var(--mtl-ink); }
 .mtl label { display: inline-flex; align-items: center; gap: 6px; font-size: 14px; }
 .mtl input[type=range] { width: 150px; min-height: 32px; accent-color: ${BLUE}; }
@@ -30,6 +30,7 @@ const STYLE = `
 .mtl button[aria-pressed=true] { background: ${BLUE}; color: #fff; border-color: ${BLUE}; }
 .mtl button:disabled { opacity: 0.45; cursor: default; }
 .mtl-say { margin: 4px 8px; min-height: 2.8em; }
+.mtl-part { container-type: normal; background: none; } .mtl-row:empty { display: none; }
 .mtl-grip { cursor: grab; touch-action: none; outline: none; }
 .mtl-grip:active { cursor: grabbing; }
 .mtl-grip:focus-visible .mtl-ring { stroke-width: 3; stroke-opacity: 1; }
@@ -52,7 +53,6 @@ export const fixed = (value, digits = 2) => {
   const text = value.toFixed(digits);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 };
-
 /** A number in three digits. */
 export const short = (value) => String(Number(value.toPrecision(3)));
 /** A power of ten by its exponent. */
@@ -135,10 +135,7 @@ class Panel {
       draw("text", { x: left - 6, y: py + 4, "text-anchor": "end", "font-size": 12 }, this.back, yFormat(value));
     }
     if (xLabel) draw("text", { x: left + width / 2, y: base + 34, "text-anchor": "middle" }, this.back, xLabel);
-    if (yLabel) {
-      draw("text", { x: 12, y: top + height / 2, "text-anchor": "middle",
-        transform: `rotate(-90 12 ${top + height / 2})` }, this.back, yLabel);
-    }
+    if (yLabel) draw("text", { x: 12, y: top + height / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${top + height / 2})` }, this.back, yLabel);
   }
 
   /** A line through points: `curve(points)` moves it; null breaks it. */

@@ -34,14 +34,7 @@ export function landscape([x, y]) {
 /** Whether a point lies near the best trade-offs. */
 export const arrived = ([x, y]) => Math.abs(y - PARETO_Y) < NEAR && x > PARETO_X[0] - NEAR && x < PARETO_X[1] + NEAR;
 
-/** A method's direction where task 1 has the weight 2λ and task 2 the weight 2 − 2λ. */
-export function directionAt(name, gradients, weight) {
-  const [[a, b], [c, d]] = gradients, out = new Float64Array([0, 0, a, b, c, d]);
-  turn(name, out, weight);
-  return [out[0], out[1]];
-}
-
-/** Put the direction of a method, for gradients in out[2 …], into out[0] and out[1]. */
+/** Put the direction of a method, for gradients in out[2 …] and weights 2λ and 2 − 2λ, into out[0] and out[1]. */
 function turn(name, out, weight) {
   const p = 2 * weight, q = 2 - p, a = p * out[2], b = p * out[3], c = q * out[4], d = q * out[5];
   let first = 1, second = 1;
@@ -51,6 +44,7 @@ function turn(name, out, weight) {
   }
   out[0] = first * a + second * c;
   out[1] = first * b + second * d;
+  return [out[0], out[1]];
 }
 
 /** The way of a method: kept points and losses, the steps between two of them, and its arrival. */
@@ -125,7 +119,7 @@ function build(view) {
     if (event.buttons || Math.abs(at[0]) > 11 || at[1] < -13 || at[1] > 11 || event.target.closest(".mtl-grip")) return hide();
     const { gradients } = landscape(at), length = (g) => mix(2 / (norm(g) || 1), g);
     hover.g.forEach((arrow, i) => arrow(length(gradients[i]), at));
-    hover.d.forEach((arrow, i) => arrow(mix(-1.6, length(directionAt(RACERS[i], gradients, view.model.get("weight")))), at));
+    hover.d.forEach((arrow, i) => arrow(mix(-1.6, length(turn(RACERS[i], [0, 0, ...gradients.flat()], view.model.get("weight")))), at));
   });
   plane.svg.addEventListener("pointerleave", hide);
   plane.svg.addEventListener("click", (event) => {

@@ -38,6 +38,9 @@ function scaled(K) {
   return largest > 0 ? K.map((row) => row.map((k) => k / largest)) : null;
 }
 
+/** The one with the smallest wᵀSw. */
+const shortest = (S, candidates) => candidates.reduce((best, w) => (quadratic(S, w) < quadratic(S, best) - 1e-15 ? w : best));
+
 /** The sum of the losses: 1 for each task. */
 export const sum = (K) => K.map(() => 1);
 
@@ -59,39 +62,27 @@ export function pcgrad(K, orders = K.map((_, i) => K.map((__, j) => j).filter((j
 export function mgda(K) {
   const n = K.length, S = scaled(K);
   if (!S) return K.map(() => 1 / n);
-  let best = null, least = Infinity;
-  for (const set of subsets(n)) {
+  return shortest(S, subsets(n).flatMap((set) => {
     // min wᵀSw with Σ w = 1 on the set: S w = λ 1
     const A = [...set.map((i) => [...set.map((j) => S[i][j]), -1]), [...set.map(() => 1), 0]];
     const x = solve(A, [...set.map(() => 0), 1]);
-    if (!x || set.some((_, k) => x[k] < -1e-12)) continue;
-    const w = K.map(() => 0);
-    set.forEach((i, k) => { w[i] = Math.max(0, x[k]); });
-    const value = quadratic(S, w);
-    if (value < least - 1e-15) { least = value; best = w; }
-  }
-  return best;
+    return !x || set.some((_, k) => x[k] < -1e-12) ? [] : [K.map((_, i) => Math.max(0, x[set.indexOf(i)] ?? 0))];
+  }));
 }
 
 /** The mean of the gradients, each brought into the cone that hurts nobody (Quinton & Rey 2024). */
 export function upgrad(K) {
   const n = K.length, S = scaled(K);
-  const total = K.map(() => 0);
-  if (!S) return total;
-  for (let i = 0; i < n; i++) {
+  if (!S) return K.map(() => 0);
+  const inCone = K.map((_, i) => {
     // min vᵀSv over v ≥ e_i: v = e_i + u with u ≥ 0
-    let best = K.map((_, j) => Number(i === j)), least = quadratic(S, best);
-    for (const set of subsets(n)) {
+    const own = K.map((__, j) => Number(i === j));
+    return shortest(S, [own, ...subsets(n).flatMap((set) => {
       const u = solve(set.map((r) => set.map((c) => S[r][c])), set.map((r) => -S[r][i]));
-      if (!u || u.some((x) => x < -1e-12)) continue;
-      const v = K.map((_, j) => Number(i === j));
-      set.forEach((j, k) => { v[j] += Math.max(0, u[k]); });
-      const value = quadratic(S, v);
-      if (value < least - 1e-15) { least = value; best = v; }
-    }
-    best.forEach((x, j) => { total[j] += x / n; });
-  }
-  return total;
+      return !u || u.some((x) => x < -1e-12) ? [] : [own.map((e, j) => e + Math.max(0, u[set.indexOf(j)] ?? 0))];
+    })]);
+  });
+  return K.map((_, j) => inCone.reduce((total, v) => total + v[j] / n, 0));
 }
 
 /** Equal projections on all unit gradients (Liu et al. 2021, IMTL-G); weights sum to 1. */
@@ -118,10 +109,8 @@ export function cagrad(K, c = 0.5) {
 function onSimplex(cost, n, head = [], left = 1) {
   if (head.length === n - 1) return [...head, left];
   const inner = (share) => onSimplex(cost, n, [...head, share], left - share);
-  let low = 0, high = left;
   const golden = (Math.sqrt(5) - 1) / 2;
-  let a = high - golden * (high - low), b = low + golden * (high - low);
-  let fa = cost(inner(a)), fb = cost(inner(b));
+  let low = 0, high = left, a = high - golden * left, b = golden * left, fa = cost(inner(a)), fb = cost(inner(b));
   for (let k = 0; k < 60; k++) {
     if (fa < fb) { high = b; b = a; fb = fa; a = high - golden * (high - low); fa = cost(inner(a)); }
     else { low = a; a = b; fa = fb; b = low + golden * (high - low); fb = cost(inner(b)); }

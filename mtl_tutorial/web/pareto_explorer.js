@@ -27,13 +27,9 @@ export function explore(distance, weight) {
   }));
   const sums = points.map(([a, b]) => a + b), lowest = sums.indexOf(Math.min(...sums)), middle = (POINTS - 1) / 2;
   const unreached = points.map((_, k) => Math.abs(k - middle) < Math.abs(lowest - middle) - 1e-9);
-  let all = 0, missed = 0;
-  for (let k = 1; k < POINTS; k++) {
-    const length = Math.hypot(points[k][0] - points[k - 1][0], points[k][1] - points[k - 1][1]);
-    all += length;
-    if (unreached[k] && unreached[k - 1]) missed += length;
-  }
-  return { points, values, found, unreached, share: missed / all };
+  const pieces = points.slice(1).map(([a, b], k) => Math.hypot(a - points[k][0], b - points[k][1]));
+  const length = (kept) => kept.reduce((total, piece) => total + piece, 0), missed = pieces.filter((_, k) => unreached[k] && unreached[k + 1]);
+  return { points, values, found, unreached, share: length(missed) / length(pieces) };
 }
 
 /** The sentence below the picture. */

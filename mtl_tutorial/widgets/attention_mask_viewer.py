@@ -21,7 +21,8 @@ from mtl_tutorial.plots import GREY, panels, task_style
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.widgets.events import in_cell_loop
-from mtl_tutorial.widgets.view import View
+from mtl_tutorial.widgets.slider import Slider
+from mtl_tutorial.widgets.view import View, in_a_row
 
 OWN, FLAT = "own", "flat"
 
@@ -220,23 +221,21 @@ class AttentionMaskViewer(View):
         channels = model.encoder.channels
         self.previous = _button("Previous image")
         self.next = _button("Next image")
-        self.image_number = _slider("image", choice.image + 1, 1, len(batch), "260px")
-        self.channel = _slider(
-            "channel, 0 = mean", choice.channel, 0, channels[choice.block], "330px"
-        )
+        self.image_number = Slider("image", choice.image + 1, min=1, max=len(batch))
+        most = channels[choice.block]
+        self.channel = Slider("channel, 0 = mean", choice.channel, min=0, max=most)
         self.task = _toggles(names, choice.task)
         blocks = [(f"block {j + 1}", j) for j in range(len(channels))]
         self.block = _toggles(blocks, choice.block)
         self.source = _toggles([OWN, FLAT, *names], choice.source)
-        row = {"width": "900px"}
         super().__init__(
             draw_masks,
             size=(9, 2.25),
             above=[
-                ipywidgets.HBox([self.previous, self.next, self.image_number], layout=row),
-                ipywidgets.HBox([self.block, self.channel], layout=row),
-                ipywidgets.HBox([_label("answer of"), self.task], layout=row),
-                ipywidgets.HBox([_label("with masks"), self.source], layout=row),
+                in_a_row(self.previous, self.next, self.image_number),
+                in_a_row(self.block, self.channel),
+                in_a_row(_label("answer of"), self.task),
+                in_a_row(_label("with masks"), self.source),
             ],
         )
         for control in (self.image_number, self.channel, self.task, self.block, self.source):
@@ -274,17 +273,6 @@ def _label(words: str) -> ipywidgets.Label:
 
 def _button(words: str) -> ipywidgets.Button:
     return ipywidgets.Button(description=words, layout={"width": "130px"})
-
-
-def _slider(words: str, value: int, least: int, most: int, width: str) -> ipywidgets.IntSlider:
-    return ipywidgets.IntSlider(
-        value=value,
-        min=least,
-        max=most,
-        description=words,
-        style={"description_width": "initial"},
-        layout={"width": width},
-    )
 
 
 def _toggles(options: Sequence, value: object) -> ipywidgets.ToggleButtons:

@@ -24,7 +24,8 @@ from mtl_tutorial.plots import BLACK, GREY, draw_scenes_on, panels, task_style
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.widgets.events import in_cell_loop
-from mtl_tutorial.widgets.view import View
+from mtl_tutorial.widgets.slider import Slider
+from mtl_tutorial.widgets.view import View, in_a_row
 
 PRESETS = ("learned", "separate", "shared")
 MEANING = {
@@ -294,27 +295,26 @@ class CrossStitchMixer(View):
             for row in (0, 1)
         }
         self.sliders = {
-            (unit, row): ipywidgets.FloatSlider(
-                value=wanted[unit, row][0],
-                min=min(LOW, *wanted[unit, row]),
-                max=max(HIGH, *wanted[unit, row]),
+            (unit, i): Slider(
+                f"unit {unit + 1}: {names[i]} takes of {names[1 - i]}",
+                wanted[unit, i][0],
+                min=min(LOW, *wanted[unit, i]),
+                max=max(HIGH, *wanted[unit, i]),
                 step=STEP,
-                description=f"unit {unit + 1}: {names[row]} takes of {names[1 - row]}",
-                style={"description_width": "175px"},
-                layout={"width": "445px"},
             )
-            for unit, row in wanted
+            for unit, i in wanted
         }
-        row = {"width": "900px"}
-        rows = [
-            ipywidgets.HBox([self.sliders[unit, 0], self.sliders[unit, 1]], layout=row)
-            for unit in range(len(self._learned))
-        ]
-        top = ipywidgets.HBox(
-            [ipywidgets.Label("set all units to"), self.presets, self.button],
-            layout={**row, "align_items": "center"},
+        super().__init__(
+            draw_mixture,
+            size=(9, 4.2),
+            above=[
+                in_a_row(ipywidgets.Label("set all units to"), self.presets, self.button),
+                *(
+                    in_a_row(self.sliders[n, 0], self.sliders[n, 1])
+                    for n, _ in enumerate(self._learned)
+                ),
+            ],
         )
-        super().__init__(draw_mixture, size=(9, 4.2), above=[top, *rows])
         self.presets.observe(in_cell_loop(lambda change: self._choose(change.new)), "value")
         for (unit, task), slider in self.sliders.items():
             turn = in_cell_loop(

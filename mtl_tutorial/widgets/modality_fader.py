@@ -29,7 +29,8 @@ from mtl_tutorial.plots import (
 )
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.widgets.events import in_cell_loop
-from mtl_tutorial.widgets.view import View
+from mtl_tutorial.widgets.slider import Slider
+from mtl_tutorial.widgets.view import View, in_a_row
 
 SENSES = ("image", "sound")
 LOST = {"none": "both senses", "image": "no image", "sound": "no sound"}
@@ -284,9 +285,12 @@ class ModalityFader(View):
             )
         fading = fading or Fading()
         self._model, self._digits, self._sound = model, digits, sound
-        self.image_noise = self._slider("noise on the image", MOST_IMAGE_NOISE, 0.05)
-        self.sound_noise = self._slider("noise on the sound", MOST_SOUND_NOISE, 0.2)
-        self.image_noise.value, self.sound_noise.value = fading.image_noise, fading.sound_noise
+        self.image_noise = Slider(
+            "noise on the image", fading.image_noise, min=0, max=MOST_IMAGE_NOISE, step=0.05
+        )
+        self.sound_noise = Slider(
+            "noise on the sound", fading.sound_noise, min=0, max=MOST_SOUND_NOISE, step=0.2
+        )
         self.lost = self._buttons(LOST, fading.lost)
         self.weights = self._buttons(WEIGHTS, fading.weights)
         self.scenes = self._buttons(SCENES, "any", "290px")
@@ -296,15 +300,14 @@ class ModalityFader(View):
         self.audio = ipywidgets.Audio(
             value=b"", format="wav", autoplay=False, loop=False, layout={"width": "300px"}
         )
-        row = {"width": "900px", "align_items": "center"}
         super().__init__(
             draw_fader,
             size=(9, 2.9),
             above=[
-                ipywidgets.HBox([self.lost, self.weights], layout=row),
-                ipywidgets.HBox([self.image_noise, self.sound_noise], layout=row),
+                in_a_row(self.lost, self.weights),
+                in_a_row(self.image_noise, self.sound_noise),
             ],
-            below=[ipywidgets.HBox([self.button, self.scenes, self.audio], layout=row)],
+            below=[in_a_row(self.button, self.scenes, self.audio)],
         )
         self._scene = fading.scene
         for control in (self.image_noise, self.sound_noise, self.lost, self.weights):
@@ -312,17 +315,6 @@ class ModalityFader(View):
         self.button.on_click(in_cell_loop(lambda _: self._next()))
         self.scenes.observe(in_cell_loop(lambda _: self._choose()), "value")
         self._refresh()
-
-    @staticmethod
-    def _slider(words: str, most: float, step: float) -> ipywidgets.FloatSlider:
-        return ipywidgets.FloatSlider(
-            min=0,
-            max=most,
-            step=step,
-            description=words,
-            style={"description_width": "130px"},
-            layout={"width": "430px"},
-        )
 
     @staticmethod
     def _buttons(

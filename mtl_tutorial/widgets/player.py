@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import time
 from collections.abc import Callable
 
@@ -144,8 +143,7 @@ class PlayerControls(ipywidgets.HBox):
     """Buttons for a player, and the sign that somebody watches.
 
     Args:
-        name, step, draw, reset: as for `Player`.
-        say: shows a sentence of HTML.
+        name, step, draw, reset, say: as for `Player`.
     """
 
     def __init__(
@@ -172,7 +170,7 @@ class PlayerControls(ipywidgets.HBox):
             step=step,
             draw=draw,
             reset=reset,
-            say=lambda text: say(html.escape(text)),
+            say=say,
             show=self._show_state,
         )
         for button, action in (
@@ -182,7 +180,7 @@ class PlayerControls(ipywidgets.HBox):
         ):
             button.on_click(in_cell_loop(lambda _, action=action: action()))
         self._pulse.observe(lambda _: self.player.watched(), "value")
-        super().__init__([self._start, one, over, self._pulse])
+        super().__init__([self._start, one, over, self._pulse], layout={"flex_flow": "row wrap"})
 
     def _show_state(self, running: bool) -> None:
         self._pulse.playing = running

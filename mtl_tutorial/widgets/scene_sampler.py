@@ -24,7 +24,8 @@ from mtl_tutorial.plots import draw_scenes
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch
 from mtl_tutorial.widgets.events import in_cell_loop
-from mtl_tutorial.widgets.view import View
+from mtl_tutorial.widgets.slider import Slider
+from mtl_tutorial.widgets.view import View, in_a_row
 
 SCENES = 12  # in a picture
 FEW = 32  # digits that the scenes of one picture are made of, so that a picture is quick
@@ -186,33 +187,18 @@ class SceneSampler(View):
             value=knobs.kind,
             style={"button_width": "150px"},
         )
-        self.size = ipywidgets.IntRangeSlider(
-            value=(knobs.smallest, knobs.largest),
-            min=8,
-            max=28,
-            description="smallest and largest digit, px",
-            style={"description_width": "190px"},
-            layout={"width": "460px"},
-        )
-        self.noise = ipywidgets.FloatSlider(
-            value=knobs.noise,
-            min=0,
-            max=0.6,
-            step=0.02,
-            description="noise",
-            style={"description_width": "50px"},
-            layout={"width": "310px"},
-        )
+        sizes, name = (knobs.smallest, knobs.largest), "smallest and largest digit, px"
+        self.size = Slider(name, sizes, min=8, max=28)
+        self.noise = Slider("noise", knobs.noise, min=0, max=0.6, step=0.02)
         self.button = ipywidgets.Button(
             description="New scenes", icon="refresh", layout={"width": "120px"}
         )
-        row = {"width": "900px"}
         super().__init__(
             draw_sampler,
             size=(9, 4.1),
             above=[
-                ipywidgets.HBox([ipywidgets.Label("scenes with"), self.kind], layout=row),
-                ipywidgets.HBox([self.size, self.noise, self.button], layout=row),
+                in_a_row(ipywidgets.Label("scenes with"), self.kind),
+                in_a_row(self.size, self.noise, self.button),
             ],
         )
         for control in (self.kind, self.size, self.noise):

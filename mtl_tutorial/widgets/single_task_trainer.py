@@ -17,7 +17,7 @@ from mtl_tutorial.plots import draw_scenes_on, label_ends, panels, task_style
 from mtl_tutorial.tasks import Batch, Task
 from mtl_tutorial.widgets.events import in_cell_loop
 from mtl_tutorial.widgets.player import PlayerControls
-from mtl_tutorial.widgets.view import View
+from mtl_tutorial.widgets.view import View, in_a_row
 
 SHOWN = 8  # held-out scenes
 
@@ -116,7 +116,7 @@ class SingleTaskTrainer(View):
         super().__init__(
             draw_trainer,
             size=(9, 3.7),
-            above=[ipywidgets.HBox([self.choice]), self.controls],
+            above=[in_a_row(self.choice), self.controls],
         )
         for _ in range(warm_up):
             self.session.step()

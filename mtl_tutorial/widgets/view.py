@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import matplotlib
 import numpy as np
+import traitlets
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,9 +19,11 @@ from matplotlib.spines import Spine
 from PIL import Image
 
 from mtl_tutorial.plots import STYLE
+from mtl_tutorial.widgets.alt_text import described
+from mtl_tutorial.widgets.explorable import Explorable
 
 Draw = Callable[..., str]
-WIDTH = 900  # of every picture on the page, in CSS pixels
+ROW = {"flex_flow": "row wrap", "align_items": "center", "max_width": "100%"}  # of controls
 LIVE_DPI, STILL_DPI = 100, 144
 
 
@@ -101,12 +104,32 @@ class Picture:
         self.png, self.description = png, description
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return _bundle(self.png, self.description), {"image/png": {"width": WIDTH}}
+        return described(base64.b64encode(self.png).decode(), self.description)
 
 
 def show(draw: Draw, *args: Any, size: tuple[float, float] = (9, 4), **kwargs: Any) -> Picture:
     """Give the picture that ``draw(figure, *args, **kwargs)`` draws; ``size`` is in inches."""
     return Picture(*Stage(draw, size, STILL_DPI).render(*args, **kwargs))
+
+
+class Shown(Explorable):
+    """The picture of a view on the page, with its sentence; a screen reader gets both.
+
+    Attributes:
+        value: the picture, a PNG.
+        alt: its description.
+        sentence: stands below it, and is read out when it changes.
+    """
+
+    module = "picture"
+    value = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+    sentence = traitlets.Unicode().tag(sync=True)
+
+
+def in_a_row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Give controls in a row, which is broken where the page is narrow."""
+    return ipywidgets.HBox(controls, layout=ROW)
 
 
 class View(ipywidgets.VBox):
@@ -119,6 +142,9 @@ class View(ipywidgets.VBox):
         size: width and height of the figure in inches.
         above: controls over the picture.
         below: controls under the sentence.
+
+    Attributes:
+        image: the picture and the sentence as they are shown.
     """
 
     def __init__(
@@ -129,30 +155,27 @@ class View(ipywidgets.VBox):
         above: Sequence[ipywidgets.Widget] = (),
         below: Sequence[ipywidgets.Widget] = (),
     ) -> None:
-        self._stage, self._description = Stage(draw, size, LIVE_DPI), ""
-        height = round(WIDTH * size[1] / size[0])
-        self.image = ipywidgets.Image(
-            format="png",
-            layout={"width": f"{WIDTH}px", "height": f"{height}px", "max_width": "none"},
-        )
-        self.sentence = ipywidgets.HTML(layout={"width": f"{WIDTH}px"})
-        super().__init__([*above, self.image, self.sentence, *below])
+        self._stage = Stage(draw, size, LIVE_DPI)
+        self.image = Shown()
+        super().__init__([*above, self.image, *below])
+
+    @property
+    def sentence(self) -> str:
+        """What is said below the picture."""
+        return self.image.sentence
 
     def redraw(self, *args: Any, sentence: str | None = None, **kwargs: Any) -> None:
         """Draw anew; the sentence is the picture's description where none is given."""
-        self.image.value, self._description = self._stage.render(*args, **kwargs)
-        self.say(self._description if sentence is None else sentence)
+        picture, description = self._stage.render(*args, **kwargs)
+        with self.image.hold_sync():
+            self.image.value, self.image.alt = picture, description
+            self.image.sentence = description if sentence is None else sentence
 
     def say(self, sentence: str) -> None:
         """Change the sentence alone."""
-        text = f'<p style="font-size:15px;line-height:1.45;margin:4px 8px">{sentence}</p>'
-        if self.sentence.value != text:
-            self.sentence.value = text
+        self.image.sentence = sentence
 
     def _repr_mimebundle_(self, **kwargs: Any):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, **_bundle(self.image.value, self._description)}
-
-
-def _bundle(png: bytes, description: str) -> dict[str, str]:
-    return {"image/png": base64.b64encode(png).decode(), "text/plain": description}
+        live = super()._repr_mimebundle_(**kwargs)
+        data, metadata = described(base64.b64encode(self.image.value).decode(), self.image.alt)
+        return {**live, **data}, metadata
