@@ -104,7 +104,7 @@ class ShownView:
 
     def __init__(self, element: Locator) -> None:
         self.element = element
-        self.image = element.locator("> img.widget-image")
+        self.image = element.locator(".mtl-panels > img")
 
     def picture(self) -> bytes:
         """The pixels that are shown, as a PNG; empty where there are none yet."""
@@ -122,7 +122,7 @@ class ShownView:
         return wait_until(still, "a picture that stands still", PATIENCE)
 
     def sentence(self) -> str:
-        return self.element.locator("> .widget-html").first.text_content().strip()
+        return self.element.locator(".mtl-say:visible").text_content().strip()
 
     def table(self) -> list[dict[str, str]]:
         """The rows of the table below, by the words at its head."""
@@ -139,11 +139,10 @@ class ShownView:
         self.element.locator(f"button:text-is('{name}')").click()
 
     def slider(self, label: str) -> Locator:
-        return self.element.locator(".widget-slider", has_text=label).locator(".noUi-handle")
+        return self.element.locator("label", has_text=label).locator("input[type=range]")
 
     def readout(self, label: str) -> str:
-        readout = self.element.locator(".widget-slider", has_text=label).locator(".widget-readout")
-        return readout.text_content()
+        return self.element.locator("label", has_text=label).locator("output").text_content()
 
     def sees_change(self, act: Callable[[], Any], words: str = "") -> None:
         """Act, and wait until picture and sentence are others, and the sentence has the words."""
@@ -317,12 +316,12 @@ class LessonPage:
 
     def views(self) -> list[ShownView]:
         """The widgets that are a picture between controls."""
-        found = self.page.locator(".widget-vbox:has(> img.widget-image)")
+        found = self.page.locator(".widget-vbox:has(> * > .mtl-part > .mtl-panels > img)")
         return [ShownView(found.nth(number)) for number in range(found.count())]
 
     def explorables(self) -> list[ShownExplorable]:
         """The widgets that are drawn in the page."""
-        found = self.page.locator(".jp-OutputArea-output .mtl")
+        found = self.page.locator(".jp-OutputArea-output .mtl:not(.mtl-part)")
         return [ShownExplorable(found.nth(number)) for number in range(found.count())]
 
     def explorable(self) -> ShownExplorable:

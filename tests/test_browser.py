@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import matplotlib
 import nbformat
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from lesson_cells import NOTEBOOKS, code_sources, needed_for, widget_cells
 from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
@@ -26,6 +28,8 @@ from test_lab import (
     running_lab,
     wait_until,
 )
+
+from mtl_tutorial.widgets.view import show
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
@@ -141,8 +145,8 @@ LONG_RUN = "LossWeightTuner = partial(LossWeightTuner, steps=100_000)"
 
 
 LINES = """
-import ipywidgets
 from mtl_tutorial.plots import panels
+from mtl_tutorial.widgets.slider import Slider
 from mtl_tutorial.widgets.view import View
 
 def draw(figure, x):
@@ -151,13 +155,17 @@ def draw(figure, x):
 
 class Lines(View):
     def __init__(self):
-        self.x = ipywidgets.IntSlider(3, 1, 9, description="height")
+        self.x = Slider("height", 3, min=1, max=9)
         super().__init__(draw, above=[self.x])
         self.x.observe(lambda change: self.redraw(self.x.value), "value")
         self.redraw(self.x.value)
 
 Lines()
 """
+DRAWN = {}
+exec(LINES.removesuffix("Lines()\n"), DRAWN)
+STILL = show(DRAWN["draw"], 3)
+STORED = {"image/png": base64.b64encode(STILL.png).decode(), "text/plain": STILL.description}
 SMALL_LESSON = [
     new_code_cell(
         "print('set-up')",
@@ -179,7 +187,7 @@ SMALL_LESSON = [
         metadata={"tags": ["answer"]},
     ),
     new_markdown_cell("## A widget\n\nThen comes [the next lesson](01_next.ipynb)."),
-    new_code_cell(LINES),
+    new_code_cell(LINES, outputs=[new_output("display_data", data=STORED)]),
 ]
 
 
@@ -217,6 +225,22 @@ def test_an_answer_is_not_shown_before_it_is_opened(browser: Browser, small_lab:
     wait_until(lambda: answer.locator("mjx-container").count() == 2, "two formulas")
     page.run_all()
     assert "At 3 came out" in page.outputs_text()
+    assert page.complaints == []
+    page.close()
+
+
+def test_a_stored_picture_has_its_description_before_a_cell_is_run(
+    browser: Browser, small_lab: Lab
+) -> None:
+    page = open_lesson(browser, small_lab, "03_run")
+    picture = page.page.get_by_role("img", name=STILL.description, exact=True)
+    wait_until(lambda: picture.count() == 1 and page.pictures() != [(0, 0)], "the picture")
+    ((width, height),) = page.pictures()
+    assert 600 < width <= 900 and height == pytest.approx(width * 4 / 9, abs=2)
+    page.page.set_viewport_size({"width": 700, "height": 900})
+    cell = page.page.locator(".jp-OutputArea-output:has(> .jp-RenderedHTML img), .jp-RenderedHTML")
+    inside = "area => area.scrollWidth <= area.clientWidth"
+    wait_until(lambda: cell.first.evaluate(inside), "a picture that is not cut")
     assert page.complaints == []
     page.close()
 
@@ -304,27 +328,53 @@ def test_every_widget_of_a_lesson_shows_a_picture_and_a_sentence(lesson: RunLess
     for view in lesson.views():
         assert view.picture()
         box = view.image.bounding_box()
-        assert box["width"] == 900
+        assert 600 < box["width"] <= 900
         assert box["height"] > 200
         assert len(view.sentence().split()) > 5
     assert [words for words in WITHOUT_WIDGET if words in lesson.outputs_text()] == []
 
 
 @EVERY_LESSON
+def test_nothing_of_a_widget_stands_in_the_way_of_who_hears_or_types(lesson: RunLesson) -> None:
+    """By the rules of axe-core, in what the cells with widgets show."""
+    found = Axe().run(lesson.page, {"include": [[".jp-OutputArea-output"]]}).response["violations"]
+    told = [(v["id"], n["html"][:200], n["failureSummary"]) for v in found for n in v["nodes"]]
+    assert told == []
+    for view in lesson.views():
+        assert view.image.get_attribute("alt").split()[:3]
+        assert view.element.locator(".mtl-say:visible").get_attribute("aria-live") == "polite"
+
+
+@EVERY_LESSON
+def test_a_narrow_window_cuts_no_view_off(lesson: RunLesson) -> None:
+    wide = lesson.page.viewport_size
+    for width in (853, 720):  # 1280 pixels at 150 %; a side of the screen
+        lesson.page.set_viewport_size({**wide, "width": width})
+        for view in lesson.views():
+            area = view.element.locator(
+                "xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')]"
+            )
+            cut = """area => [...area.querySelectorAll('img, label, button, p')].filter(node =>
+                node.getBoundingClientRect().right > area.getBoundingClientRect().right + 1
+            ).map(node => node.outerHTML.slice(0, 120))"""
+            wait_until(lambda area=area: area.first.evaluate(cut) == [], f"all within {width} px")
+    lesson.page.set_viewport_size(wide)
+
+
+@EVERY_LESSON
 def test_every_slider_is_reached_by_tab_and_moved_by_an_arrow(lesson: RunLesson) -> None:
     for view in lesson.views():
-        handles = view.element.locator(".noUi-target:not([disabled]) .noUi-handle")
-        unreached = handles.count()
+        unreached = view.element.locator("input[type=range]:enabled").count()
         view.element.locator("button").first.focus()
         for _ in range(10 + 3 * unreached):
             lesson.page.keyboard.press("Tab")
-            focused = view.element.locator(".widget-slider:has(.noUi-handle:focus)")
+            focused = view.element.locator("label:has(input[type=range]:focus)")
             if focused.count():
                 unreached -= 1
-                value = focused.locator(".widget-readout").text_content
+                value = focused.locator("output").text_content
                 old, sentence = value(), view.sentence()
-                handle = focused.locator(".noUi-handle:focus")
-                ends = [handle.get_attribute(f"aria-value{which}") for which in ("now", "max")]
+                handle = focused.locator("input")
+                ends = [handle.input_value(), handle.get_attribute("max")]
                 there, back = ("ArrowLeft", "ArrowRight")[:: 1 if ends[0] == ends[1] else -1]
                 lesson.page.keyboard.press(there)
                 wait_until(lambda: value() != old, f"another value than {old}")

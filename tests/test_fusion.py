@@ -590,3 +590,25 @@ def test_where_a_sense_is_lost_there_are_no_pairs() -> None:
 def test_what_can_not_be_built_is_refused(build, words) -> None:
     with pytest.raises(ValueError, match=words):
         build()
+
+
+@pytest.mark.parametrize("tokens", [2, 4])
+def test_the_own_weights_of_query_key_value_attention_given_back_change_nothing(tokens) -> None:
+    torch.manual_seed(0)
+    attention, h = CrossAttention(3, 16, tokens=tokens), torch.randn(5, 3, 16)
+    assert torch.allclose(attention(h, attention.weights(h)), attention(h), atol=1e-6)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_equal_weights_of_query_key_value_attention_are_means_over_tokens(heads) -> None:
+    torch.manual_seed(0)
+    attention, h = CrossAttention(2, 16, tokens=4, heads=heads), torch.randn(5, 2, 16)
+    mean = torch.full((5, 2, 4, 4), 0.25)
+    same = h.unflatten(2, (4, 4)).mean(2, keepdim=True).expand(5, 2, 4, 4).flatten(2)
+    answers = []
+    for m, asks in enumerate(attention.attentions):
+        own, other = h[:, m].unflatten(1, (4, 4)), same[:, 1 - m].unflatten(1, (4, 4))
+        answers.append(asks(own, other, other)[0].flatten(1))  # equal tokens: any weights will do
+    expected = attention.join(h + torch.stack(answers, 1))
+    assert torch.allclose(attention(h, mean), expected, atol=1e-6)
+    assert not torch.allclose(attention(h, mean), attention(h), atol=1e-3)

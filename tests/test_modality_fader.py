@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import wave
+from dataclasses import replace
 
 import pytest
 import torch
 from matplotlib.figure import Figure
 from torch import nn
+from traitlets import TraitError
 
 from mtl_tutorial.architectures import (
     Concatenation,
     ConvEncoder,
+    CrossAttention,
     CrossModalAttention,
     FusionNetwork,
 )
@@ -21,14 +25,17 @@ from mtl_tutorial.data import dial_tones, load_digits, log_mel
 from mtl_tutorial.data.questions import DIGIT, MATCH, SPEAKER, SUM
 from mtl_tutorial.data.sound import RATE, SAMPLES
 from mtl_tutorial.experiments import seeded
+from mtl_tutorial.widgets import modality_fader
 from mtl_tutorial.widgets.modality_fader import (
     LOST,
+    MANY,
     WEIGHTS,
     Fading,
     ModalityFader,
     a_digit,
     compute_reaction,
     compute_scene,
+    compute_shares,
     describe_reaction,
     draw_fader,
     wav_bytes,
@@ -108,11 +115,63 @@ def test_a_lost_sense_makes_no_difference_any_more() -> None:
 
 
 def test_weights_can_be_overridden() -> None:
-    own, half, swapped = (react(weights=name) for name in WEIGHTS)
-    assert torch.equal(half.alpha, torch.full((2, 2), 0.5))
+    own, equal, swapped = (react(weights=name) for name in WEIGHTS)
+    assert torch.equal(equal.alpha, torch.full((2, 2), 0.5))
     assert torch.allclose(swapped.alpha, own.alpha.flip(1))
-    assert half.answers != own.answers
-    assert half.moved == own.moved == 0
+    assert equal.answers != own.answers
+    assert equal.moved == own.moved == 0
+
+
+def test_query_key_value_attention_is_overridden_likewise() -> None:
+    model = network(CrossAttention(2, 16))
+    own, equal, swapped = (
+        compute_reaction(model, DIGITS, TONES, Fading(weights=name)) for name in WEIGHTS
+    )
+    assert torch.equal(equal.alpha, torch.full((2, 4, 4), 0.25))
+    assert torch.allclose(swapped.alpha, own.alpha.flip(2))
+    assert own.answers != equal.answers != swapped.answers
+    assert "are all equal (0.25)" in describe_reaction(equal)
+    figure = Figure(figsize=(9, 3))
+    draw_fader(figure, swapped)
+    numbers = [text.get_text() for text in figure.axes[2].texts]
+    assert numbers == [f"{value:.2f}" for value in swapped.alpha.flatten().tolist()]
+
+
+def test_a_fader_takes_a_network_of_query_key_value_attention() -> None:
+    fader = ModalityFader(network(CrossAttention(2, 16, heads=2)), DIGITS, TONES)
+    picture = fader.image.value
+    fader.weights.value = "equal"
+    assert fader.image.value != picture and fader.reaction.alpha.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize("fading", [Fading(0.5, 1.0), Fading(lost="sound", weights="equal")])
+def test_shares_over_many_scenes_are_those_of_scene_after_scene(fading) -> None:
+    reactions = [react(**{**vars(fading), "scene": number}) for number in range(8)]
+    found = compute_shares(MODEL, DIGITS, TONES, fading, range(8))
+    for name, share in found.items():
+        right = [r.answers[name][0] == r.scene.truth[name] for r in reactions]
+        assert share == sum(right) / 8
+
+
+def test_a_fader_shows_shares_over_sixty_scenes_of_the_kind_that_is_chosen(fader) -> None:
+    expected = compute_shares(MODEL, DIGITS, TONES, fader.reaction.fading, range(MANY))
+    assert fader.reaction.shares == expected
+    told = ", ".join(f"{name} {share:.0%}" for name, share in expected.items())
+    assert f"Right over 60 scenes: {told}." in fader.sentence
+    fader.scenes.value = "different"
+    numbers, different = itertools.count(), []
+    while len(different) < MANY:
+        number = next(numbers)
+        if not compute_scene(DIGITS, TONES, Fading(scene=number)).truth["match"]:
+            different.append(number)
+    fading = fader.reaction.fading
+    assert fader.reaction.shares == compute_shares(MODEL, DIGITS, TONES, fading, different)
+
+
+def test_another_scene_asks_for_no_more_scenes(fader, monkeypatch) -> None:
+    monkeypatch.setattr(modality_fader, "compute_shares", lambda *_: pytest.fail("asked again"))
+    fader.button.click()
+    assert fader.reaction.shares
 
 
 def test_the_movement_of_the_weights_is_that_of_the_networks_own() -> None:
@@ -126,7 +185,7 @@ def test_the_movement_of_the_weights_is_that_of_the_networks_own() -> None:
 def test_the_network_stays_as_it_was() -> None:
     model = network().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    compute_reaction(model, DIGITS, TONES, Fading(0.5, 0.5, "image", "half"))
+    compute_reaction(model, DIGITS, TONES, Fading(0.5, 0.5, "image", "equal"))
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -141,14 +200,16 @@ def test_an_unknown_choice_is_refused_with_its_neighbour(fading) -> None:
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_a_drawing_shows_matrix_answers_and_senses(lost: str, weights: str) -> None:
     figure = Figure(figsize=(9, 3))
-    reaction = react(image_noise=0.5, lost=lost, weights=weights)
+    told = {"digit": 0.5, "speaker": 0.25, "match": 1.0, "sum": 0.0}
+    reaction = replace(react(image_noise=0.5, lost=lost, weights=weights), shares=told)
     assert draw_fader(figure, reaction) == describe_reaction(reaction)
-    image, sound, matrix, answers = figure.axes
+    image, sound, matrix, answers, shares = figure.axes
     numbers = [text.get_text() for text in matrix.texts]
     assert numbers == [f"{value:.2f}" for value in reaction.alpha.flatten().tolist()]
     assert [bar.get_width() for bar in answers.patches] == pytest.approx(
         [probability for _chosen, probability in reaction.answers.values()]
     )
+    assert [bar.get_width() for bar in shares.patches] == list(told.values())
     shown = {"image": image, "sound": sound}
     assert [n for n, axes in shown.items() if axes.texts] == [lost] * (lost != "none")
 
@@ -170,7 +231,7 @@ MOVES = {
     "image noise": (lambda w: setattr(w.image_noise, "value", 0.5), "Image with noise 0.50"),
     "sound noise": (lambda w: setattr(w.sound_noise, "value", 2.0), "sound with noise 2.00"),
     "lost": (lambda w: setattr(w.lost, "value", "image"), "Image lost"),
-    "half": (lambda w: setattr(w.weights, "value", "half"), "are all ½"),
+    "equal": (lambda w: setattr(w.weights, "value", "equal"), "are all equal (0.50)"),
     "swapped": (lambda w: setattr(w.weights, "value", "swapped"), "columns swapped"),
     "scene": (lambda w: w.button.click(), "Image with noise 0.00"),
 }
@@ -198,7 +259,7 @@ def test_the_smallest_move_of_a_slider_changes_the_sentence(fader) -> None:
 def test_controls_that_return_bring_the_picture_back(fader) -> None:
     picture = fader.image.value
     fader.image_noise.value = 0.7
-    fader.weights.value = "half"
+    fader.weights.value = "equal"
     fader.lost.value = "sound"
     fader.lost.value = "none"
     fader.weights.value = "own"
@@ -264,6 +325,18 @@ def test_before_it_is_run_a_reader_sees_picture_and_words(fader) -> None:
     assert re.match(r"Image with noise 0.00 and sound with noise 0.00\.", data["text/plain"])
 
 
+@pytest.mark.parametrize(
+    ("fading", "words"),
+    [
+        (Fading(image_noise=9), "noise on the image must be a number from 0 to 2, got 9"),
+        (Fading(sound_noise=-1), "noise on the sound must be a number from 0 to 4, got -1"),
+    ],
+)
+def test_noise_that_can_not_be_is_refused(fading, words) -> None:
+    with pytest.raises(TraitError, match=words):
+        ModalityFader(MODEL, DIGITS, TONES, fading)
+
+
 def test_a_network_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="CrossModalAttention, got Concatenation of image and so"):
+    with pytest.raises(ValueError, match="or CrossAttention, got Concatenation of image and so"):
         ModalityFader(network(Concatenation(2, 16)), DIGITS, TONES)

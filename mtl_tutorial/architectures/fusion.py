@@ -159,19 +159,31 @@ class CrossAttention(nn.Module):
         """
         return torch.stack([weights for _answer, weights in self._ask(h)], dim=1)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Join the features of all senses."""
-        answers = torch.stack([answer.flatten(1) for answer, _weights in self._ask(h)], dim=1)
+    def forward(self, h: Tensor, alpha: Tensor | None = None) -> Tensor:
+        """Join the features of all senses.
+
+        ``alpha``, of the shape of `weights`, takes the place of the softmax in every head.
+        """
+        answers = torch.stack([answer.flatten(1) for answer, _ in self._ask(h, alpha)], dim=1)
         return self.join(h + answers)
 
-    def _ask(self, h: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def _ask(self, h: Tensor, alpha: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         _check_features(h, self.modalities, self.in_features)
         senses = [x.unflatten(1, (self.tokens, -1)) for x in h.unbind(1)]
         answers = []
         for m, (own, attention) in enumerate(zip(senses, self.attentions, strict=True)):
             others = torch.cat([x for n, x in enumerate(senses) if n != m], dim=1)
-            answers.append(attention(own, others, others))
+            if alpha is None:
+                answers.append(attention(own, others, others))
+            else:
+                answers.append((_weigh(attention, others, alpha[:, m]), alpha[:, m]))
         return answers
+
+
+def _weigh(attention: Any, others: Tensor, alpha: Tensor) -> Tensor:
+    """Give α V W_O, with one α for all heads."""
+    w_v, b_v = attention.in_proj_weight.chunk(3)[2], attention.in_proj_bias.chunk(3)[2]
+    return attention.out_proj(alpha @ F.linear(others, w_v, b_v))
 
 
 class FusionNetwork(nn.Module):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import wave
-from dataclasses import dataclass, replace
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import ipywidgets
 import torch
@@ -14,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mtl_tutorial.architectures import CrossModalAttention, FusionNetwork
+from mtl_tutorial.architectures import CrossAttention, CrossModalAttention, FusionNetwork
 from mtl_tutorial.data import Digits, Sounds, log_mel
 from mtl_tutorial.data.sound import RATE, SAMPLES
 from mtl_tutorial.measuring import evaluation_mode
@@ -34,9 +36,10 @@ from mtl_tutorial.widgets.view import View, in_a_row
 
 SENSES = ("image", "sound")
 LOST = {"none": "both senses", "image": "no image", "sound": "no sound"}
-WEIGHTS = {"own": "its own weights", "half": "all ½", "swapped": "swapped"}
+WEIGHTS = {"own": "its own weights", "equal": "all equal", "swapped": "swapped"}
 SCENES = {"any": "any scene", "different": "different digits"}
 MOST_IMAGE_NOISE, MOST_SOUND_NOISE = 2.0, 4.0
+MANY = 60  # scenes over which answers are counted
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class Fading:
         image_noise: standard deviation, on a scale from 0 (paper) to 1 (ink).
         sound_noise: standard deviation, in units of the clean sound's root mean square.
         lost: ``"none"``, or the sense that the network has to do without.
-        weights: ``"own"``, ``"half"`` (all ½) or ``"swapped"`` (its columns in the other order).
+        weights: ``"own"``, ``"equal"`` (one as large as another) or ``"swapped"`` (its columns in
+            the other order).
         scene: which digit, recording and draw of noise; the same number gives the same ones.
 
     Raises:
@@ -87,10 +91,13 @@ class Reaction:
     Args:
         fading: what it got.
         scene: the same, with its noise.
-        alpha: the weights that were used, shape ``(2, 2)``.
+        alpha: the weights that were used: shape ``(2, 2)`` of products; ``(2, tokens, tokens)`` of
+            query-key-value attention, where each sense's tokens ask the other's.
         moved: the largest change of a weight of its own against the same scene without noise.
         answers: chosen class and its probability by task name.
         clean: the same without noise, with both senses and its own weights.
+        shares: the share of right answers over many scenes under the same fading, by task name;
+            empty where none were asked.
     """
 
     fading: Fading
@@ -99,6 +106,7 @@ class Reaction:
     moved: float
     answers: dict[str, tuple[int, float]]
     clean: dict[str, tuple[int, float]]
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def compute_scene(digits: Digits, sound: Sounds, fading: Fading) -> SeenAndHeard:
@@ -124,7 +132,7 @@ def compute_reaction(
     """Show a scene to the network; it stays as it was.
 
     Args:
-        model: with a `CrossModalAttention` of ``image`` and ``sound``.
+        model: of ``image`` and ``sound``, with `CrossModalAttention` or `CrossAttention`.
         digits, sound: to choose from.
         fading: what the network gets.
     """
@@ -137,24 +145,10 @@ def compute_reaction(
     return Reaction(fading, scene, used, moved, answers, clean)
 
 
-@torch.no_grad()
 def _react(
     model: FusionNetwork, digits: Digits, sound: Sounds, fading: Fading
 ) -> tuple[dict[str, tuple[int, float]], Tensor, Tensor]:
-    scene = compute_scene(digits, sound, fading)
-    where = model.absent.device
-    inputs: dict[str, Tensor | None] = {
-        "image": scene.image[None].to(where),
-        "sound": log_mel(scene.wave[None]).to(where),
-    }
-    if fading.lost != "none":
-        inputs[fading.lost] = None
-    with evaluation_mode(model):
-        h = model.features(inputs)
-        own = cast("CrossModalAttention", model.fusion).weights(h)
-        half, swapped = torch.full_like(own, 0.5), own.flip(2)
-        used = {"own": own, "half": half, "swapped": swapped}[fading.weights]
-        outputs = model.answers(model.fusion(h, used))
+    outputs, own, used = _ask(model, [compute_scene(digits, sound, fading)], fading)
     answers = {}
     for name, logits in outputs.items():
         probability, chosen = logits[0].softmax(0).max(0)
@@ -162,42 +156,117 @@ def _react(
     return answers, own[0].cpu(), used[0].cpu()
 
 
+def compute_shares(
+    model: FusionNetwork, digits: Digits, sound: Sounds, fading: Fading, scenes: Iterable[int]
+) -> dict[str, float]:
+    """Give the share of scenes that the network answers rightly, by task name.
+
+    Args:
+        model, digits, sound: as for `compute_reaction`.
+        fading: what the network gets; its own scene does not count.
+        scenes: by their numbers.
+    """
+    made = [compute_scene(digits, sound, replace(fading, scene=number)) for number in scenes]
+    outputs, _own, _used = _ask(model, made, fading)
+    chosen = {name: logits.argmax(1).tolist() for name, logits in outputs.items()}
+    return {
+        name: sum(a == s.truth[name] for a, s in zip(answers, made, strict=True)) / len(made)
+        for name, answers in chosen.items()
+    }
+
+
+@torch.no_grad()
+def _ask(
+    model: FusionNetwork, scenes: Sequence[SeenAndHeard], fading: Fading
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Give the answers to scenes, the network's own weights for them, and those it used."""
+    where = model.absent.device
+    inputs: dict[str, Tensor | None] = {
+        "image": torch.stack([scene.image for scene in scenes]).to(where),
+        "sound": log_mel(torch.stack([scene.wave for scene in scenes])).to(where),
+    }
+    if fading.lost != "none":
+        inputs[fading.lost] = None
+    fusion: Any = model.fusion
+    with evaluation_mode(model):
+        h = model.features(inputs)
+        own = used = fusion.weights(h)
+        if fading.weights == "equal":
+            used = torch.full_like(own, 1 / own.shape[-1])
+        elif fading.weights == "swapped":
+            used = own.flip(-1)
+        fused = fusion(h) if fading.weights == "own" else fusion(h, used)
+        return model.answers(fused), own, used
+
+
 def draw_fader(figure: Figure, reaction: Reaction) -> str:
-    """Draw what the network sees and hears, its weights, and its answers."""
+    """Draw what the network sees and hears, its weights, and its answers to one scene and many."""
     fading, scene = reaction.fading, reaction.scene
-    image, sound, matrix, answers = panels(figure, 1, 4)[0]
-    image.set_position([0.01, 0.2, 0.2, 0.62])
-    sound.set_position([0.3, 0.2, 0.2, 0.62])
-    matrix.set_position([0.59, 0.2, 0.17, 0.62])
-    answers.set_position([0.805, 0.2, 0.185, 0.62])
+    image, sound, matrix, answers, shares = panels(figure, 1, 5)[0]
+    for axes, left, width in (
+        (image, 0.01, 0.165),
+        (sound, 0.28, 0.165),
+        (matrix, 0.525, 0.17),
+        (answers, 0.725, 0.125),
+        (shares, 0.87, 0.12),
+    ):
+        axes.set_position([left, 0.2, width, 0.62])
     seen = scene.truth["digit"]
     heard = scene.truth["sum"] - seen
     lost = fading.lost
     draw_image_on(image, None if lost == "image" else scene.image, title=f"{a_digit(seen)} is seen")
     spectrogram = None if lost == "sound" else log_mel(scene.wave[None])[0]
     draw_spectrogram_on(sound, spectrogram, title=f"{a_digit(heard)} is heard")
-    draw_matrix_on(matrix, reaction.alpha, ["image\nasks", "sound\nasks"], SENSES)
-    matrix.set_title("Weights α")
+    _draw_weights(matrix, reaction.alpha)
     _draw_answers(answers, reaction)
+    _draw_shares(shares, reaction)
     return describe_reaction(reaction)
 
 
+def _draw_weights(axes: Axes, alpha: Tensor) -> None:
+    """Draw a row for each sense that asks, or one for each of its tokens."""
+    asking = ["image\nasks", "sound\nasks"]
+    if alpha.ndim == 2:
+        draw_matrix_on(axes, alpha, asking, SENSES)
+    else:
+        tokens = alpha.shape[1]
+        columns = [str(k + 1) for k in range(tokens)]
+        draw_matrix_on(axes, alpha.flatten(0, 1), [], columns)
+        axes.axhline(tokens - 0.5, color=BLACK, linewidth=2)
+        axes.set_yticks([(tokens - 1) / 2, (3 * tokens - 1) / 2], asking)
+        axes.set_xlabel("token of the other sense")
+        for text in axes.texts:
+            text.set(fontsize=8, fontweight="normal")
+    axes.set_title("Weights α")
+
+
 def _draw_answers(axes: Axes, reaction: Reaction) -> None:
-    names = list(reaction.answers)
-    axes.grid(False)
-    axes.set(xlim=(0, 1), ylim=(len(names) - 0.6, -0.7))
-    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-    axes.set(yticks=[], xlabel="probability")
     right = 0
-    for row, name in enumerate(names):
-        chosen, probability = reaction.answers[name]
+    for place, (name, (chosen, probability)) in enumerate(reaction.answers.items()):
         is_right = chosen == reaction.scene.truth[name]
         right += is_right
-        axes.barh(row + 0.1, probability, 0.3, color=task_style(name)["color"])
-        colour = BLACK if is_right else VERMILION
         text = f"{_answer_text(name, chosen)} {'✓' if is_right else '✗'}"
-        axes.text(0, row - 0.12, text, va="bottom", fontweight="bold", color=colour)
-    axes.set_title(f"{right} of {len(names)} right")
+        _draw_bar(axes, place, name, probability, text, BLACK if is_right else VERMILION)
+    _frame_bars(axes, len(reaction.answers), "probability")
+    axes.set_title(f"{right} of {len(reaction.answers)} right")
+
+
+def _draw_shares(axes: Axes, reaction: Reaction) -> None:
+    for place, (name, share) in enumerate(reaction.shares.items()):
+        _draw_bar(axes, place, name, share, f"{share:.0%}", BLACK)
+    _frame_bars(axes, len(reaction.answers), "share right")
+    axes.set_title(f"{MANY} scenes")
+
+
+def _draw_bar(axes: Axes, place: int, name: str, long: float, text: str, colour: str) -> None:
+    axes.barh(place + 0.1, long, 0.3, color=task_style(name)["color"])
+    axes.text(0, place - 0.12, text, va="bottom", fontweight="bold", color=colour)
+
+
+def _frame_bars(axes: Axes, count: int, label: str) -> None:
+    axes.grid(False)
+    axes.set(xlim=(0, 1), ylim=(count - 0.6, -0.7), yticks=[], xlabel=label)
+    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
 
 
 def _answer_text(name: str, chosen: int) -> str:
@@ -220,7 +289,8 @@ def describe_reaction(reaction: Reaction) -> str:
     ]
     parts = [f"{' and '.join(got).capitalize()}."]
     if fading.weights != "own":
-        how = "are all ½" if fading.weights == "half" else "have their columns swapped"
+        equal = f"are all equal ({1 / reaction.alpha.shape[-1]:.2f})"
+        how = equal if fading.weights == "equal" else "have their columns swapped"
         parts.append(f"The weights {how}, whatever the network would choose.")
     elif fading.lost == "none":
         moved = math.ceil(100 * reaction.moved) / 100  # rounded up
@@ -229,6 +299,9 @@ def describe_reaction(reaction: Reaction) -> str:
     else:
         parts.append(f"A fixed vector stands in for the {fading.lost}.")
     parts.append(_answers_in_words(reaction))
+    if reaction.shares:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in reaction.shares.items())
+        parts.append(f"Right over {MANY} scenes: {told}.")
     return " ".join(parts)
 
 
@@ -261,8 +334,8 @@ class ModalityFader(View):
     """Fade one sense or take it away, override the attention, and read what the network answers.
 
     Args:
-        model: a trained network of ``image`` and ``sound`` with `CrossModalAttention`; it is
-            shown scenes, and stays as it is.
+        model: a trained network of ``image`` and ``sound`` with `CrossModalAttention` or
+            `CrossAttention`; it is shown scenes, and stays as it is.
         digits: what it may see.
         sound: what it may hear.
         fading: where the controls start.
@@ -278,10 +351,12 @@ class ModalityFader(View):
         sound: Sounds,
         fading: Fading | None = None,
     ) -> None:
-        if not isinstance(model.fusion, CrossModalAttention) or tuple(model.encoders) != SENSES:
+        known = isinstance(model.fusion, (CrossModalAttention, CrossAttention))
+        if not known or tuple(model.encoders) != SENSES:
             raise ValueError(
-                f"the fader needs a network of image and sound with CrossModalAttention, got "
-                f"{type(model.fusion).__name__} of {' and '.join(model.encoders)}"
+                f"the fader needs a network of image and sound with CrossModalAttention or "
+                f"CrossAttention, got {type(model.fusion).__name__} of "
+                f"{' and '.join(model.encoders)}"
             )
         fading = fading or Fading()
         self._model, self._digits, self._sound = model, digits, sound
@@ -310,6 +385,8 @@ class ModalityFader(View):
             below=[in_a_row(self.button, self.scenes, self.audio)],
         )
         self._scene = fading.scene
+        self._many: dict[str, list[int]] = {}
+        self._shares: dict[tuple[str, Fading], dict[str, float]] = {}
         for control in (self.image_noise, self.sound_noise, self.lost, self.weights):
             control.observe(in_cell_loop(lambda _: self._refresh()), "value")
         self.button.on_click(in_cell_loop(lambda _: self._next()))
@@ -334,14 +411,30 @@ class ModalityFader(View):
         self._refresh()
 
     def _choose(self) -> None:
-        if not self._fits():
+        if self._fits():
+            self._refresh()
+        else:
             self._next()
 
     def _fits(self) -> bool:
-        if self.scenes.value == "any":
-            return True
-        scene = compute_scene(self._digits, self._sound, Fading(scene=self._scene))
-        return not scene.truth["match"]
+        return self.scenes.value == "any" or self._differ(self._scene)
+
+    def _differ(self, number: int) -> bool:
+        """Whether a scene shows one digit and sounds another."""
+        return not compute_scene(self._digits, self._sound, Fading(scene=number)).truth["match"]
+
+    def _count(self, fading: Fading) -> dict[str, float]:
+        """The shares of right answers over the first scenes that the button would show."""
+        kind = self.scenes.value
+        if kind not in self._many:
+            fitting = filter(self._differ, itertools.count()) if kind != "any" else range(MANY)
+            self._many[kind] = list(itertools.islice(fitting, MANY))
+        key = kind, replace(fading, scene=0)
+        if key not in self._shares:
+            self._shares[key] = compute_shares(
+                self._model, self._digits, self._sound, fading, self._many[kind]
+            )
+        return self._shares[key]
 
     def _refresh(self) -> None:
         fading = Fading(
@@ -351,7 +444,8 @@ class ModalityFader(View):
             self.weights.value,
             self._scene,
         )
-        self.reaction = compute_reaction(self._model, self._digits, self._sound, fading)
+        reaction = compute_reaction(self._model, self._digits, self._sound, fading)
+        self.reaction = replace(reaction, shares=self._count(fading))
         for slider, sense in ((self.image_noise, "image"), (self.sound_noise, "sound")):
             slider.disabled = fading.lost == sense
         self.redraw(self.reaction)
