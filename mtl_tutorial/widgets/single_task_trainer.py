@@ -101,9 +101,7 @@ class SingleTaskTrainer(View):
         self._shown = {
             name: Batch(shown.inputs, {name: shown.targets[name]}) for name in self._tasks
         }
-        self.choice = ipywidgets.ToggleButtons(
-            options=list(self._tasks), description="task", style={"description_width": "50px"}
-        )
+        self.choice = ipywidgets.ToggleButtons(options=list(self._tasks))
         self.choice.observe(in_cell_loop(self._choose), "value")
         self.controls = PlayerControls(
             type(self).__name__,
@@ -116,7 +114,7 @@ class SingleTaskTrainer(View):
         super().__init__(
             draw_trainer,
             size=(9, 3.7),
-            above=[in_a_row(self.choice), self.controls],
+            above=[in_a_row(ipywidgets.Label("task"), self.choice), self.controls],
         )
         for _ in range(warm_up):
             self.session.step()

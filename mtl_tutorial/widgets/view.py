@@ -23,7 +23,12 @@ from mtl_tutorial.widgets.alt_text import described
 from mtl_tutorial.widgets.explorable import Explorable
 
 Draw = Callable[..., str]
-ROW = {"flex_flow": "row wrap", "align_items": "center", "max_width": "100%"}  # of controls
+ROW = {  # of controls
+    "flex_flow": "row wrap",
+    "align_items": "center",
+    "grid_gap": "0 12px",
+    "max_width": "100%",
+}
 LIVE_DPI, STILL_DPI = 100, 144
 
 
