@@ -12,7 +12,7 @@ from IPython.display import display
 from mtl_tutorial.exercises.core import Message
 from mtl_tutorial.plots import GREEN, GREY, ORANGE
 
-WIDE = {"width": "max-content", "max_width": "900px"}
+WIDE = {"width": "max-content", "max_width": "min(900px, 100%)"}
 
 
 class Guess(ipywidgets.VBox):
@@ -39,8 +39,11 @@ class Guess(ipywidgets.VBox):
                 options=self.choices, value=None, style={"button_width": "auto"}, layout=WIDE
             )
         else:
-            hint = f"your guess{f', in {unit}' if unit else ''}"
-            self._entry = ipywidgets.Text(placeholder=hint, layout={"width": "260px"})
+            self._entry = ipywidgets.Text(
+                description=f"your guess{f', in {unit}' if unit else ''}",
+                style={"description_width": "initial"},
+                layout={"width": "260px"},
+            )
         self._entry.tooltip = question
         asked = ipywidgets.Label(question, layout=WIDE, style={"font_weight": "bold"})
         super().__init__([asked, self._entry])
