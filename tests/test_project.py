@@ -35,7 +35,8 @@ IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL",
                 "axe-playwright-python": "axe_playwright_python"}  # fmt: skip
 THINGS = ("a task", "an architecture", "a balancer", "a lesson", "an exercise", "a widget")
 NEW_MODULE = "from mtl_tutorial.balancing.random_weights import RandomWeights"
-JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "tornado", "traitlets"}
+JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "nbconvert", "tornado",
+           "traitlets"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ class Slider(Explorable):
 
     @traitlets.validate("value")
     def _check_value(self, proposal: Any) -> Any:
+        self._refuse_bounds()
         given, whole = proposal["value"], isinstance(self.step, int)
         ends = list(given) if isinstance(given, (tuple, list)) else [given]
         fit = all(_is_number(end, whole) and self.min <= end <= self.max for end in ends)
@@ -65,14 +66,16 @@ class Slider(Explorable):
 
     @traitlets.validate("min", "max", "step")
     def _check_bounds(self, proposal: Any) -> Any:
-        now = {"min": self.min, "max": self.max, "step": self.step}
-        now[proposal["trait"].name] = proposal["value"]
+        self._refuse_bounds(**{proposal["trait"].name: proposal["value"]})
+        return proposal["value"]
+
+    def _refuse_bounds(self, **changed: Any) -> None:
+        now = {"min": self.min, "max": self.max, "step": self.step, **changed}
         if not all(map(_is_number, now.values())) or now["min"] > now["max"] or now["step"] <= 0:
             got = ", ".join(f"{name} = {value!r}" for name, value in now.items())
             raise traitlets.TraitError(
                 f"{self.description} needs numbers with min ≤ max and step > 0, got {got}"
             )
-        return proposal["value"]
 
     @traitlets.observe("min", "max")
     def _follow_bounds(self, _: Any) -> None:
