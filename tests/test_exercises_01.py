@@ -94,6 +94,18 @@ def half_of_it(prediction, target):
     return soft_iou(prediction, target).mean() / 2
 
 
+def by_pixel(prediction, target):
+    p, t = prediction.sigmoid(), target.flatten(1)
+    both = (p * t).sum(0)
+    return both / (p.sum(0) + t.sum(0) - both)
+
+
+def square_in_the_middle(side: int) -> torch.Tensor:
+    mask = torch.zeros(28, 28, dtype=torch.bool)
+    mask[(28 - side) // 2 : (28 + side) // 2, (28 - side) // 2 : (28 + side) // 2] = True
+    return mask
+
+
 def share_of_ink() -> torch.Tensor:
     seen = located_digits("train").draw(512, torch.Generator().manual_seed(0))
     return seen.targets["mask"].mean(0)
@@ -133,6 +145,7 @@ WRONG = [
     ("q3", soft_iou, "one a scene"),
     ("q3", mixes_shapes, "stopped with RuntimeError"),
     ("q3", half_of_it, "Yours gives 0.167"),
+    ("q3", by_pixel, "one a pixel"),
     ("q3", lambda p, t: soft_iou(p, t).mean().item(), "cut off"),
     ("q3", lambda p, t: soft_iou(p.detach(), t).mean(), "cut off"),
     ("q3", cuts_the_union, "its gradient is not"),
@@ -141,6 +154,7 @@ WRONG = [
     ("q4", torch.zeros(28, 28, dtype=torch.bool), "scores 0"),
     ("q4", SHARE > 0.5, "What would some more cost"),
     ("q4", SHARE > 0.45, "is needed"),
+    ("q4", square_in_the_middle(16), "ink most often"),
     ("q4", (SHARE > 0.05).numpy(), "seldom ink"),
     ("q4", AS_MANY_ELSEWHERE, "ink most often"),
     ("q4", SHARE, "from which one on"),
@@ -185,8 +199,8 @@ def test_an_answer_of_another_form_is_right_too(capsys) -> None:
         (q5, torch.tensor(9.0)),
         (q5, 9.01),
         (q2, np.int64(stuck)),
-        (q4, (SHARE > 0.2).numpy()),
-        (q4, (SHARE > 0.3).float()),
+        (q4, (SHARE > 0.22).numpy()),
+        (q4, (SHARE > 0.28).float()),
     ]:
         assert "Correct." in told(exercise, answer, capsys)
 

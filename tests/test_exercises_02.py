@@ -65,6 +65,8 @@ WRONG = [
     ("q1", [1.375], "2 numbers are needed"),
     ("q1", [1, 1], "is −2 · 1 + 6 · 1 = 4, and they add up to 2"),
     ("q1", [3, 1], "add up to 4"),
+    ("q1", [1.2, 0.8], "too large a pull: `b`"),
+    ("q1", [1.7, 0.3], "too small a pull: `b`"),
     ("q2", encodes_for_every_head, "ran 3 times"),
     ("q2", detaches, "no gradient comes to the encoder"),
     ("q2", detaches_all_but_the_first, "the gradient of every task"),

@@ -204,7 +204,8 @@ q4 = Exercise(
     hints=(
         f"The sentence under the picture gives the score on {POOL:,} scenes of those sizes.",
         "Compare small digits of one size with large digits of one size.",
-        "How much room to move has a digit of 26 pixels in an image of 28?",
+        "The larger a digit, the less room it has to move. Which end of the slider do you move, "
+        "and which way?",
     ),
     solution_code="answer = (26, 28)",
 )

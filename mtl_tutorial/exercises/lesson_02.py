@@ -36,14 +36,22 @@ PULL_MISTAKES = (
     ((0.625, 1.375), "Which of the two is the weight of `a`? It stands first."),
     ((0.625, 0.375), "The pull is +1, but the two add up to 1."),
     ((1.0, 0.5), "The pull is +1, but the two add up to 1.5."),
+    (
+        (0.5, 1.5),
+        "These are the weights that keep θ still, the wrong way round: ∂L/∂θ is 8. `b` pulls three "
+        "times as hard as `a` anyway. Which of them needs the larger weight?",
+    ),
 )
 
 
 def _pull(given: tuple[float, ...]) -> str:
     a, b = given
+    pull = 6 * b - 2 * a
+    said = f"With these ∂L/∂θ is −2 · {a:g} + 6 · {b:g} = {pull:g}, and they add up to {a + b:g}."
+    if abs(a + b - 2) > 1e-3:
+        return said
     return (
-        f"With these ∂L/∂θ is −2 · {a:g} + 6 · {b:g} = {6 * b - 2 * a:g}, and they add up to "
-        f"{a + b:g}."
+        f"{said} Which of the two has too {'large' if pull > 1 else 'small'} a pull: `b`, or `a`?"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,7 +19,6 @@ from mtl_tutorial.tasks import Batch, Task, task_losses
 
 BATCH_SIZE = 64
 PROBE = 128  # scenes on which curvature is measured
-FALL = 0.05  # by which a box has fallen from its best when its fall has begun
 FILE = RESULTS / "classic_encoder.json"
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "as printed": ClassicEncoder,
@@ -120,7 +118,7 @@ def settings(epochs: pd.DataFrame) -> pd.Series:
 
 
 def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> pd.DataFrame:
-    """Give for every run when its box breaks down, and rate × curvature around that.
+    """Give for every run when its box breaks down, and rate × curvature since.
 
     Args:
         epochs: as `committed_epochs` gives them, with a column ``run`` that names the setting.
@@ -128,23 +126,14 @@ def breakdowns(epochs: pd.DataFrame, *, below: float = 0.4, first: int = 5) -> p
         first: the epoch from which that counts; before, the box is still to be learned.
 
     Returns:
-        A row a run and seed; columns ``breaks in epoch``, and rate × curvature: ``falling``, after
-        the first epoch in which the box is `FALL` below its best so far; ``before``, the highest of
-        the epochs before the breakdown; ``since``, the mean of those from it on. NaN where there is
-        no such epoch; without a breakdown all are before it.
+        A row a run and seed; columns ``breaks in epoch``, and ``ηc since``, the mean of rate ×
+        curvature from that epoch on. Both are NaN without a breakdown.
     """
     rows = {}
     for place, run in epochs.sort_values("epoch").groupby(["run", "seed"]):
         product, box, epoch = run["rate"] * run["curvature"], run["box"], run["epoch"]
         breaks = epoch[(epoch >= first) & (box < below)].min()
-        falling, since = product[box <= box.cummax() - FALL], epoch >= breaks
-        rows[place] = (
-            breaks,
-            falling.iloc[0] if len(falling) else math.nan,
-            product[~since].max(),
-            product[since].mean(),
-        )
-    columns = ["breaks in epoch", "falling", "before", "since"]
-    table = pd.DataFrame.from_dict(rows, "index", columns=columns)
+        rows[place] = breaks, product[epoch >= breaks].mean()
+    table = pd.DataFrame.from_dict(rows, "index", columns=["breaks in epoch", "ηc since"])
     table.index = pd.MultiIndex.from_tuples(rows, names=["run", "seed"])
     return table
