@@ -272,6 +272,27 @@ def test_a_function_is_judged_by_what_it_gives_in_all_cases(doubling) -> None:
     )
 
 
+def test_a_function_that_stops_gets_the_hint_of_a_foreseen_one_that_stops_likewise() -> None:
+    verdict = function(
+        lambda a, b: a @ b,
+        [(torch.ones(2, 2), torch.ones(2, 2)), (torch.ones(2, 3), torch.ones(3, 4))],
+        read=lambda value, case: value.numpy(),
+        mistakes=[(lambda a, b: b @ a, "Turned round."), (lambda a, b: b.T @ a.T, "Both flipped.")],
+        otherwise="no",
+    )
+    assert verdict(torch.matmul) is None
+    assert verdict(lambda a, b: torch.matmul(b, a)) == "Turned round."
+    assert verdict(lambda a, b: (a @ b).T) == "Both flipped."  # after one that stops
+    with pytest.raises(RuntimeError, match="must match"):  # the same type, another message
+        verdict(lambda a, b: a * b)
+    with pytest.raises(ValueError, match="cannot be multiplied"):
+        verdict(lambda a, b: _stop(ValueError("mat1 and mat2 shapes cannot be multiplied")))
+
+
+def _stop(error):
+    raise error
+
+
 def test_a_function_can_not_spoil_the_cases(doubling) -> None:
     def in_place(values):
         values *= 2

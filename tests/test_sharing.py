@@ -152,6 +152,8 @@ def test_similarities_share_one_scale() -> None:
     )
     assert [axes.images[0].get_clim() for axes in figure.axes[:2]] == [(-1, 1), (-1, 1)]
     assert figure.axes[0].get_ylabel() == "seen"
+    titles = [axes.get_title() for axes in figure.axes[:2]]
+    assert titles == ["before: 0.00 to 1.00", "after: -1.00 to -0.00"]
 
 
 def test_every_method_is_a_line_over_the_units() -> None:
@@ -172,3 +174,22 @@ def test_every_method_is_a_line_over_the_units() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["equal", "speed"]
     below = figure.transFigure.inverted().transform(legend.get_window_extent())[0][1]
     assert below > max(axes.get_position().y1 for axes in figure.axes)
+
+
+def test_without_bands_the_lines_stand_alone_on_axes_that_say_where_they_begin() -> None:
+    rows = [
+        {"unit": unit, "method": method, "seed": seed, "task": "digit", "value": value + 0.1 * seed}
+        for unit in (80, 160)
+        for method, value in (("one", 0.5), ("two", 0.45))
+        for seed in range(3)
+    ]
+    figure = Figure(figsize=(9, 4))
+    draw_by_unit(figure, pd.DataFrame(rows), (DIGIT,), unit="steps", title="t", bands=False)
+    (axes,) = figure.axes
+    assert not axes.collections
+    assert [line.get_ydata().tolist() for line in axes.lines] == [
+        pytest.approx([0.6, 0.6]),
+        pytest.approx([0.55, 0.55]),
+    ]
+    assert axes.get_ylim() == (0.5, 1)
+    assert axes.get_title() == "digit, from 0.5 up"

@@ -328,13 +328,25 @@ def function(
         returns: what it has to return, in words; left out, `read` sees None and ``...`` too.
         read: ``read(value, case)`` gives the number or array to compare, or raises `AnswerError`.
         tolerance: greatest distance that counts as equal, beside rounding.
-        mistakes: wrong functions that can be foreseen, each with its hint.
+        mistakes: wrong functions that can be foreseen, each with its hint; one that stops gives it
+            to all that stop with the same error.
         otherwise: the hint for all others, or a function that makes it from what was read.
         then: ``then(answer)`` looks further at an answer that is right in all cases.
     """
 
+    def called(known: Callable) -> list | Exception:
+        try:
+            return [known(*copy.deepcopy(case)) for case in cases]
+        except Exception as error:  # it is a learner's code, and may break in any way
+            return error
+
     def judge(answer: Any) -> str | None:
-        given = [as_function(answer)(*copy.deepcopy(case)) for case in cases]
+        given = called(as_function(answer))
+        if isinstance(given, Exception):
+            for known, hint in mistakes:
+                if repr(called(known)) == repr(given):  # the type and the message
+                    return hint
+            raise given
         nothing = [value for value in given if value is None or value is ...]
         if nothing and returns:
             raise AnswerError(
@@ -343,8 +355,11 @@ def function(
         given = [read(value, case) for value, case in zip(given, cases, strict=True)]
 
         def agrees(known: Callable) -> bool:
-            found = [read(known(*case), case) for case in cases]
-            return all(_same(a, b, tolerance) for a, b in zip(given, found, strict=True))
+            found = called(known)
+            if isinstance(found, Exception):
+                return False
+            pairs = zip(given, found, cases, strict=True)
+            return all(_same(a, read(b, case), tolerance) for a, b, case in pairs)
 
         if agrees(right):
             return then(answer)

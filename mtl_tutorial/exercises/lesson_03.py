@@ -75,6 +75,10 @@ def _mix(alpha, features):
     return [sum(features[j] @ alpha[i, j].T for j in tasks) for i in tasks]
 
 
+def _summed(product, alpha, features):
+    return [sum(product(a, x) for a, x in zip(row, features, strict=True)) for row in alpha]
+
+
 def _flipped(alpha, features):
     """With the matrix between two tasks turned round."""
     return _mix(alpha.transpose(2, 3), features)
@@ -114,6 +118,28 @@ MIX_MISTAKES = (
         lambda alpha, features: _mix(torch.diag_embed(alpha.diagonal(dim1=2, dim2=3)), features),
         "Only the diagonal of each T_ij is used: the form with a vector a pair. A matrix also "
         "mixes channel 1 into channel 2.",
+    ),
+    *(
+        (
+            wrong,
+            "This stops: in the formula x_j is a column of C numbers, in `features` a scene is a "
+            "row. How does a matrix act on every row of x_j?",
+        )
+        for wrong in (
+            lambda alpha, features: _summed(lambda a, x: a @ x, alpha, features),
+            lambda alpha, features: [row @ x for row, x in zip(alpha, features, strict=True)],
+            lambda alpha, features: [alpha @ x for x in features],
+        )
+    ),
+    *(
+        (
+            wrong,
+            "This stops: `*` multiplies element by element. T_ij is read as a matrix product here.",
+        )
+        for wrong in (
+            lambda alpha, features: _summed(lambda a, x: a * x, alpha, features),
+            lambda alpha, features: _summed(lambda a, x: x * a, alpha, features),
+        )
     ),
 )
 
@@ -230,7 +256,8 @@ q3 = Exercise(
     hints=(
         "Follow what changes: the stream of one task, after one unit. Where do streams meet next?",
         "After which unit do they not meet any more?",
-        "Press `learned`, turn one slider there, far, to one side or the other; watch both tasks.",
+        "A slider turned far, to one side or the other, does most harm. Press `learned` before "
+        "you try the next one.",
     ),
     solution_code="""
 mixer.presets.value = "learned"

@@ -85,6 +85,10 @@ def _turned_round(stack, u, p, passed):
     return _attend(stack, u, p, None) if passed is None else _attend(stack, passed, p, u)
 
 
+def _gated(stack, seen, p):
+    return torch.sigmoid(stack(seen)) * p
+
+
 def _over_places(z):
     return z.flatten(2).softmax(2).view_as(z)
 
@@ -127,6 +131,27 @@ ATTEND_MISTAKES = (
     (
         lambda stack, u, p, passed: p,
         "Those are the features as they were: no mask acts on them.",
+    ),
+    *(
+        (
+            wrong,
+            "In one of the two calls `passed` is None. What does a mask of block 1 see?",
+        )
+        for wrong in (
+            lambda stack, u, p, passed: _gated(stack, torch.cat([u, passed], dim=1), p),
+            lambda stack, u, p, passed: _gated(stack, u + passed, p),
+        )
+    ),
+    (
+        lambda stack, u, p, passed: _gated(stack, u if passed is None else u + passed, p),
+        "From block 2 on the stack reads 2 C channels, and yours gives it C. Which two things does "
+        "a mask see, and what does [ ; ] do with them?",
+    ),
+    (
+        lambda stack, u, p, passed: _gated(
+            stack, u if passed is None else torch.cat([u, passed]), p
+        ),
+        "Yours puts images beside images. Which dimension holds the channels?",
     ),
 )
 
@@ -195,7 +220,8 @@ q3 = Exercise(
     solution_code='answer = "b"',
 )
 
-GOOD = 0.5  # mean IoU that the box needs with its own masks
+GOOD = 0.4  # IoU that the box needs with its own masks
+KEPT = 2 / 3  # of it that it may keep at most with those of digit
 
 
 def _viewer_verdict(answer: Any) -> str | None:
@@ -215,7 +241,7 @@ def _viewer_verdict(answer: Any) -> str | None:
             f"With its own masks box has an IoU of {own:.2f} here: it was lost before. Look for an "
             f"image where it has {GOOD} or more."
         )
-    if other > own / 2:
+    if other > KEPT * own:
         return f"With digit's masks box keeps {other:.2f} of {own:.2f}. Look for more harm."
     return None
 
@@ -224,16 +250,19 @@ q4 = Exercise(
     name="Exercise 4",
     verdict=Verdict(_viewer_verdict),
     praise="Nothing changed but which features are let through. One picked image proves nothing: "
-    "others may gain. The table below takes the mean over many.",
+    "others may gain. The picture below has the mean over many.",
     hints=(
-        "Set `answer of` to box and `with masks` to digit, then try all images: few will do.",
-        "The sentence below gives both scores. You need 0.5 or more, and then half of it or less.",
+        "Set `answer of` to box and `with masks` to digit, then go through the images: about one "
+        "in five will do.",
+        "The sentence below gives both scores. You need 0.4 or more, and then two thirds of it or "
+        "less.",
     ),
     solution_code="""
 viewer.task.value, viewer.source.value = "box", "digit"
 for number in range(1, viewer.image_number.max + 1):
     viewer.image_number.value = number
-    if viewer.view.own_metric >= 0.5 and viewer.view.metric <= viewer.view.own_metric / 2:
+    own, other = viewer.view.own_metric, viewer.view.metric
+    if own >= 0.4 and other <= own * 2 / 3:
         break
 answer = viewer
 """,

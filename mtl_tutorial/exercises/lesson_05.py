@@ -86,8 +86,8 @@ q2 = Exercise(
     "here it lost. What helps on average hurts in single scenes.",
     hints=(
         "Which sense has to be poor, so that the other one decides?",
-        "All the noise on the image, none on the sound. Choose “different digits”, press “Another "
-        "scene”, and compare the answer with what is heard: about one scene in five will do.",
+        "Set both noises so, choose “different digits”, and go through scenes: about one in five "
+        "will do.",
     ),
     solution_code="""
 from mtl_tutorial.architectures import ConvEncoder, CrossModalAttention, FusionNetwork
@@ -208,6 +208,19 @@ CONTRAST_MISTAKES = (
         lambda a, b, t: _both_ways(F.normalize(a, dim=0) @ F.normalize(b, dim=0).T / t),
         "Yours makes columns of length 1. An embedding is a row.",
     ),
+    (
+        lambda a, b, t: F.cross_entropy(_logits(a, b, t), torch.diag(_logits(a, b, t))),
+        "The target is the number of the right column of each row, not what stands there.",
+    ),
+    (
+        lambda a, b, t: _both_ways(F.normalize(a, dim=1) @ F.normalize(b, dim=1) / t),
+        "S compares every image with every sound: B rows and B columns. How must the second sense "
+        "be turned for that?",
+    ),
+    (
+        lambda a, b, t: F.cross_entropy(_logits(a, b, t), torch.arange(a.shape[1])),
+        "A target for each row of S: how many rows has it?",
+    ),
 )
 
 q3 = Exercise(
@@ -234,8 +247,8 @@ q3 = Exercise(
     ),
     praise="Normalise, compare, divide by τ, and let rows and columns look for the diagonal.",
     hints=(
-        "Four lines: both senses to length 1 (`F.normalize(z, dim=1)`); the matrix S; the right "
-        "column of each row; the mean of two cross-entropies.",
+        "Write S first. Of what length is each row of z_image and z_sound before they are "
+        "compared?",
         "S has one row an image: `z_image @ z_sound.T / temperature`. The sounds look along the "
         "columns, the rows of `S.T`.",
         "The right column of row i is i: `torch.arange(len(S))` is the target of "

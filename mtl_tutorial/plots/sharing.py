@@ -259,6 +259,8 @@ def draw_similarity(
 ) -> str:
     """Draw matrices of cosines between two senses, side by side, red below 0 and blue above.
 
+    Above each stands the range of its numbers.
+
     Args:
         matrices: by the title of their panel, shape ``(10, 10)``.
         names: what the rows and what the columns are.
@@ -270,7 +272,7 @@ def draw_similarity(
         image = axes.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
         axes.grid(False)
         axes.set(xticks=range(10), yticks=range(10), xlabel=names[1])
-        axes.set_title(words)
+        axes.set_title(f"{words}: {values.min():.2f} to {values.max():.2f}")
     row[0].set_ylabel(names[0])
     figure.subplots_adjust(0.07, 0.13, 0.9, 0.8, wspace=0.12)
     bar = figure.colorbar(image, ax=list(row), fraction=0.03, pad=0.03)
@@ -280,7 +282,13 @@ def draw_similarity(
 
 
 def draw_by_unit(
-    figure: Figure, frame: pd.DataFrame, tasks: Sequence[Task], *, unit: str, title: str
+    figure: Figure,
+    frame: pd.DataFrame,
+    tasks: Sequence[Task],
+    *,
+    unit: str,
+    title: str,
+    bands: bool = True,
 ) -> str:
     """Draw one panel a task: its metric against the unit of a loss, a line for each method.
 
@@ -289,8 +297,13 @@ def draw_by_unit(
         tasks: what there is a panel for.
         unit: what the horizontal axis is called.
         title: what the picture shows.
+        bands: whether the range over seeds is drawn; without it, all axes begin where the lowest
+            mean lies, and the picture says so.
     """
-    lines = cycle([("-", "o"), ("--", "s"), (":", "^"), ("-.", "D")])
+    dashes = (0, (3, 1.2, 0.8, 1.2, 0.8, 1.2))
+    lines = cycle([("-", "o"), ("--", "s"), (":", "^"), (dashes, "D")])
+    means = frame.groupby(["task", "method", "unit"])["value"].mean()
+    low = 0 if bands else math.floor(10 * means.min()) / 10
     styles = dict(zip(dict.fromkeys(frame["method"]), lines, strict=False))
     row = panels(figure, 1, len(tasks))[0]
     for axes, task in zip(row, tasks, strict=True):
@@ -298,18 +311,22 @@ def draw_by_unit(
         rows = frame[frame["task"] == task.name]
         for method, (line, marker) in styles.items():
             style = {"color": colour, "linestyle": line, "marker": marker, "label": method}
-            draw_band(axes, rows[rows["method"] == method], "unit", **style)
+            mine = rows[rows["method"] == method]
+            if bands:
+                draw_band(axes, mine, "unit", **style)
+            else:
+                axes.plot(mine.groupby("unit")["value"].mean(), **style)
         units = sorted(set(rows["unit"]))
-        axes.set(xscale="log", xlim=(units[0] / 1.5, units[-1] * 1.5), ylim=(0, 1), xlabel=unit)
+        axes.set(xscale="log", xlim=(units[0] / 1.5, units[-1] * 1.5), ylim=(low, 1), xlabel=unit)
         axes.set_xticks(units, [f"{value:g}" for value in units])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(ylabel=f"validation {task.metric_name}")
-        axes.set_title(task.name, color=colour)
+        axes.set_title(task.name + (f", from {low:g} up" if low else ""), color=colour)
     keys = {
         method: Line2D([], [], color=BLACK, linestyle=line, marker=marker)
         for method, (line, marker) in styles.items()
     }
-    place = {"loc": "upper right", "bbox_to_anchor": (0.985, 0.95), "handlelength": 3.2}
+    place = {"loc": "upper right", "bbox_to_anchor": (0.985, 0.95), "handlelength": 4.5}
     figure_legend(figure, keys, **place)  # the lines mean the same in every panel
     figure.subplots_adjust(0.075, 0.15, 0.98, 0.74, wspace=0.22)
     figure.suptitle(title, x=0.012, ha="left", fontweight="bold", fontsize=13)

@@ -194,7 +194,7 @@ def describe_masks(view: MaskView, tasks: Sequence[Task]) -> str:
 
 def _says(task: Task, answer: Tensor, target: Tensor) -> str:
     if target.is_floating_point():
-        return f"scores {task.metric_name} {task.metric(answer, target):.2f}"
+        return f"scores {task.metric_name.split()[-1]} {task.metric(answer, target):.2f}"
     said, right = answer.argmax().item(), target.item()
     return f"says {said}, which is right" if said == right else f"says {said}, but it is {right}"
 

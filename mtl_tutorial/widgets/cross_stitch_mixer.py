@@ -161,7 +161,7 @@ def _draw_metrics(axes: Axes, mixture: Mixture, learned: Mixture, tasks: Sequenc
         axes.annotate(f"{value:.2f}", (place, 0.03), ha="center", color="white", fontweight="bold")
     axes.set(xlim=(-0.7, 1.7), ylim=(0, 1), yticks=[0, 0.5, 1], xticks=[0, 1])
     axes.set_xticklabels([f"{task.name}\n{task.metric_name}" for task in tasks])
-    axes.set_title("Line: as learned")
+    axes.set_title("Black line: learned")
 
 
 def _draw_maps(axes: Axes, mixture: Mixture, learned: Mixture, tasks: Sequence[Task]) -> None:
