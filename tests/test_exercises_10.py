@@ -49,7 +49,7 @@ WRONG = [
     ("q5", counts_points, "Draw the three points"),
     ("q5", gives_the_rectangles, "One number is needed"),
     ("q2", "f", "is needed"),
-    ("q3", 0.7, "Move the slider"),
+    ("q3", 0.7, "Bend the front"),
     ("q3", "1.45", "without quotation marks"),
     ("q4", moves_nothing, "the weights hardly move"),
     ("q4", gives_gamma, "2 numbers"),

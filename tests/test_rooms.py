@@ -19,7 +19,7 @@ FLOORS = (
     ("measuring", "checkpoints"),
     ("training",),
     ("experiments",),
-    ("plots",),
+    ("plots", "web"),
     ("widgets",),
     ("exercises",),
     ("commands",),
