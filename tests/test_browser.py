@@ -128,7 +128,8 @@ def tuner(request, browser: Browser, lab: Lab, folder: Path) -> Iterator[LessonP
     """A page with the tuner of lesson 02, without the cells that it can do without."""
     source = nbformat.read(NOTEBOOKS / "02_hard_sharing.ipynb", as_version=4)
     code = code_sources(NOTEBOOKS / "02_hard_sharing.ipynb")
-    *needed, tuner = [code[number] for number in needed_for(code, widget_cells(code))]
+    (turned,) = [number for number in widget_cells(code) if "LossWeightTuner(" in code[number]]
+    *needed, tuner = [code[number] for number in needed_for(code, [turned])]
     long = f"from functools import partial\n{LONG_RUN}"  # its run must not end within a test
     cells = list(map(nbformat.v4.new_code_cell, [*needed, long, tuner]))
     notebook = folder / f"{request.node.name}.ipynb"

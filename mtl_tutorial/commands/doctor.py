@@ -84,6 +84,7 @@ MODULES = {
     "filelock": "filelock",
     "jupyterlab": "jupyterlab.labapp",
     "ipykernel": "ipykernel.kernelapp",
+    "anywidget": "anywidget",
     "ipywidgets": "ipywidgets",
     "nbclient": "nbclient",
     "nbformat": "nbformat",

@@ -376,16 +376,18 @@ def _same(given: Any, right: Any, tolerance: float) -> bool:
     return given.shape == right.shape and np.allclose(given, right, atol=tolerance)
 
 
-def passes_gradients(right: Callable, case: tuple, hint: str) -> Callable[[Callable], str | None]:
+def passes_gradients(
+    right: Callable, cases: Sequence[tuple], hint: str
+) -> Callable[[Callable], str | None]:
     """Make a ``then`` of `function`: every input must get the gradient that a right one gives it.
 
     Args:
         right: a right function; it gives a tensor, or a list of tensors of one shape.
-        case: its arguments; their tensors and the parameters of their modules are the inputs.
+        cases: its arguments; their tensors and the parameters of their modules are the inputs.
         hint: for a function whose values are right, but not its gradients.
     """
 
-    def found(function: Callable) -> tuple[torch.Tensor, ...] | None:
+    def found(function: Callable, case: tuple) -> tuple[torch.Tensor, ...] | None:
         inputs: list[torch.Tensor] = []
 
         def learning(thing: Any) -> Any:
@@ -402,9 +404,12 @@ def passes_gradients(right: Callable, case: tuple, hint: str) -> Callable[[Calla
         return gradients(torch.stack([*value]) if several else value, inputs)
 
     def judge(function: Callable) -> str | None:
-        pairs = zip(found(function) or (), found(right) or (), strict=False)
-        same = [torch.allclose(a, b, atol=1e-4) for a, b in pairs]
-        return None if same and all(same) else hint
+        for case in cases:
+            pairs = zip(found(function, case) or (), found(right, case) or (), strict=False)
+            same = [torch.allclose(a, b, atol=1e-4) for a, b in pairs]
+            if not same or not all(same):
+                return hint
+        return None
 
     return judge
 

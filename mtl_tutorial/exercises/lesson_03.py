@@ -201,7 +201,7 @@ q2 = Exercise(
         otherwise=_say_what_is_off,
         then=passes_gradients(
             _mix,
-            MIX_CASES[1],
+            MIX_CASES[1:2],
             "The mixtures are right, but alpha or the features get no gradient, or another one, so "
             "a unit of yours would not learn. What cuts it off: detach, no_grad, a new tensor?",
         ),

@@ -176,18 +176,20 @@ def _read_features(given: Any, case: tuple) -> np.ndarray:
     return given.detach().numpy()
 
 
+ATTEND_CASES = [_attend_case(3, first=True), _attend_case(4, first=False)]
+
 q2 = Exercise(
     name="Exercise 2",
     verdict=function(
         _attend,
-        [_attend_case(3, first=True), _attend_case(4, first=False)],
+        ATTEND_CASES,
         returns="the tensor â",
         read=_read_features,
         mistakes=ATTEND_MISTAKES,
         otherwise="Follow the formula from inside: what the mask sees, the stack, σ, the product.",
         then=passes_gradients(
             _attend,
-            _attend_case(4, first=False),
+            ATTEND_CASES,
             "The numbers are right, but the stack or the features get no gradient, or another one, "
             "so the mask would not learn. What cuts it off: detach, no_grad, a new tensor?",
         ),

@@ -240,7 +240,7 @@ q3 = Exercise(
         ),
         then=passes_gradients(
             _contrast,
-            CONTRAST_CASES[1],
+            CONTRAST_CASES[1:2],
             "The loss is right, but no gradient of it, or another one, reaches the embeddings. "
             "What cuts it off: detach, item, a new tensor?",
         ),

@@ -236,7 +236,7 @@ q2 = Exercise(
         "classification with s = 0: the loss itself. Then let s be 1.",
         then=passes_gradients(
             _uncertainty_loss,
-            CASES[0],
+            CASES[:1],
             "The number is right, but no gradient of it, or another one, reaches the losses or s, "
             "so nothing would learn. What cuts it off: detach, item, a new tensor?",
         ),
