@@ -53,11 +53,19 @@ def learns_nothing(stack, u, p, passed):
         return packaged(stack, u, p, passed)
 
 
+def asks_a_tensor(stack, u, p, passed):
+    seen = u
+    if passed:
+        seen = torch.cat([u, passed], dim=1)
+    return p * stack(seen).sigmoid()
+
+
 WRONG = [
     ("q1", [3, 0, 0], "Look at place 1"),
     ("q1", [2, 0], "3 numbers are needed"),
     ("q2", knows_later_blocks_alone, "`passed` is None"),
     ("q2", forgets_the_block_before, "reads 2 C channels"),
+    ("q2", asks_a_tensor, "for one yes or no"),
     ("q2", gives_a_list, "A tensor is needed"),
     ("q2", gives_one_channel, "has its shape"),
     ("q2", halves, "from inside"),

@@ -93,7 +93,17 @@ def _over_places(z):
     return z.flatten(2).softmax(2).view_as(z)
 
 
+def _asks_a_tensor(stack, u, p, passed):
+    seen = torch.cat([u, passed], dim=1) if passed else u
+    return torch.sigmoid(stack(seen)) * p
+
+
 ATTEND_MISTAKES = (
+    (
+        _asks_a_tensor,
+        "`if passed` asks a whole tensor for one yes or no. What is `passed` in block 1, and how "
+        "does Python ask for that?",
+    ),
     (
         _gate(torch.sigmoid, on="u"),
         "A mask is made, but of which features does it leave a part? Look at â in the formula.",
