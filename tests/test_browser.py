@@ -293,7 +293,8 @@ def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(
     page.run_all()
     assert page.view().picture()
     page.save()
-    assert git(small_lab.stderr.parent / "course", "status", "--porcelain") == ""
+    course = small_lab.stderr.parent / "course"  # the file beside it, while it saves, goes again
+    wait_until(lambda: git(course, "status", "--porcelain") == "", "a clean checkout")
     saved = nbformat.read(page.notebook, as_version=4)
     assert ("widgets" in saved.metadata) == (page.notebook.parent.name == "my_lessons")
     page.close()
