@@ -21,11 +21,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.commands.stills import chromium_flags, find_chromium
+from mtl_tutorial.commands.stills import browser
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.training import fit
@@ -221,12 +221,10 @@ def main() -> None:
     print("| explorable | home | pointer to paint, ms: median | 95 % | pictures a second | bytes |")
     print("|---|---|---|---|---|---|")
     homes = {"page": bare_page, "lab": in_lab}
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright.chromium.executable_path)
-        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
+    with browser() as chromium:
         for home in args.home:
             for name in args.only:
-                page = browser.new_page(viewport={"width": 1280, "height": 1000})
+                page = chromium.new_page(viewport={"width": 1280, "height": 1000})
                 with homes[home](page, name):
                     median, late, pictures = drag(page)
                 page.close()
@@ -234,7 +232,6 @@ def main() -> None:
                 print(
                     f"| {name} | {home} | {median:.1f} | {late:.1f} | {pictures:.0f} | {size:,} |"
                 )
-        browser.close()
     sizes = [path.stat().st_size for path in FOLDER.glob("*.js")]
     lines = sum(path.read_text().count("\n") for path in FOLDER.glob("*.js"))
     print(f"\nall modules: {sum(sizes):,} bytes, {lines:,} lines")

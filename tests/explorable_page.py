@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
-from mtl_tutorial.commands.stills import chromium_flags, find_chromium
+from mtl_tutorial.commands.stills import NoBrowserError, browser
 from mtl_tutorial.widgets.explorable import Explorable
 
 HTML = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>an explorable</title>
@@ -92,10 +92,8 @@ class ExplorablePage:
 
 def chromium() -> Iterator[Browser]:
     """Give a browser without a window; skips the test where there is none."""
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright.chromium.executable_path)
-        if path is None:
-            pytest.skip("there is no Chromium here")
-        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
-        yield browser
-        browser.close()
+    try:
+        with browser() as found:
+            yield found
+    except NoBrowserError as error:
+        pytest.skip(str(error))

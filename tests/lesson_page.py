@@ -6,9 +6,7 @@ import ast
 import base64
 import io
 import itertools
-import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -19,20 +17,9 @@ import nbformat
 import numpy as np
 from jupyter_client import BlockingKernelClient
 from PIL import Image
-from playwright.sync_api import BrowserType, ConsoleMessage, Locator, Page
+from playwright.sync_api import ConsoleMessage, Locator, Page
 from test_lab import Lab, wait_until
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",  # small in containers
-)
-AS_ROOT = ("--no-sandbox",)  # Chromium refuses to start as root with one
 PATIENCE = 180  # seconds for what takes one on a quiet machine
 SERIAL = itertools.count()
 PIXELS = """image => {
@@ -42,17 +29,6 @@ PIXELS = """image => {
     canvas.getContext('2d').drawImage(image, 0, 0);
     return canvas.toDataURL();
 }"""
-
-
-def find_chromium(playwright: BrowserType) -> str | None:
-    """Give the path of a Chromium: the system's, else the one that Playwright installed."""
-    own = playwright.executable_path
-    return next(filter(None, map(shutil.which, BROWSERS)), own if os.path.exists(own) else None)
-
-
-def chromium_flags() -> list[str]:
-    """The options without which Chromium talks to the network, or does not start."""
-    return [*QUIET, *(AS_ROOT if hasattr(os, "geteuid") and os.geteuid() == 0 else ())]
 
 
 class Kernel:
@@ -99,11 +75,33 @@ class Kernel:
         return (used_since - used) / (ended - began)
 
 
-class ShownView:
-    """A widget on the page: its picture, its sentence, its controls."""
+class Shown:
+    """What widgets of both kinds have on the page."""
 
     def __init__(self, element: Locator) -> None:
         self.element = element
+
+    def table(self) -> list[dict[str, str]]:
+        """The rows of the table below, by the words at its head."""
+        read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+        head, *rows = self.element.locator("table tr").evaluate_all(read)
+        return [dict(zip(head, row, strict=True)) for row in rows]
+
+    def press(self, name: str) -> None:
+        self.element.locator(f"button:text-is('{name}')").click()
+
+    def slider(self, label: str) -> Locator:
+        return self.element.locator("label", has_text=label).locator("input[type=range]")
+
+    def readout(self, label: str) -> str:
+        return self.element.locator("label", has_text=label).locator("output").text_content()
+
+
+class ShownView(Shown):
+    """A widget on the page: its picture, its sentence, its controls."""
+
+    def __init__(self, element: Locator) -> None:
+        super().__init__(element)
         self.image = element.locator(".mtl-panels > img")
 
     def picture(self) -> bytes:
@@ -124,25 +122,10 @@ class ShownView:
     def sentence(self) -> str:
         return self.element.locator(".mtl-say:visible").text_content().strip()
 
-    def table(self) -> list[dict[str, str]]:
-        """The rows of the table below, by the words at its head."""
-        read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-        head, *rows = self.element.locator("table tr").evaluate_all(read)
-        return [dict(zip(head, row, strict=True)) for row in rows]
-
     def steps(self) -> int:
         """The number of training steps that the sentence tells."""
         found = re.search(r"\bStep (\d+)|\bAfter (\d+) steps", self.sentence())
         return int(found[1] or found[2]) if found else 0
-
-    def press(self, name: str) -> None:
-        self.element.locator(f"button:text-is('{name}')").click()
-
-    def slider(self, label: str) -> Locator:
-        return self.element.locator("label", has_text=label).locator("input[type=range]")
-
-    def readout(self, label: str) -> str:
-        return self.element.locator("label", has_text=label).locator("output").text_content()
 
     def sees_change(self, act: Callable[[], Any], words: str = "") -> None:
         """Act, and wait until picture and sentence are others, and the sentence has the words."""
@@ -159,11 +142,8 @@ class ShownView:
             raise AssertionError(f"{error}; the sentence is {self.sentence()!r}") from None
 
 
-class ShownExplorable:
+class ShownExplorable(Shown):
     """An explorable on the page: drawn there, with its sentence, handles and controls."""
-
-    def __init__(self, element: Locator) -> None:
-        self.element = element
 
     def sentence(self) -> str:
         return self.element.locator(".mtl-say").text_content().strip()
@@ -176,21 +156,6 @@ class ShownExplorable:
         """The number of training steps that the sentence tells."""
         found = re.search(r"\bStep (\d+)", self.sentence())
         return int(found[1]) if found else 0
-
-    def table(self) -> list[dict[str, str]]:
-        """The rows of the table below, by the words at its head."""
-        read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-        head, *rows = self.element.locator("table tr").evaluate_all(read)
-        return [dict(zip(head, row, strict=True)) for row in rows]
-
-    def press(self, name: str) -> None:
-        self.element.locator(f"button:text-is('{name}')").click()
-
-    def slider(self, label: str) -> Locator:
-        return self.element.locator("label", has_text=label).locator("input[type=range]")
-
-    def readout(self, label: str) -> str:
-        return self.element.locator("label", has_text=label).locator("output").text_content()
 
     def choose(self, label: str, option: str) -> None:
         field = self.element.locator("label", has_text=label).locator("select")

@@ -14,10 +14,11 @@ import matplotlib
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from explorable_page import chromium
 from lesson_cells import NOTEBOOKS, code_sources, needed_for, widget_cells
-from lesson_page import PATIENCE, LessonPage, chromium_flags, find_chromium
+from lesson_page import PATIENCE, LessonPage
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from test_lab import (
     Lab,
     commit,
@@ -73,15 +74,7 @@ def folder(lab: Lab) -> Path:
     return lab.stderr.parent / "course" / "notebooks"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright.chromium)
-        if path is None:
-            pytest.skip("no Chromium: install your system's, or run 'playwright install chromium'")
-        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
-        yield browser
-        browser.close()
+browser = pytest.fixture(scope="module")(chromium)
 
 
 def new_page(browser: Browser) -> Page:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lesson_cells import run_tagged
+from result_cases import flown as result
 from scipy import stats
 
 from mtl_tutorial.experiments.inference import interval
@@ -16,27 +17,6 @@ from mtl_tutorial.experiments.summary import best_settings, final_settings
 
 UNHURRIED = settings(deadline=None, max_examples=60)
 score = st.floats(0, 1).map(lambda value: round(value, 3))
-LAYERS = ("encoder.layers.0", "encoder.layers.3", "encoder.layers.7", "all")
-PAIR = ("left", "right")
-
-
-def result(balancer="pcgrad", seed=0, epochs=3, cosine=0.5, **setting) -> dict:
-    """What a run on two digits leaves, with cosines that fall by 0.3 a layer."""
-    cosines = {name: [cosine - 0.3 * i] * epochs for i, name in enumerate(LAYERS)}
-    rising = [round(0.5 + 0.4 * (e + 1) / epochs, 3) for e in range(epochs)]
-    curves = {name: {"left": rising, "right": rising} for name in ("validation metric", "weight")}
-    return {
-        "setting": {
-            "data": "two_digits", "architecture": "hard_sharing", "balancer": balancer,
-            "learning_rate": 0.05, "seed": seed,
-        } | setting,
-        "protocol": {"profile": "quick", "epochs": epochs},
-        "provenance": {
-            "device": "cpu (x)", "mtl_tutorial": "1", "torch": "2", "torchjd": None,
-            "python": "3.12", "commit": "abc", "date": "2030-01-01",
-        },
-        "curves": curves | {"cosine": {"left, right": cosines}},
-    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

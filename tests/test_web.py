@@ -6,17 +6,16 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, sync_playwright
+from explorable_page import chromium
+from playwright.sync_api import Browser
 from scipy import stats
 from torchjd.aggregation import IMTLG, CAGrad, UPGrad
 
 from mtl_tutorial.balancing import dwa_weights, mgda, pcgrad
-from mtl_tutorial.commands.stills import chromium_flags, find_chromium
 from mtl_tutorial.data.landscape import STARTS, landscape_gradients
 from mtl_tutorial.data.scenes import located_digits
 from mtl_tutorial.experiments.bowl import compute_bowl
@@ -32,22 +31,13 @@ HOST = "http://course.test"
 MOST_BYTES, MOST_LINES = 150_000, 2_000
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A browser without a window."""
-    with sync_playwright() as playwright:
-        path = find_chromium(playwright.chromium.executable_path)
-        if path is None:
-            pytest.skip("there is no Chromium here")
-        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
-        yield browser
-        browser.close()
+browser = pytest.fixture(scope="module")(chromium)
 
 
 @pytest.fixture(scope="module")
-def ask(chromium: Browser):
+def ask(browser: Browser):
     """Give a function that evaluates an expression with a module's exports as ``m``."""
-    page = chromium.new_page()
+    page = browser.new_page()
 
     def serve(route) -> None:
         name = route.request.url.removeprefix(f"{HOST}/")

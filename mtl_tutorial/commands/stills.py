@@ -53,8 +53,8 @@ def chromium_flags() -> list[str]:
 
 
 @contextmanager
-def page() -> Iterator[Any]:
-    """Give an empty page of a browser.
+def browser() -> Iterator[Any]:
+    """Give a Chromium without a window.
 
     Raises:
         NoBrowserError: where Playwright or a Chromium is missing.
@@ -73,13 +73,11 @@ def page() -> Iterator[Any]:
                 "pictures of explorables are drawn in Chromium, and there is none; install it, or "
                 "run 'python -m playwright install chromium'"
             )
-        browser = playwright.chromium.launch(executable_path=path, args=chromium_flags())
+        found = playwright.chromium.launch(executable_path=path, args=chromium_flags())
         try:
-            sheet = browser.new_page(device_scale_factor=DOTS)
-            sheet.set_viewport_size({"width": WIDTH, "height": 700})
-            yield sheet
+            yield found
         finally:
-            browser.close()
+            found.close()
 
 
 def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, str]]:
@@ -96,7 +94,9 @@ def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, st
         ValueError: where a module can't draw its state; the message is the page's.
     """
     drawn = {}
-    with page() as sheet:
+    with browser() as found:
+        sheet = found.new_page(device_scale_factor=DOTS)
+        sheet.set_viewport_size({"width": WIDTH, "height": 700})
         sheet.set_content(PAGE)
         for name, state in states.items():
             plain = {key: value for key, value in state.items() if _is_plain(value)}
