@@ -162,6 +162,8 @@ NAMES = ("digit", "box")
         pd.Series([1, 2], index=[7, 8]),
         {"box": 2, "digit": 1},
         [torch.tensor(1.0), np.float64(2)],
+        [[1], [2]],
+        torch.tensor([[1.0, 2.0]]),
     ],
     ids=repr,
 )
@@ -174,7 +176,8 @@ def test_numbers_are_taken_in_every_form(answer) -> None:
     [
         ([1], "yours has 1"),
         ([1, 2, 3], "yours has 3"),
-        (torch.ones(2, 2), "type Tensor"),
+        (torch.ones(2, 2), "yours has 4"),
+        ([[1, 2], 3], "yours is a list"),
         ({"digit": 1}, "keys"),
         (1, "type int"),
         ("12", "type str"),

@@ -172,8 +172,8 @@ def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
     """Give the finite numbers that an answer lists, one for each name.
 
     Args:
-        answer: a list, tuple, tensor, array or column of a table, of that length, or a dict with
-            those keys.
+        answer: a list, tuple, tensor, array or column of a table, of that length or of rows that
+            have it together, or a dict with those keys.
         names: what each number is.
 
     Raises:
@@ -184,10 +184,12 @@ def as_numbers(answer: Any, names: Sequence[str]) -> tuple[float, ...]:
         if set(answer) != set(names):
             raise AnswerError(f"{wanted}; yours has the keys {list(answer)}.")
         answer = [answer[name] for name in names]
-    if getattr(answer, "ndim", None) == 1:  # a tensor, an array, a Series of pandas
-        answer = list(answer)
+    if getattr(answer, "ndim", 0) and hasattr(answer, "tolist"):  # also a Series of pandas
+        answer = answer.tolist()
     if not isinstance(answer, (list, tuple)):
         raise AnswerError(f"{wanted}; yours is of type {type(answer).__name__}.")
+    if answer and all(isinstance(row, (list, tuple)) for row in answer):
+        answer = [item for row in answer for item in row]
     if len(answer) != len(names):
         raise AnswerError(f"{wanted}; yours has {len(answer)}.")
     return tuple(as_number(item) for item in answer)
