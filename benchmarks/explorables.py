@@ -49,7 +49,10 @@ numbers = [{"digit": 2.0, "box": 0.01}, {"digit": 0.7, "box": 0.2}, {"digit": 2.
 Made = lambda: LossScaleMixer(Snapshot((DIGIT, BOX), *numbers))""",
     "flight_recorder": """from mtl_tutorial.experiments.store import committed_results
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
-Made = lambda: FlightRecorder(committed_results("quick_60_epochs"))""",
+def Made():
+    made = FlightRecorder(committed_results("quick_60_epochs"))
+    made.epoch = 30
+    return made""",
     "draw_a_digit": "from mtl_tutorial.widgets.draw_a_digit import DrawADigit as Made",
 }
 WATCH = """() => {

@@ -132,3 +132,27 @@ def test_an_epoch_without_a_number_is_drawn_and_said(browser) -> None:
     page.set(epoch=2)
     assert "Weights: left none, right 0.77" in page.sentence
     assert page.complaints == []
+
+
+def test_the_line_follows_the_hand_between_two_epochs_and_rests_on_one(browser) -> None:
+    page = ExplorablePage(browser.new_page(), FlightRecorder([result(epochs=4)]))
+    grip, drawn = page.grips()[0], page.page.locator(".mtl")
+    places, counts = set(), set()
+    page.drag(grip, -60, 0)
+    page.drag(grip, 2, 0, hold=True)
+    for _ in range(5):  # pixels, far less than an epoch
+        page.page.mouse.move(*(v + 1 for v in centre(grip)))
+        page.settle()
+        places.add(centre(grip)[0])
+        counts.add(drawn.get_attribute("data-drawn"))
+    assert len(places) == len(counts) == 5
+    epoch = page.state["epoch"]
+    assert epoch == int(epoch)
+    page.page.mouse.up()
+    page.settle()
+    assert centre(grip)[0] not in places and page.state["epoch"] == epoch
+
+
+def centre(grip) -> tuple[float, float]:
+    box = grip.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,25 @@ def test_steps_are_made_until_it_is_paused_and_the_last_is_drawn() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         assert counter.made == made
+
+    asyncio.run(scenario())
+
+
+def test_pictures_are_no_more_than_an_eye_can_follow(monkeypatch) -> None:
+    async def scenario() -> None:
+        counter = Counter()
+        now = 0.0
+
+        def later() -> float:  # a clock that training moves on: 1 ms at each look
+            nonlocal now
+            now += 1e-3
+            return now
+
+        monkeypatch.setattr(player_module, "time", SimpleNamespace(monotonic=later))
+        counter.player.start()
+        await counter.until(lambda: now > 1)
+        assert counter.made > 200 and 10 <= len(counter.drawn) <= 20
+        counter.player.pause()
 
     asyncio.run(scenario())
 

@@ -105,4 +105,4 @@ function build(view) {
   };
 }
 
-export default explorable({ names: ["strokes", "thickness", "mask", "width", "tasks", "numbers"], build });
+export default explorable({ names: ["strokes", "thickness", "mask", "width", "tasks", "numbers"], hand: ["strokes", "thickness", "mask"], build });

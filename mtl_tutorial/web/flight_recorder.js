@@ -53,7 +53,8 @@ function build(view) {
     }];
   }));
   view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
-  const heats = [0, 1].map(() => heat(view)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title));
+  const hand = { at: null }; // where a pointer holds the line, between two epochs
+  const heats = [0, 1].map(() => heat(view, hand)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title, hand));
   return (state) => {
     const { methods, seeds, pairs, pair, flights } = chosen(state), epoch = clamp(Math.round(state.epoch), 1, Math.max(...flights.map((f) => f.epochs)));
     lists.runs([...new Set(state.flights.map((flight) => flight.runs))], flights[0].runs);
@@ -69,10 +70,10 @@ function build(view) {
 }
 
 /** A row a layer, a column an epoch; beside each row the share of epochs in conflict. */
-function heat(view) {
+function heat(view, hand) {
   const panel = view.panel({ title: " ", x: [0.5, 1.5], y: [0, 1], width: 450, height: 250, pad: [88, 62, 32, 40] });
   const cells = draw("g", {}, panel.inside), rows = draw("g", {}, panel.above), line = panel.curve(INK, { "stroke-width": 2 });
-  const grip = epochGrip(view, panel);
+  const grip = epochGrip(view, panel, hand);
   let key = "";
   return (flight, pair, epoch) => {
     panel.show(Boolean(flight));
@@ -95,17 +96,17 @@ function heat(view) {
         draw("text", { x: panel.area.left + panel.area.width + 6, y: y + height / 2 + 4, "font-size": 12 }, rows, `${Math.round(100 * shares[k])} % red`);
       });
     }
-    const at = Math.min(epoch, flight.epochs);
+    const at = Math.min(hand.at ?? epoch, flight.epochs);
     line([[at, 0], [at, 1]]);
     grip([at, 0]);
   };
 }
 
 /** Lines of the tasks over the epochs; of a second run pale. */
-function chart(view, title) {
+function chart(view, title, hand) {
   const weights = title === "Loss weights";
   const panel = view.panel({ title, x: [1, 2], y: weights ? [-2, 3] : [0, 1], width: 450, height: 230, pad: [46, 70, 30, 40] });
-  const line = panel.curve(GREY, { "stroke-width": 1 }), grip = epochGrip(view, panel), most = 4;
+  const line = panel.curve(GREY, { "stroke-width": 1 }), grip = epochGrip(view, panel, hand), most = 4;
   const curves = [0, 1].map((second) => Array.from({ length: most }, () => panel.curve(INK, second ? { opacity: 0.4 } : {})));
   const names = panel.ends();
   let key = "";
@@ -123,15 +124,24 @@ function chart(view, title) {
       curves.flat().forEach((curve) => curve([]));
       const looks = looksOf(flights[0].tasks);
       flights.forEach((flight, f) => flight.tasks.forEach((_, i) => curves[f][i](logs[f][i].map((v, e) => (v === null ? null : [e + 1, v])), looks[i])));
+      names(flights[0].tasks, logs[0].map((row) => row.findLast((v) => v !== null) ?? panel.y[0]), coloursOf(flights[0].tasks));
+      panel.title.textContent = flights.length > 1 ? `${title} (pale: ${flights[1].method})` : title;
     }
-    line([[epoch, panel.y[0]], [epoch, panel.y[1]]]);
-    grip([Math.min(epoch, epochs), panel.y[0]]);
-    names(flights[0].tasks, logs[0].map((row) => row[Math.min(epoch, flights[0].epochs) - 1] ?? panel.y[0]), coloursOf(flights[0].tasks));
+    const at = Math.min(hand.at ?? epoch, epochs);
+    line([[at, panel.y[0]], [at, panel.y[1]]]);
+    grip([at, panel.y[0]]);
   };
 }
 
-const epochGrip = (view, panel) =>
-  panel.handle("epoch", INK, ([x]) => view.change({ epoch: Math.round(clamp(x, 1, Math.floor(panel.x[1]))) }),
-    { step: 1, words: ([x]) => `epoch ${x}` });
+/** The line is where the hand is, also between two epochs; let go, it goes to the nearest. */
+const epochGrip = (view, panel, hand) =>
+  panel.handle("epoch", INK, ([x], held) => {
+    const at = clamp(x, 1, Math.floor(panel.x[1]));
+    hand.at = held ? at : null;
+    view.change({ epoch: Math.round(at) });
+    view.ask();
+  }, { step: 1, words: ([x]) => `epoch ${Math.round(x)}`, drop: () => { hand.at = null; view.ask(); } });
 
-export default explorable({ names: ["flights", "runs", "method", "beside", "seed", "pair", "epoch"], build });
+const CHOSEN = ["runs", "method", "beside", "seed", "pair", "epoch"];
+
+export default explorable({ names: ["flights", ...CHOSEN], hand: CHOSEN, build });

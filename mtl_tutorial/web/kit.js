@@ -241,10 +241,11 @@ class Panel {
 
   /**
    * A handle that is dragged, or moved with the arrow keys.
-   * @param place called with the new point of the plane, which it may bend to its rules
+   * @param place called with the new point of the plane, which it may bend to its rules, and whether
+   *     a pointer holds it; `drop` is called when the pointer lets go
    * @param words the point in words, for those who do not see it
    */
-  handle(label, colour, place, { step = 0.1, words = (p) => p.map((v) => fixed(v)).join(", "), along = "xy" } = {}) {
+  handle(label, colour, place, { step = 0.1, words = (p) => p.map((v) => fixed(v)).join(", "), along = "xy", drop } = {}) {
     const grip = draw("g", { class: "mtl-grip", tabindex: 0, role: "slider", "aria-label": label }, this.above);
     const ring = draw("circle", { class: "mtl-ring", fill: colour, "fill-opacity": 0.14, stroke: colour, "stroke-opacity": 0.55, "stroke-width": 1.5 }, grip);
     this.grips.push(ring);
@@ -258,8 +259,9 @@ class Panel {
       this.view.remember();
     });
     grip.addEventListener("pointermove", (event) => {
-      if (grip.hasPointerCapture(event.pointerId)) place(mix(1, this.under(event), 1, offset));
+      if (grip.hasPointerCapture(event.pointerId)) place(mix(1, this.under(event), 1, offset), true);
     });
+    if (drop) grip.addEventListener("lostpointercapture", drop);
     grip.addEventListener("keydown", (event) => {
       const way = ARROWS[event.key];
       if (!way || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -161,6 +161,6 @@ function build(view) {
   };
 }
 
-export default explorable({
-  names: ["table", "number", "methods", "seeds", "gain", "correct", "again", "names", "differences", "left_out", "opponents"], build,
-});
+const MOVED = ["table", "number", "methods", "seeds", "gain", "correct", "again", "left_out", "opponents"];
+
+export default explorable({ names: [...MOVED, "names", "differences"], hand: MOVED, build });

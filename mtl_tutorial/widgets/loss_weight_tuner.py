@@ -16,8 +16,7 @@ from mtl_tutorial.widgets.explorable import Explorable, Fixed, Number, Numbers, 
 from mtl_tutorial.widgets.player import Player
 
 WEIGHTS = (0.01, 1000)  # from the least to the most
-DRAWING_SHARE = 0.02  # of the time goes into telling the page, at most
-LIVE_EVERY = 75  # steps between two measurements while it trains
+LIVE_EVERY = 100  # steps between two measurements while it trains
 
 
 class LossWeightTuner(Explorable):
@@ -55,6 +54,7 @@ class LossWeightTuner(Explorable):
         self.session = Session(build, tasks, scenes, held_out, **settings)
         names = [task.name for task in self.session.tasks]
         self._live: list[list[float]] = []
+        self._told: Measurement | None = None  # the last one that the page knows
         super().__init__(
             tasks=names,
             metric_names=[task.metric_name for task in self.session.tasks],
@@ -69,7 +69,6 @@ class LossWeightTuner(Explorable):
             reset=self._reset,
             say=self._say,
             show=self._show_state,
-            share=DRAWING_SHARE,
         )
         self.observe(in_cell_loop(lambda change: self._turn(change.new)), "weights")
         self.on_msg(in_cell_loop(self._on_message))
@@ -128,11 +127,12 @@ class LossWeightTuner(Explorable):
         """Tell the page what is new: measurements, and the losses of the steps since."""
         if not self.player.running:
             self.session.measure()
-        shown = [
-            {"number": r.number, "rows": list(map(self._row, r.measurements))} for r in self.runs
-        ]
-        if shown != self.runs_shown:
-            self.runs_shown = shown
+        if (latest := self.session.run.latest) is not self._told:
+            self._told = latest
+            self.runs_shown = [
+                {"number": run.number, "rows": list(map(self._row, run.measurements))}
+                for run in self.runs
+            ]
         if self._live and self.player.running:
             self.send({"losses": self._live})
         self._live = []

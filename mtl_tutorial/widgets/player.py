@@ -13,6 +13,7 @@ from mtl_tutorial.widgets.events import in_cell_loop
 PATIENCE = 5.0  # seconds without a sign from the browser after which nobody is watching
 LONG_BLOCK = 1.0  # seconds given to other cells after which signs may be waiting unread
 DRAWING_SHARE = 0.1  # of the time goes into pictures, at most
+PICTURE_EVERY = 0.05  # seconds, at least: more pictures a second are not seen, and training pays
 
 
 class Player:
@@ -27,11 +28,11 @@ class Player:
         name: of the task.
         step: makes one step; gives False where there is nothing left to do, and a sentence where
             it made none for another reason.
-        draw: shows the present state; called as often as ``share`` of the time allows.
+        draw: shows the present state; called 20 times a second, or as often as a tenth of the time
+            allows.
         reset: starts over; called while nothing runs.
         say: shows a sentence.
         show: told whether steps are being made, when that changes.
-        share: of the time that goes into pictures, at most.
     """
 
     def __init__(
@@ -43,10 +44,9 @@ class Player:
         reset: Callable[[], None],
         say: Callable[[str], None],
         show: Callable[[bool], None] = lambda running: None,
-        share: float = DRAWING_SHARE,
     ) -> None:
         self._name, self._step, self._draw, self._reset, self._say = name, step, draw, reset, say
-        self._show, self._share = show, share
+        self._show = show
         self._task: asyncio.Task | None = None
         self._seen = 0.0
         self._show_state()
@@ -107,7 +107,7 @@ class Player:
                 if now - self._seen > PATIENCE:
                     ending = "Paused: nobody seems to be watching. Start goes on from here."
                     break
-                if now - drawn > cost / self._share:
+                if now - drawn > max(PICTURE_EVERY, cost / DRAWING_SHARE):
                     self._draw()
                     drawn = time.monotonic()
                     cost = drawn - now
