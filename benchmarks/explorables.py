@@ -33,7 +33,15 @@ from mtl_tutorial.web import FOLDER, bundle
 from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
 
 WIDTH = 8  # of the encoder, as in lesson 02
+THUMB = 16  # pixels, of a slider
 MOVES, EVERY = 120, 1 / 60  # of a drag, and seconds between two
+TRAINED = """import torch
+from mtl_tutorial.architectures import ConvEncoder, HardSharing
+from mtl_tutorial.data import located_digits
+torch.set_num_threads(1)
+scenes = located_digits("train")
+tasks = scenes.tasks[:2]
+build = lambda: HardSharing(ConvEncoder(8), tasks)"""
 MAKE = {  # what is dragged, and how it is made in a cell
     "gradient_compass": "from mtl_tutorial.widgets.gradient_compass import GradientCompass as Made",
     "landscape_race": "from mtl_tutorial.widgets.landscape_race import LandscapeRace as Made",
@@ -54,47 +62,72 @@ def Made():
     made.epoch = 30
     return made""",
     "draw_a_digit": "from mtl_tutorial.widgets.draw_a_digit import DrawADigit as Made",
+    "luck_machine": """from mtl_tutorial.widgets.luck_machine import LuckMachine
+Made = lambda: LuckMachine(number=200)""",
+    "gradnorm_stepper": f"""{TRAINED}
+from mtl_tutorial.widgets.gradnorm_stepper import GradNormStepper
+Made = lambda: GradNormStepper(build, tasks, scenes, warm_up=40)""",
+    "loss_weight_tuner": f"""{TRAINED}
+from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
+Made = lambda: LossWeightTuner(build, tasks, scenes, located_digits("validation"), warm_up=100)""",
 }
-WATCH = """() => {
+DRAGGED = ".mtl-grip:visible, .mtl rect[style*=crosshair]"
+SLIDER = ".mtl input[type=range]:visible"  # the last one, where there is nothing else to drag
+WATCH = """(slider) => {
     const root = document.querySelector(".mtl");
-    window.waits = []; window.drawn = 0;
-    let moved = 0;
-    document.addEventListener("pointermove", () => { moved ||= performance.now(); }, true);
+    window.waits = []; window.drawn = window.asked = 0;
+    let moved = 0, drew = false;
+    const event = slider ? "input" : "pointermove"; // a slider moves by steps, not by pixels
+    document.addEventListener(event, () => { moved ||= performance.now(); asked += 1; }, true);
     new MutationObserver(() => {
         drawn += 1;
+        drew = true;
         const since = moved;
         moved = 0;
         // after the frame in which it was drawn has been painted
         const painted = () => { if (since) waits.push(performance.now() - since); };
         requestAnimationFrame(() => setTimeout(painted));
     }).observe(root, { attributes: true, attributeFilter: ["data-drawn"] });
+    const frame = () => {
+        // a move that no frame has answered has changed nothing: it was beyond an end
+        setTimeout(() => { if (!drew) moved = 0; drew = false; });
+        requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
 }"""
 
 
-def drag(page: Page) -> tuple[float, float, float]:
-    """Drag what can be dragged in a circle.
+def drag(page: Page) -> tuple[float, float, float, float]:
+    """Drag what can be dragged in a circle, or a slider to and fro.
 
     Returns:
-        Median and 95th percentile of the milliseconds from pointer to paint; pictures a second.
+        Median and 95th percentile of the milliseconds from pointer to paint; pictures, and moves
+        of the hand, a second.
     """
-    target = page.locator(".mtl-grip:visible, .mtl rect[style*=crosshair]").first
+    slider = page.locator(DRAGGED).count() == 0
+    target = page.locator(SLIDER).last if slider else page.locator(DRAGGED).first
     target.scroll_into_view_if_needed()
     box = target.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.evaluate(WATCH)
+    if slider:
+        share = target.evaluate("(s) => (s.value - s.min) / (s.max - s.min)")
+        x = box["x"] + THUMB / 2 + share * (box["width"] - THUMB)
+    page.evaluate(WATCH, slider)
     page.mouse.move(x, y)
     page.mouse.down()
     began = time.perf_counter()
     for move in range(MOVES):
         turn = 2 * np.pi * move / MOVES
-        page.mouse.move(x + 40 * np.sin(turn), y - 20 + 20 * np.cos(turn))
+        down = 0 if slider else 20 * (np.cos(turn) - 1)
+        page.mouse.move(x + 40 * np.sin(turn), y + down)
         time.sleep(max(0.0, began + (move + 1) * EVERY - time.perf_counter()))
     seconds = time.perf_counter() - began
     page.mouse.up()
     page.wait_for_timeout(200)
-    waits, drawn = page.evaluate("[waits, drawn]")
-    return float(np.median(waits)), float(np.percentile(waits, 95)), drawn / seconds
+    waits, *counts = page.evaluate("[waits, drawn, asked]")
+    median, late = np.percentile(waits, (50, 95))
+    return float(median), float(late), *(count / seconds for count in counts)
 
 
 @contextlib.contextmanager
@@ -221,20 +254,20 @@ def main() -> None:
         print(f"tuner / bare loop: median {np.median(ratio):.3f} ({ratio.min():.3f} to "
               f"{ratio.max():.3f}); pictures a second: {np.median(pictures):.0f}\n")  # fmt: skip
 
-    print("| explorable | home | pointer to paint, ms: median | 95 % | pictures a second | bytes |")
-    print("|---|---|---|---|---|---|")
+    print("| explorable | home | pointer to paint, ms: median | 95 % "
+          "| pictures a second | moves a second | bytes |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
     homes = {"page": bare_page, "lab": in_lab}
     with browser() as chromium:
         for home in args.home:
             for name in args.only:
                 page = chromium.new_page(viewport={"width": 1280, "height": 1000})
                 with homes[home](page, name):
-                    median, late, pictures = drag(page)
+                    median, late, drawn, asked = drag(page)
                 page.close()
                 size = len(bundle(name).encode())
-                print(
-                    f"| {name} | {home} | {median:.1f} | {late:.1f} | {pictures:.0f} | {size:,} |"
-                )
+                print(f"| {name} | {home} | {median:.1f} | {late:.1f} | {drawn:.0f} | {asked:.0f} "
+                      f"| {size:,} |", flush=True)  # fmt: skip
     sizes = [path.stat().st_size for path in FOLDER.glob("*.js")]
     lines = sum(path.read_text().count("\n") for path in FOLDER.glob("*.js"))
     print(f"\nall modules: {sum(sizes):,} bytes, {lines:,} lines")

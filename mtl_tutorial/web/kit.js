@@ -120,8 +120,11 @@ class Panel {
     return [(x - x0) / (x1 - x0), (y - y0) / (y1 - y0)];
   }
 
-  /** Axes with labels and ticks; called again, they move. */
+  /** Axes with labels and ticks; called again, they move where the plane has changed. */
   axes(xLabel, yLabel, { xTicks, yTicks, format = String, yFormat = format } = {}) {
+    const wanted = JSON.stringify([this.x, this.y, xLabel, yLabel, xTicks, yTicks]);
+    if (wanted === this.axed) return;
+    this.axed = wanted;
     this.back.replaceChildren();
     const { left, top, width, height } = this.area, base = top + height;
     for (const value of xTicks ?? ticks(...this.x)) {

@@ -4,7 +4,7 @@ import { BLUE, VERMILION, GREY, INK, draw, explorable, fixed, set } from "./kit.
 import { holm, mean, normal, paired, randomness } from "./statistics.js";
 
 export const TABLES = ["equal methods", "the real table"];
-const LEVEL = 0.05, AT_ONCE = 200;
+const LEVEL = 0.05, AT_ONCE = 200, BUDGET = 8; // milliseconds of a frame for drawing tables
 
 /** A table of methods minus their reference, seed by seed, in units of one method's spread. */
 export function drawTable(number, { methods, seeds, gain }) {
@@ -76,6 +76,7 @@ function build(view) {
     view.slider("true gain of method 1", "gain", 0, 3, { step: 0.1 }),
   ];
   const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [200, 76, 30, 44] });
+  const zero = panel.curve(INK, { "stroke-width": 1 });
   const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
   share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });
   const lines = [share.curve(VERMILION, { "stroke-dasharray": "7 4" }), share.curve(BLUE), share.curve(GREY, { "stroke-dasharray": "2 4" })];
@@ -99,7 +100,7 @@ function build(view) {
   view.below.append(real);
   real.append("Click a dot to leave its seed out. Leave out:");
   view.checks(real, "opponents", view.model.get("names") ?? []);
-  let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) };
+  let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) }, started = false;
   return (state) => {
     const isReal = state.table === TABLES[1];
     let rows;
@@ -110,13 +111,14 @@ function build(view) {
     } else {
       const setting = { methods: state.methods, seeds: state.seeds, gain: state.gain }, key = JSON.stringify(setting);
       if (history.key !== key || state.number < history.drawn) history = { key, drawn: 0, path: [], ...count(0, 0, {}) };
-      const many = Math.max(1, Math.ceil((state.number - history.drawn) / 40));
-      while (history.drawn < state.number) {
+      const many = Math.max(1, Math.ceil(state.number / 200)), end = started ? performance.now() + BUDGET : Infinity;
+      while (history.drawn < state.number && performance.now() < end) {
         const next = Math.min(history.drawn + many, state.number), found = count(history.drawn + 1, next + 1, setting);
         history.drawn = next;
         for (const name of Object.keys(found)) history[name] += found[name];
         history.path.push([history.drawn, history.plain / history.drawn, history.corrected / history.drawn]);
       }
+      if (history.drawn < state.number) view.ask(); // the rest in the next frames, so that a hand never waits
       const values = drawTable(state.number, setting);
       rows = judge(values).map((row, i) => ({ ...row, values: values[i], name: `method ${i + 1}` }));
     }
@@ -125,8 +127,8 @@ function build(view) {
     const widest = Math.max(...rows.flatMap((row) => row.values.map(Math.abs)), 1e-9) * 1.05;
     panel.x = [-widest, widest];
     panel.axes(isReal ? "points of accuracy, minus equal weights" : "spreads of one method", "", { yTicks: [] });
-    const height = panel.area.height / Math.max(rows.length, 1), [zero] = panel.at([0, 0]);
-    draw("line", { x1: zero, x2: zero, y1: panel.area.top, y2: panel.area.top + panel.area.height, stroke: INK }, panel.back);
+    const height = panel.area.height / Math.max(rows.length, 1);
+    zero([[0, 0], [0, 1]]);
     nodes.forEach(({ dots, bar, point, label, p }, place) => {
       const row = rows[order[place]], display = row ? "inline" : "none";
       for (const node of [dots, bar, point, label, p]) set(node, { display });
@@ -157,6 +159,7 @@ function build(view) {
     const last = history.path.at(-1) ?? [0, 0, 0];
     const [above, below] = [1, 2].map((k) => share.at([1, last[k]])[1] - 8);
     words[0](Math.min(above, below - 16)); words[1](below);
+    started = true;
     return describe(state, rows, history);
   };
 }

@@ -29,8 +29,10 @@ function beta(x, a, b) {
 /** P(|T| > t) of Student's distribution, two-sided. */
 export const pOfT = (t, degrees) => beta(degrees / (degrees + t * t), degrees / 2, 0.5);
 
-/** The t with P(|T| > t) = level, by bisection. */
-export function tOfP(level, degrees) {
+const critical = {};
+/** The t with P(|T| > t) = level, by bisection; it is looked for once. */
+export const tOfP = (level, degrees) => (critical[`${level} ${degrees}`] ??= bisect(level, degrees));
+function bisect(level, degrees) {
   let low = 0, high = 1e4;
   for (let k = 0; k < 80; k++) {
     const middle = (low + high) / 2;
