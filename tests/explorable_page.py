@@ -23,12 +23,6 @@ RENDER = """async ([text, state]) => {
     window.end = module.default.render({ model, el: document.getElementById("here") });
 }"""
 
-SETTLE = """async () => {
-    const drawn = () => document.querySelector(".mtl")?.dataset.drawn;
-    const frame = () => new Promise((done) => requestAnimationFrame(done));
-    for (let seen = null; seen !== drawn();) { seen = drawn(); await frame(); await frame(); }
-}"""
-
 
 def plain_state(widget: Explorable) -> dict[str, Any]:
     """The traits that a page without a kernel gets."""
@@ -56,8 +50,9 @@ class ExplorablePage:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until what was asked for is drawn, which may take several frames."""
-        self.page.evaluate(SETTLE)
+        """Wait until what was asked for is drawn."""
+        frames = "done => requestAnimationFrame(() => requestAnimationFrame(done))"
+        self.page.evaluate(f"() => new Promise({frames})")
 
     @property
     def sentence(self) -> str:

@@ -82,7 +82,7 @@ function heat(view, hand) {
     if (wanted !== key) {
       key = wanted;
       panel.x = [0.5, flight.epochs + 0.5];
-      panel.axes("epoch", "", { yTicks: [] });
+      panel.axes("epoch (red: they pull apart, blue: together)", "", { yTicks: [] });
       panel.title.textContent = `${flight.method}: do ${pair} pull apart?`;
       cells.replaceChildren();
       rows.replaceChildren();

@@ -1,7 +1,7 @@
 // The gradient compass. Moved: the tips of two gradients, a third on demand. What answers: the
 // direction of each method, what it does to each loss, and what PCGrad takes away. Measured pairs of
 // gradients stand as needles at the rim, and can be replayed.
-import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, clamp, dot, draw, explorable, fixed, mix, norm, set } from "./kit.js";
+import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, clamp, dot, draw, explorable, fixed, inked, mix, norm, set } from "./kit.js";
 import { METHODS, changes, direction } from "./methods.js";
 
 const REACH = 2.6, NAMES = ["g1", "g2", "g3"], SIGNS = ["g₁", "g₂", "g₃"], COLOURS = [BLUE, VERMILION, GREEN], EPS = 1e-9;
@@ -73,7 +73,7 @@ function build(view) {
     const way = [cosine, Math.sqrt(1 - cosine * cosine)];
     plane.curve(cosine < 0 ? VERMILION : GREY, { "stroke-width": 1.5, opacity: 0.6 })([mix(2.3, way), mix(2.5, way)]);
   }
-  const wedge = plane.patch(GREEN, 0.14), word = plane.text({ fill: GREEN, "font-weight": 700 });
+  const wedge = plane.patch(GREEN, 0.14), word = plane.text({ fill: inked(GREEN), "font-weight": 700 });
   const taken = [0, 1].map((i) => plane.arrow("", COLOURS[i], 1.6, { dash: "3 4" }));
   const left = [0, 1].map((i) => plane.arrow(`v${"₁₂"[i]}`, COLOURS[i], 2));
   const corner = [0, 1].map(() => plane.curve(INK, { "stroke-width": 1 }));

@@ -1,6 +1,6 @@
 // The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
 // each task's gradient norm beside its target, and why each loss weight moved.
-import { INK, draw, explorable, fixed, kernelOf, coloursOf, looksOf, set, short } from "./kit.js";
+import { HALO, INK, draw, explorable, fixed, inked, kernelOf, coloursOf, looksOf, set, short } from "./kit.js";
 
 const BETAS = [0.9, 0.999];
 
@@ -39,7 +39,7 @@ function build(view) {
   const lines = view.panel({ title: "The loss weights", x: [0, 20], y: [0, tasks.length], height: 330, width: 450, pad: [46, 84, 30, 40] });
   const nodes = tasks.map((task, i) => ({
     bar: draw("rect", { fill: colours[i] }, bars.inside), mark: bars.curve(INK, { "stroke-width": 3.5 }),
-    value: draw("text", { "font-size": 12 }, bars.above), name: draw("text", { "text-anchor": "middle", fill: colours[i], "font-weight": 700 }, bars.above, task),
+    value: draw("text", { "font-size": 12, "text-anchor": "end", ...HALO }, bars.words), name: draw("text", { "text-anchor": "middle", fill: inked(colours[i]), "font-weight": 700 }, bars.above, task),
     line: lines.curve(colours[i], looks[i]),
     grip: bars.handle(`target of ${task}: moves α`, colours[i], ([, y]) => {
       const { norms } = gradnorm(model.get("made"), 0), middle = norms.reduce((a, b) => a + b) / norms.length, r = model.get("made").rates[i];
@@ -62,7 +62,7 @@ function build(view) {
       set(node.bar, { x: left, width: right - left, y, height: base - y });
       node.mark([[i - 0.28, targets[i]], [i + 0.28, targets[i]]]);
       const [tx, ty] = bars.at([i + 0.3, targets[i]]);
-      set(node.value, { x: tx + 2, y: ty - 18 });
+      set(node.value, { x: tx + 46, y: ty - 19 });
       node.value.textContent = `target ${short(targets[i])}`;
       set(node.name, { x: (left + right) / 2, y: base + 18 });
       node.grip([i + 0.3, targets[i]]);

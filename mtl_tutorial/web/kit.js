@@ -36,9 +36,12 @@ const STYLE = `
 .mtl-grip:focus-visible .mtl-ring { stroke-width: 3; stroke-opacity: 1; }
 `;
 const SVG = "http://www.w3.org/2000/svg";
+const NARROW = 440; // no panel is made narrower; on a smaller screen it shrinks with its words
 const GRIP = 16; // radius of a handle in pixels on the screen
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
+/** Of words that stand on lines. */
+export const HALO = { stroke: PAPER, "stroke-width": 3, "paint-order": "stroke" };
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 export const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
 export const norm = (a) => Math.hypot(...a);
@@ -53,8 +56,11 @@ export const fixed = (value, digits = 2) => {
   const text = value.toFixed(digits);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 };
-/** A number in three digits. */
-export const short = (value) => String(Number(value.toPrecision(3)));
+/** A number as it is, and in three digits, with a true minus sign. */
+const plain = (value) => String(value).replace("-", "−");
+export const short = (value) => plain(Number(value.toPrecision(3)));
+/** A colour for words: nearer to the ink, so that it can be read on paper of either kind. */
+export const inked = (colour) => `color-mix(in srgb, ${colour} 72%, ${INK})`;
 /** A power of ten by its exponent. */
 export const power = (exponent) => short(10 ** exponent);
 
@@ -87,6 +93,7 @@ export function ticks(low, high, count = 5) {
 class Panel {
   constructor(view, { width = 430, height = 360, x = [0, 1], y = [0, 1], title = "", pad = [46, 14, 34, 44], equal = false, label }) {
     const [left, right, top, bottom] = pad;
+    width = Math.min(width, Math.max(NARROW, view.root.clientWidth || innerWidth)); // on a phone words stay words
     this.view = view;
     this.svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": label ?? title }, view.panels);
     this.svg.style.flex = `${width} 1 ${0.72 * width}px`;
@@ -99,6 +106,7 @@ class Panel {
     draw("rect", { x: left, y: top, width: this.area.width, height: this.area.height }, shape);
     this.back = draw("g", {}, this.svg);
     this.inside = draw("g", { "clip-path": `url(#${clip})` }, this.svg);
+    this.words = draw("g", { "pointer-events": "none" }, this.svg);
     this.above = draw("g", {}, this.svg);
     this.grips = [];
   }
@@ -121,7 +129,7 @@ class Panel {
   }
 
   /** Axes with labels and ticks; called again, they move where the plane has changed. */
-  axes(xLabel, yLabel, { xTicks, yTicks, format = String, yFormat = format } = {}) {
+  axes(xLabel, yLabel, { xTicks, yTicks, format = plain, yFormat = format } = {}) {
     const wanted = JSON.stringify([this.x, this.y, xLabel, yLabel, xTicks, yTicks]);
     if (wanted === this.axed) return;
     this.axed = wanted;
@@ -187,7 +195,7 @@ class Panel {
       for (const [y, i] of names.map((_, i) => [this.at([0, heights[i]])[1] + 4, i]).sort((a, b) => a[0] - b[0])) {
         below = Math.max(y, below + 15);
         nodes[i].textContent = names[i];
-        set(nodes[i], { y: below, fill: colours[i] });
+        set(nodes[i], { y: below, fill: inked(colours[i]) });
       }
     };
   }
@@ -214,16 +222,16 @@ class Panel {
     };
   }
 
-  /** An arrow from a point, the origin if left out, with its name at the tip; null hides it. */
+  /** An arrow from a point, the origin if left out, with its name at the tip, or where it leaves the plane; null hides it. */
   arrow(name, colour, width = 2.5, { dash } = {}) {
     const group = draw("g", {}, this.inside);
     const line = draw("line", { stroke: colour, "stroke-width": width, "stroke-dasharray": dash }, group);
-    if (!dash) line.removeAttribute("stroke-dasharray");
     const head = draw("polygon", { fill: colour }, group);
-    const label = draw("text", { fill: colour, "font-weight": 700, "text-anchor": "middle", "dominant-baseline": "middle",
-      stroke: PAPER, "stroke-width": 3, "paint-order": "stroke" }, group, name);
+    const label = draw("text", { fill: inked(colour), "font-weight": 700, "text-anchor": "middle", "dominant-baseline": "middle", ...HALO }, this.words, name);
+    const { left, top, width: wide, height } = this.area;
+    const stay = (from, to, low, high) => (to > high ? (high - from) / (to - from) : to < low ? (low - from) / (to - from) : 1);
     return (vector, from = [0, 0]) => {
-      set(group, { display: vector ? undefined : "none" });
+      for (const node of [group, label]) set(node, { display: vector ? undefined : "none" });
       if (!vector) return;
       const [x0, y0] = this.at(from), [x, y] = this.at(mix(1, from, 1, vector));
       const length = Math.hypot(x - x0, y - y0);
@@ -237,17 +245,16 @@ class Panel {
       const u = (x - x0) / length, w = (y - y0) / length, h = Math.min(4.5 * Math.sqrt(width) + 4, length), s = 0.42 * h;
       set(line, { x1: x0, y1: y0, x2: x - 0.8 * u * h, y2: y - 0.8 * w * h });
       set(head, { points: `${x},${y} ${x - u * h - w * s},${y - w * h + u * s} ${x - u * h + w * s},${y - w * h - u * s}` });
-      set(label, { x: x + 18 * u, y: y + 14 * w });
+      const t = Math.min(stay(x0, x + 18 * u, left + 26, left + wide - 26), stay(y0, y + 14 * w, top + 9, top + height - 9));
+      set(label, { x: x0 + t * (x + 18 * u - x0), y: y0 + t * (y + 14 * w - y0) });
       label.textContent = name;
     };
   }
 
-  /**
-   * A handle that is dragged, or moved with the arrow keys.
-   * @param place called with the new point of the plane, which it may bend to its rules, and whether
-   *     a pointer holds it; `drop` is called when the pointer lets go
-   * @param words the point in words, for those who do not see it
-   */
+  /** A handle that is dragged, or moved with the arrow keys.
+   *  @param place called with the new point of the plane, which it may bend to its rules, and whether
+   *      a pointer holds it; `drop` is called when the pointer lets go
+   *  @param words the point in words, for those who do not see it */
   handle(label, colour, place, { step = 0.1, words = (p) => p.map((v) => fixed(v)).join(", "), along = "xy", drop } = {}) {
     const grip = draw("g", { class: "mtl-grip", tabindex: 0, role: "slider", "aria-label": label }, this.above);
     const ring = draw("circle", { class: "mtl-ring", fill: colour, "fill-opacity": 0.14, stroke: colour, "stroke-opacity": 0.55, "stroke-width": 1.5 }, grip);
@@ -363,19 +370,19 @@ class View {
     return button;
   }
 
-  /** Boxes to tick in a row: a trait that is a list of words. */
-  checks(row, name, options) {
-    for (const option of options) {
+  /** Boxes to tick in a row: a trait that is a list of words, or of what they stand for. */
+  checks(row, name, options, words = options) {
+    options.forEach((option, i) => {
       const box = document.createElement("input"), label = document.createElement("label");
       box.type = "checkbox";
       box.onchange = () => {
         this.remember();
         this.change({ [name]: options.filter((other) => (other === option ? box.checked : this.model.get(name).includes(other))) });
       };
-      label.append(box, option);
+      label.append(box, words[i]);
       row.append(label);
       this.follow(() => { box.checked = this.model.get(name).includes(option); }, [name]);
-    }
+    });
   }
 
   /** A list of words to choose from: a trait that is one of them. */
@@ -425,13 +432,10 @@ class View {
   }
 }
 
-/** Seconds without a word after which a kernel that trains is taken for busy or dead. */
-const SILENCE = 8;
+const SILENCE = 8; // seconds without a word after which a kernel that trains is taken for busy or dead
 
-/**
- * For what trains in a kernel: buttons by what they ask of it, a sign twice a second that somebody
- * watches, and a sentence where no kernel answers. Without a kernel the buttons rest.
- */
+/** For what trains in a kernel: buttons by what they ask of it, a sign twice a second that somebody
+ *  watches, and a sentence where no kernel answers. Without a kernel the buttons rest. */
 export function kernelOf(view, acts, heard) {
   const { model } = view, there = !(model instanceof Model);
   const tell = (act) => model.send(typeof act === "string" ? { do: act } : act);
@@ -451,13 +455,10 @@ export function kernelOf(view, acts, heard) {
   return { buttons, note: there ? "" : " It trains in a notebook; here you see the run with which the lesson begins." };
 }
 
-/**
- * Make a module of anywidget from a picture and its state.
- * @param names the traits that the picture shows
- * @param hand those of them that a hand moves, for Undo; the kernel's own are not taken back
- * @param build builds the nodes with a View, and gives the function that moves them: it gets the
- *     state, and gives the sentence
- */
+/** Make a module of anywidget from a picture and its state.
+ *  @param names the traits that the picture shows
+ *  @param hand those of them that a hand moves, for Undo; the kernel's own are not taken back
+ *  @param build builds the nodes with a View; gives what moves them: gets the state, gives the sentence */
 export function explorable({ names, hand = names, build }) {
   return {
     render({ model, el }) {

@@ -1,16 +1,14 @@
 // The landscape race. Moved: the starts. What answers: the ways of three methods over the landscape
 // of two tasks and in the plane of their losses, when they arrive, and at the pointer every step.
-import { BLUE, VERMILION, GREEN, PURPLE, SKY, INK, clamp, draw, explorable, fixed, mix, norm } from "./kit.js";
+import { BLUE, VERMILION, GREEN, PURPLE, SKY, HALO, INK, clamp, draw, explorable, fixed, inked, mix, norm } from "./kit.js";
 import { PAIRS } from "./methods.js";
 
-const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 600;
+const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 600, EQUAL = [1, 1];
 export const RACERS = ["sum", "PCGrad", "MGDA"];
 const LINES = { sum: [INK, undefined], PCGrad: [SKY, "7 4"], MGDA: [PURPLE, "7 3 2 3"] };
 
-/**
- * Both losses at a point, and their gradients: the landscape of Liu et al. 2021, section 5.1.
- * @param out gets L₁, L₂, ∂L₁/∂x, ∂L₁/∂y, ∂L₂/∂x, ∂L₂/∂y
- */
+/** Both losses at a point, and their gradients: the landscape of Liu et al. 2021, section 5.1.
+ *  @param out gets L₁, L₂, ∂L₁/∂x, ∂L₁/∂y, ∂L₂/∂x, ∂L₂/∂y */
 function land(x, y, out) {
   const t = Math.tanh(y / 2), slope = (1 - t * t) / 2, up = t > 0 ? t : 0, down = t < 0 ? -t : 0;
   const bend = Math.tanh(-y), bent = 1 - bend * bend, valley = 0.1 * (y + 8) * (y + 8), fall = 0.02 * (y + 8);
@@ -37,13 +35,9 @@ export const arrived = ([x, y]) => Math.abs(y - PARETO_Y) < NEAR && x > PARETO_X
 /** Put the direction of a method, for gradients in out[2 …] and weights 2λ and 2 − 2λ, into out[0] and out[1]. */
 function turn(name, out, weight) {
   const p = 2 * weight, q = 2 - p, a = p * out[2], b = p * out[3], c = q * out[4], d = q * out[5];
-  let first = 1, second = 1;
-  if (name !== "sum") {
-    const k11 = a * a + b * b, k12 = a * c + b * d, k22 = c * c + d * d, w = PAIRS[name](k11, k12, k22);
-    first = w[0]; second = w[1];
-  }
-  out[0] = first * a + second * c;
-  out[1] = first * b + second * d;
+  const w = name === "sum" ? EQUAL : PAIRS[name](a * a + b * b, a * c + b * d, c * c + d * d);
+  out[0] = w[0] * a + w[1] * c;
+  out[1] = w[0] * b + w[1] * d;
   return [out[0], out[1]];
 }
 
@@ -92,6 +86,7 @@ function build(view) {
   outcome.axes("loss of task 1", "loss of task 2");
   plane.contours((x, y) => { const { losses } = landscape([x, y]); return losses[0] + losses[1]; }, Array.from({ length: 13 }, (_, i) => -32 + 4 * i));
   plane.curve(GREEN, { "stroke-width": 6, opacity: 0.6 })([[PARETO_X[0], PARETO_Y], [PARETO_X[1], PARETO_Y]]);
+  plane.text({ fill: inked(GREEN), "text-anchor": "middle", dy: 24, ...HALO }, "best trade-offs")([0, PARETO_Y]);
   outcome.curve(GREEN, { "stroke-width": 6, opacity: 0.6 })(Array.from({ length: 41 }, (_, i) => landscape([-7 + 0.35 * i, PARETO_Y]).losses));
   RACERS.forEach((name, i) => {
     draw("line", { x1: 120 + 100 * i, x2: 146 + 100 * i, y1: 46, y2: 46, stroke: LINES[name][0], "stroke-width": 2.5, ...(LINES[name][1] && { "stroke-dasharray": LINES[name][1] }) }, outcome.above);

@@ -1,6 +1,6 @@
 // The loss-weight tuner. Moved: the weights of the losses, while a network trains in the kernel.
 // What answers: losses, the run as a path beside single networks, shares of the gradient, their cosine.
-import { GREY, INK, clamp, explorable, fixed, kernelOf, coloursOf, looksOf, power, short } from "./kit.js";
+import { GREY, INK, clamp, explorable, fixed, kernelOf, coloursOf, looksOf, power, set, short } from "./kit.js";
 
 const GHOSTS = 4;
 
@@ -61,8 +61,10 @@ function build(view) {
   const changes = [loss, share, cosine].map((panel) => panel.curve(INK, { "stroke-width": 0.8, "stroke-dasharray": "2 3" }));
   const table = document.createElement("table");
   table.style.cssText = "font-size:13px;text-align:right;border-spacing:14px 1px";
-  view.below.append(table);
-  let live = [], axes = "";
+  const runs = set(document.createElement("div"), { tabindex: 0, role: "region", "aria-label": "The runs", style: "overflow-x:auto" });
+  runs.append(table);
+  view.below.append(runs);
+  let live = [];
   view.listen("msg:custom", (message) => {
     if (!message.losses) return;
     live.push(...message.losses);
@@ -77,17 +79,13 @@ function build(view) {
     const logs = (moments, i) => moments.flatMap((m) => (m.losses[i] > 0 ? [[m.step, Math.log10(m.losses[i])]] : []));
     const values = shown.flatMap((r) => tasks.flatMap((_, i) => logs(r.moments, i).map(([, v]) => v)));
     const low = Math.floor(Math.min(...values, -1) - 0.2), high = Math.max(Math.ceil(Math.max(...values, 0)), low + 1);
-    const wanted = JSON.stringify([right, low, high]);
-    if (wanted !== axes) {
-      axes = wanted;
-      for (const panel of [loss, share, cosine]) panel.x = [0, right];
-      loss.y = [low, high];
-      loss.axes("training step", "", { yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k) , yFormat: power });
-      share.axes("training step", "", { yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v} %` });
-      cosine.axes("training step", "", { yTicks: [-1, 0, 1] });
-      plane.axes(`${tasks[0]} ${state.metric_names[0]}`, tasks.length > 1 ? `${tasks[1]} ${state.metric_names[1]}` : "");
-      zero([[0, 0], [right, 0]]);
-    }
+    for (const panel of [loss, share, cosine]) panel.x = [0, right];
+    loss.y = [low, high];
+    loss.axes("training step", "", { yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k), yFormat: power });
+    share.axes("training step", "", { yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v} %` });
+    cosine.axes("training step", "", { yTicks: [-1, 0, 1] });
+    plane.axes(`${tasks[0]} ${state.metric_names[0]}`, tasks.length > 1 ? `${tasks[1]} ${state.metric_names[1]}` : "");
+    zero([[0, 0], [right, 0]]);
     const second = Math.min(1, tasks.length - 1), inPlane = (m) => [m.metrics[0], m.metrics[second]];
     ghosts.forEach((ghost, k) => {
       const old = shown.length > 1 ? shown.slice(0, -1)[k] : undefined;

@@ -1,10 +1,10 @@
 // The luck machine. Moved: how many methods and seeds a table has, and what one of them truly gains;
 // in the real table, which seeds and opponents count. What answers: who seems to win.
-import { BLUE, VERMILION, GREY, INK, draw, explorable, fixed, set } from "./kit.js";
+import { BLUE, VERMILION, GREY, HALO, INK, draw, explorable, fixed, inked, set } from "./kit.js";
 import { holm, mean, normal, paired, randomness } from "./statistics.js";
 
 export const TABLES = ["equal methods", "the real table"];
-const LEVEL = 0.05, AT_ONCE = 200, BUDGET = 8; // milliseconds of a frame for drawing tables
+const LEVEL = 0.05, AT_ONCE = 200;
 
 /** A table of methods minus their reference, seed by seed, in units of one method's spread. */
 export function drawTable(number, { methods, seeds, gain }) {
@@ -50,8 +50,7 @@ export function describe(state, rows, counts) {
   const key = state.correct ? "corrected" : "p", found = rows.filter((row) => row[key] < LEVEL);
   const by = state.correct ? "with Holm's correction" : "each at p < 0.05";
   if (state.table === TABLES[1]) {
-    const names = found.map((row) => row.name).join(", ");
-    return `${rows.filter((row) => !Number.isNaN(row.p)).length} tests over ${state.seeds_left} seeds, ${by}: ${found.length ? `told apart: ${names}` : "nothing is told apart"}.`;
+    return `${rows.filter((row) => !Number.isNaN(row.p)).length} tests over ${state.seeds_left} seeds, ${by}: ${found.length ? `told apart: ${found.map((row) => row.name).join(", ")}` : "nothing is told apart"}.`;
   }
   const tables = `Of ${counts.drawn} table${counts.drawn > 1 ? "s" : ""}, ${counts.plain} ${counts.plain === 1 ? "has" : "have"} a find at p < 0.05 and ${counts.corrected} with Holm's correction.`;
   const truth = state.gain ? `Method 1 truly gains ${fixed(state.gain)} spreads, and is found in ${counts.first}.` : "All methods are equal.";
@@ -75,18 +74,18 @@ function build(view) {
     view.slider("seeds", "seeds", 3, 30, { step: 1, format: String }),
     view.slider("true gain of method 1", "gain", 0, 3, { step: 0.1 }),
   ];
-  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [200, 76, 30, 44] });
+  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [190, 66, 30, 44] });
   const zero = panel.curve(INK, { "stroke-width": 1 });
   const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
   share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });
   const lines = [share.curve(VERMILION, { "stroke-dasharray": "7 4" }), share.curve(BLUE), share.curve(GREY, { "stroke-dasharray": "2 4" })];
   const words = [["without", VERMILION], ["with Holm's", BLUE]].map(([text, colour]) => {
-    const node = draw("text", { fill: colour, "text-anchor": "end", x: 264 }, share.above, text);
+    const node = draw("text", { fill: inked(colour), "text-anchor": "end", x: 264, ...HALO }, share.above, text);
     return (height) => set(node, { y: height });
   });
   const nodes = Array.from({ length: most }, () => ({
     dots: draw("g", { "fill-opacity": 0.35 }, panel.inside), bar: draw("line", { "stroke-width": 3 }, panel.inside),
-    point: draw("circle", { r: 6, "stroke-width": 2 }, panel.inside), label: draw("text", { "text-anchor": "end" }, panel.above), p: draw("text", { x: 552 }, panel.above),
+    point: draw("circle", { r: 6, "stroke-width": 2 }, panel.inside), label: draw("text", { "text-anchor": "end" }, panel.above), p: draw("text", { x: panel.area.left + panel.area.width + 8 }, panel.above),
   }));
   const ghost = panel.dot("none", 8, { stroke: INK, "stroke-width": 2.5 });
   nodes.forEach(({ dots }, i) => dots.addEventListener("click", (event) => {
@@ -96,11 +95,13 @@ function build(view) {
     view.remember();
     view.change({ left_out: [...out].sort((a, b) => a - b) });
   }));
-  const real = view.row();
+  const real = view.row(), seeds = view.model.get("seed_names") ?? [];
   view.below.append(real);
-  real.append("Click a dot to leave its seed out. Leave out:");
+  real.append("Leave out methods:");
   view.checks(real, "opponents", view.model.get("names") ?? []);
-  let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) }, started = false;
+  real.append("Leave out seeds, here or by a click on a dot:");
+  view.checks(real, "left_out", seeds.map((_, place) => place), seeds);
+  let history = { key: "", drawn: 0, path: [], ...count(0, 0, {}) };
   return (state) => {
     const isReal = state.table === TABLES[1];
     let rows;
@@ -111,14 +112,13 @@ function build(view) {
     } else {
       const setting = { methods: state.methods, seeds: state.seeds, gain: state.gain }, key = JSON.stringify(setting);
       if (history.key !== key || state.number < history.drawn) history = { key, drawn: 0, path: [], ...count(0, 0, {}) };
-      const many = Math.max(1, Math.ceil(state.number / 200)), end = started ? performance.now() + BUDGET : Infinity;
-      while (history.drawn < state.number && performance.now() < end) {
+      const many = Math.max(1, Math.ceil(state.number / 200));
+      while (history.drawn < state.number) {
         const next = Math.min(history.drawn + many, state.number), found = count(history.drawn + 1, next + 1, setting);
         history.drawn = next;
         for (const name of Object.keys(found)) history[name] += found[name];
         history.path.push([history.drawn, history.plain / history.drawn, history.corrected / history.drawn]);
       }
-      if (history.drawn < state.number) view.ask(); // the rest in the next frames, so that a hand never waits
       const values = drawTable(state.number, setting);
       rows = judge(values).map((row, i) => ({ ...row, values: values[i], name: `method ${i + 1}` }));
     }
@@ -146,7 +146,7 @@ function build(view) {
       set(point, { cx: x(row.mean), cy: y + 5, fill: wins ? colour : "var(--mtl-paper)", stroke: colour });
       const value = state.correct ? row.corrected : row.p;
       p.textContent = Number.isNaN(value) ? "the same" : value < 0.001 ? "p < .001" : `p = ${fixed(value, 3).replace(/^0/, "")}`;
-      set(p, { y: y + 4, fill: wins ? VERMILION : "currentColor", "font-weight": wins ? 700 : 400 });
+      set(p, { y: y + 4, fill: wins ? inked(VERMILION) : INK, "font-weight": wins ? 700 : 400 });
       label.textContent = row.name;
       set(label, { x: panel.area.left - 8, y: y + 4, "font-weight": wins ? 700 : 400 });
     });
@@ -159,7 +159,6 @@ function build(view) {
     const last = history.path.at(-1) ?? [0, 0, 0];
     const [above, below] = [1, 2].map((k) => share.at([1, last[k]])[1] - 8);
     words[0](Math.min(above, below - 16)); words[1](below);
-    started = true;
     return describe(state, rows, history);
   };
 }

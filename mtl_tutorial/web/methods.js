@@ -1,12 +1,11 @@
 // What each method makes of task gradients: weights from their Gramian K, as in
 // mtl_tutorial.balancing; the direction is the weighted sum of the gradients, the step its opposite.
+import { dot, mix } from "./kit.js";
 
 /** K with K_ij = g_i · g_j. */
-export const gramian = (gradients) =>
-  gradients.map((a) => gradients.map((b) => a.reduce((sum, x, i) => sum + x * b[i], 0)));
+export const gramian = (gradients) => gradients.map((a) => gradients.map((b) => dot(a, b)));
 
-const times = (K, w) => K.map((row) => row.reduce((sum, k, i) => sum + k * w[i], 0));
-const quadratic = (K, w) => times(K, w).reduce((sum, x, i) => sum + x * w[i], 0);
+const times = (K, w) => K.map((row) => dot(row, w)), quadratic = (K, w) => dot(times(K, w), w);
 
 /** Solve A x = b by elimination with pivots; null where A is singular. */
 export function solve(A, b) {
@@ -16,16 +15,9 @@ export function solve(A, b) {
     for (let r = c + 1; r < n; r++) if (Math.abs(M[r][c]) > Math.abs(M[best][c])) best = r;
     if (Math.abs(M[best][c]) < 1e-14) return null;
     [M[c], M[best]] = [M[best], M[c]];
-    for (let r = c + 1; r < n; r++) {
-      const f = M[r][c] / M[c][c];
-      for (let k = c; k <= n; k++) M[r][k] -= f * M[c][k];
-    }
+    M.forEach((row, r) => { if (r !== c) M[r] = mix(1, row, -row[c] / M[c][c], M[c]); });
   }
-  const x = new Array(n).fill(0);
-  for (let r = n - 1; r >= 0; r--) {
-    x[r] = M[r].slice(r + 1, n).reduce((rest, a, i) => rest - a * x[r + 1 + i], M[r][n]) / M[r][r];
-  }
-  return x;
+  return M.map((row, i) => row[n] / row[i]);
 }
 
 /** All subsets of 0 … n − 1 that are not empty. */
@@ -99,7 +91,7 @@ export function cagrad(K, c = 0.5) {
   const n = K.length, S = scaled(K);
   if (!S) return K.map(() => 0);
   const mean = K.map(() => 1 / n), pulls = times(S, mean), length = Math.sqrt(Math.max(0, quadratic(S, mean)));
-  const cost = (w) => w.reduce((s, x, i) => s + x * pulls[i], 0) + c * length * Math.sqrt(Math.max(0, quadratic(S, w)));
+  const cost = (w) => dot(w, pulls) + c * length * Math.sqrt(Math.max(0, quadratic(S, w)));
   const w = onSimplex(cost, n), own = Math.sqrt(Math.max(0, quadratic(S, w)));
   if (own < 1e-12) return mean;
   return mean.map((m, i) => m + (c * length * w[i]) / own);
@@ -141,11 +133,7 @@ export const METHODS = {
 };
 
 /** The direction d = Σ w_i g_i of a method; the step goes against it. */
-export function direction(name, gradients) {
-  const w = METHODS[name](gramian(gradients));
-  return gradients[0].map((_, k) => gradients.reduce((total, g, i) => total + w[i] * g[k], 0));
-}
+export const direction = (name, gradients) => mix(...METHODS[name](gramian(gradients)).flatMap((w, i) => [w, gradients[i]]));
 
 /** −g_i · d: what each loss does, to first order, a unit of learning rate. */
-export const changes = (gradients, d) =>
-  gradients.map((g) => -g.reduce((total, x, k) => total + x * d[k], 0));
+export const changes = (gradients, d) => gradients.map((g) => -dot(g, d));

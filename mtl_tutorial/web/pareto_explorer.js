@@ -6,13 +6,8 @@ const POINTS = 1201, TIE = 1e-9;
 export const RULES = ["weighted sum", "min-max"], DISTANCES = [0.6, 2.4], WEIGHTS = [0.05, 0.95];
 
 /** Losses along the front of two wells so far apart: L = 1 − exp(−(s ∓ distance / 2)²). */
-export function front(distance) {
-  const half = distance / 2;
-  return Array.from({ length: POINTS }, (_, k) => {
-    const s = -half + (distance * k) / (POINTS - 1);
-    return [1 - Math.exp(-((s - half) ** 2)), 1 - Math.exp(-((s + half) ** 2))];
-  });
-}
+export const front = (distance) => Array.from({ length: POINTS }, (_, k) =>
+  [0.5, -0.5].map((side) => 1 - Math.exp(-((distance * (k / (POINTS - 1) - 0.5 - side)) ** 2))));
 
 /** What each rule makes small along a front, where it is least, and what no weight of the sum finds. */
 export function explore(distance, weight) {

@@ -1,6 +1,6 @@
 // The relatedness lab. Moved: the angle between two teachers, the noise, the samples of each task.
 // What answers: the error of each task learned jointly, in units of that alone, and its luck.
-import { BLUE, VERMILION, GREEN, GREY, INK, clamp, explorable, power, short } from "./kit.js";
+import { BLUE, VERMILION, GREEN, GREY, INK, clamp, explorable, inked, power, short } from "./kit.js";
 import { solve } from "./methods.js";
 import { normal, randomness } from "./statistics.js";
 
@@ -57,16 +57,16 @@ function build(view) {
   view.slider("noise", "noise", 0.1, 2, { step: 0.05 });
   [0, 1].forEach((i) => view.slider(`samples of task ${i + 1}`, "samples", 15, 120, { place: i, step: 1, format: String }));
   view.button("Draw other data", () => view.change({ seed: view.model.get("seed") + SETS }));
-  const teachers = view.panel({ title: "Drag w₂", x: [-1.5, 1.5], y: [-0.5, 1.5], equal: true, width: 330, height: 330, pad: [6, 6, 30, 10] });
-  const chart = view.panel({ title: "Error, jointly ÷ alone; a dot is a data set", x: [0, 180], y: [LOW, HIGH], width: 560, height: 330 });
+  const teachers = view.panel({ title: "Drag w₂", x: [-1.5, 1.5], y: [-0.25, 1.35], equal: true, width: 330, height: 240, pad: [6, 6, 26, 6] });
+  const chart = view.panel({ title: "Error, jointly ÷ alone; a dot is a data set", x: [0, 180], y: [LOW, HIGH], width: 560, height: 330, pad: [46, 50, 34, 44] });
   chart.axes("angle between the teachers, degrees", "", { xTicks: [0, 30, 60, 90, 120, 150, 180], yTicks: [-1, 0, 1], yFormat: power });
   chart.patch(GREEN, 0.1)([[0, LOW], [180, LOW], [180, 0], [0, 0]]);
   chart.curve(INK, { "stroke-width": 1 })([[0, 0], [180, 0]]);
   chart.text({ "text-anchor": "middle", dy: 18 }, "joint training hurts")([90, HIGH]);
-  chart.text({ "text-anchor": "middle", dy: -8, fill: GREEN }, "joint training helps")([90, LOW]);
+  chart.text({ "text-anchor": "middle", dy: -8, fill: inked(GREEN) }, "joint training helps")([90, LOW]);
   const colours = [BLUE, VERMILION], arrows = colours.map((colour, i) => teachers.arrow(`w${"₁₂"[i]}`, colour, 3.5));
   const lines = colours.map((colour, i) => chart.curve(colour, i ? { "stroke-dasharray": "7 4", "stroke-width": 2.5 } : { "stroke-width": 2.5 }));
-  const here = chart.curve(GREY, { "stroke-width": 1 });
+  const names = chart.ends(), here = chart.curve(GREY, { "stroke-width": 1 });
   const dots = colours.map((colour) => Array.from({ length: SETS }, () => chart.dot(colour, 3, { "fill-opacity": 0.35 })));
   const points = colours.map((colour) => chart.dot(colour, 6));
   const tip = teachers.handle("teacher of task 2", VERMILION, ([x, y]) => {
@@ -78,13 +78,16 @@ function build(view) {
     arrows[0]([1, 0]); arrows[1](second); tip(second);
     here([[state.angle, LOW], [state.angle, HIGH]]);
     const sets = Array.from({ length: SETS }, (_, k) => drawn(state.seed + k, state.angle, state.samples, state.noise));
+    const ends = [];
     [0, 1].forEach((i) => {
       const own = state.samples[i], other = state.samples[1 - i], alone = errorAlone(own, state.noise);
       const at = (angle, error) => [angle, clamp(Math.log10(error / alone), LOW, HIGH)];
       lines[i](ANGLES.map((angle) => at(angle, errorJoint(angle, own, other, state.noise))));
+      ends[i] = at(180, errorJoint(180, own, other, state.noise))[1];
       points[i](at(state.angle, errorJoint(state.angle, own, other, state.noise)));
       dots[i].forEach((dot, k) => dot(at(state.angle + (i ? 1.2 : -1.2), sets[k][i])));
     });
+    names(["task 1", "task 2"], ends, colours);
     return describe(state);
   };
 }
