@@ -139,6 +139,7 @@ def test_a_player_stops_the_one_of_its_name_alone(name, goes_on) -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert first.player.running == goes_on
+        assert ("another one trains now" in first.said[-1]) != goes_on
         first.player.pause()
 
     asyncio.run(scenario())

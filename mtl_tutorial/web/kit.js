@@ -19,7 +19,7 @@ const STYLE = `
   color: var(--mtl-ink); background: var(--mtl-paper); font: 15px/1.4 system-ui, sans-serif;
   max-width: 920px; container-type: inline-size; }
 .mtl-row { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: center; margin: 4px 0; }
-.mtl-row > svg, .mtl-row > img { min-width: 0; max-width: 100%; display: block; overflow: hidden;
+.mtl-panels { align-items: flex-start; } .mtl-row > svg, .mtl-row > img { min-width: 0; max-width: 100%; display: block; overflow: hidden;
   touch-action: pan-y; font: 13px system-ui, sans-serif; fill: var(--mtl-ink); }
 .mtl label { display: inline-flex; align-items: center; gap: 6px; font-size: 14px; }
 .mtl input[type=range] { width: 150px; min-height: 32px; accent-color: ${BLUE}; }
@@ -245,7 +245,7 @@ class Panel {
       const u = (x - x0) / length, w = (y - y0) / length, h = Math.min(4.5 * Math.sqrt(width) + 4, length), s = 0.42 * h;
       set(line, { x1: x0, y1: y0, x2: x - 0.8 * u * h, y2: y - 0.8 * w * h });
       set(head, { points: `${x},${y} ${x - u * h - w * s},${y - w * h + u * s} ${x - u * h + w * s},${y - w * h - u * s}` });
-      const t = Math.min(stay(x0, x + 18 * u, left + 26, left + wide - 26), stay(y0, y + 14 * w, top + 9, top + height - 9));
+      const end = Math.min(stay(x0, x + 18 * u, left + 26, left + wide - 26), stay(y0, y + 14 * w, top + 9, top + height - 9)), t = end < 1 ? 0.88 * end : 1;
       set(label, { x: x0 + t * (x + 18 * u - x0), y: y0 + t * (y + 14 * w - y0) });
       label.textContent = name;
     };

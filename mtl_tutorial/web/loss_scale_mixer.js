@@ -62,7 +62,7 @@ function build(view) {
       found[method].forEach((share, i) => {
         const [x0] = panel.at([left, 0]), [x1] = panel.at([left + share, 0]), { bar, word } = rows[k][i];
         set(bar, { x: x0, width: Math.max(0, x1 - x0) });
-        word.textContent = share > 0.1 ? `${tasks[i]} ${percent(share)}` : "";
+        word.textContent = x1 - x0 > 70 ? `${tasks[i]} ${percent(share)}` : "";
         set(word, { x: (x0 + x1) / 2 });
         left += share;
         if (k === 0 && borders[i]) borders[i]([left, 2.5]);

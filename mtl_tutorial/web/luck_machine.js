@@ -74,7 +74,7 @@ function build(view) {
     view.slider("seeds", "seeds", 3, 30, { step: 1, format: String }),
     view.slider("true gain of method 1", "gain", 0, 3, { step: 0.1 }),
   ];
-  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [190, 66, 30, 44] });
+  const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [190, 84, 30, 44] });
   const zero = panel.curve(INK, { "stroke-width": 1 });
   const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
   share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import anywidget
@@ -106,11 +106,41 @@ class Choice(traitlets.Enum):
         Raises:
             TraitError: naming the choices and the value.
         """
-        if value not in self.choices:
-            raise traitlets.TraitError(
-                f"{self.what} must be one of {', '.join(map(repr, self.choices))}, got {value!r}"
-            )
-        return value
+        return check_choice(self.what, value, self.choices)
+
+
+class Words(traitlets.Unicode):
+    """A name among those that stand in what the widget shows; a number is taken for its digits.
+
+    Args:
+        known: gives the names, for a widget.
+    """
+
+    def __init__(self, name: str, known: Callable[[Any], Iterable[str]]) -> None:
+        super().__init__()
+        self.what, self.known = name, known
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Give the name back.
+
+        Raises:
+            TraitError: naming those that there are, and the value.
+        """
+        return check_choice(self.what, str(value), dict.fromkeys(self.known(obj)))
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Give a word back.
+
+    Raises:
+        TraitError: where it is none of the choices.
+    """
+    if value not in (known := list(choices)):
+        raise traitlets.TraitError(
+            f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}"
+        )
+    return value
 
 
 class Numbers(traitlets.List):
@@ -144,25 +174,6 @@ class Numbers(traitlets.List):
             within = f"{count} numbers from {self.low:g} to {self.high:g}"
             raise traitlets.TraitError(f"{self.what} must be {within}, got {value!r}")
         return found
-
-
-class Words(traitlets.Unicode):
-    """A name; the picture takes one that it knows for one that it does not."""
-
-    def __init__(self, name: str, default: str = "") -> None:
-        super().__init__(default)
-        self.what = name
-        self.tag(sync=True)
-
-    def validate(self, obj: Any, value: Any) -> str:
-        """Give the name back.
-
-        Raises:
-            TraitError: where it is none.
-        """
-        if not isinstance(value, str):
-            raise traitlets.TraitError(f"{self.what} must be a name, got {value!r}")
-        return value
 
 
 class Switch(traitlets.Bool):

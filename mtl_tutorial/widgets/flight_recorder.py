@@ -132,9 +132,11 @@ class FlightRecorder(Explorable):
 
     module = "flight_recorder"
     flights = Fixed()
-    runs, method, beside, seed, pair = (
-        Words(name) for name in ("runs", "method", "beside", "seed", "pair")
-    )
+    runs = Words("runs", lambda self: (f["runs"] for f in self.flights))
+    method = Words("method", lambda self: (f["method"] for f in self.flights))
+    seed = Words("seed", lambda self: (str(f["seed"]) for f in self.flights))
+    beside = Words("beside", lambda self: ("nothing", *(f["method"] for f in self.flights)))
+    pair = Words("pair", lambda self: (pair for f in self.flights for pair in f["cosines"]))
     epoch = Number("epoch", 1, 1, 1e6)
 
     def __init__(

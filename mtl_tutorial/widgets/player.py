@@ -115,6 +115,10 @@ class Player:
                 await asyncio.sleep(0)
                 if time.monotonic() - before > LONG_BLOCK:
                     self._seen = time.monotonic()
+        except asyncio.CancelledError:
+            if asyncio.current_task() is self._task:  # by another player of this name, not by pause
+                self._say("Paused: another one trains now. Start goes on from here.")
+            raise
         except Exception as error:  # a task's exception would vanish unseen
             self._say(_stopped(error))
             return
