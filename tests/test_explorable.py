@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 import traitlets
 from axe_playwright_python.sync_playwright import Axe
-from explorable_page import ExplorablePage, chromium
+from explorable_page import ExplorablePage, chromium, plain_state
 from playwright.sync_api import Browser
 from result_cases import flown
 
@@ -338,3 +340,61 @@ def test_a_network_of_ones_own_answers_in_the_page(show) -> None:
     tasks = located_digits("train").tasks
     page = show(DrawADigit(HardSharing(ConvEncoder(4), tasks), strokes=SEVEN))
     assert page.sentence.startswith("Digit: ")
+
+
+def test_colab_is_told_which_manager_draws_an_explorable(monkeypatch) -> None:
+    manager = "https://colab.test/manager.js"
+    colab = SimpleNamespace(
+        enable_custom_widget_manager=lambda: None, _widgets=SimpleNamespace(_installed_url=manager)
+    )
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    _, metadata = ParetoExplorer()._repr_mimebundle_()
+    assert metadata["application/vnd.jupyter.widget-view+json"]["colab"] == {
+        "custom_widget_manager": {"url": manager}
+    }
+
+
+ELSEWHERE = """<!DOCTYPE html><html lang="en"><style>:root { %s }</style><body><div></div><script>
+window.errors = [];
+onerror = (message) => { errors.push(String(message)); };
+onunhandledrejection = (event) => { errors.push(String(event.reason)); };
+window.show = async (text, values) => {
+    const given = { get: (name) => values[name], set(name, value) { values[name] = value; },
+        on() {}, off() {}, send() {}, save_changes() {} };
+    const model = new Proxy(given, { get(own, name) {
+        if (!(name in own)) throw new Error("no host promises model." + String(name));
+        return own[name];
+    } });
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    const { default: widget } = await import(url);
+    URL.revokeObjectURL(url);
+    return typeof widget.render({ model, el: document.querySelector("div"), signal: null });
+};
+</script></body></html>"""
+DARK = "--vscode-editor-foreground: #d4d4d4; --vscode-editor-background: #1e1e1e;"
+
+
+@EVERY
+def test_a_frame_of_another_origin_and_the_promised_model_are_enough(browser, name) -> None:
+    """What VS Code and Colab have in common: their outputs are such frames, and their hosts give a
+    model that gets, sets, saves, sends and is listened to, as anywidget documents, and no more."""
+    widget = MAKE[name]()
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_content(
+        "<!DOCTYPE html><iframe sandbox='allow-scripts' width=900 height=700></iframe>"
+    )
+    page.evaluate("html => { document.querySelector('iframe').srcdoc = html; }", ELSEWHERE % DARK)
+    frame = page.frames[-1]
+    frame.wait_for_function("window.show !== undefined")
+    state = plain_state(widget)
+    assert (
+        frame.evaluate("([text, state]) => show(text, state)", [widget._esm, state]) == "function"
+    )
+    assert frame.locator(".mtl-say").inner_text()
+    colour = frame.evaluate("getComputedStyle(document.querySelector('.mtl')).backgroundColor")
+    assert colour == "rgb(30, 30, 30)"
+    assert frame.evaluate("errors") == []
+    assert [url for url in asked if url.startswith("http")] == []
+    page.close()

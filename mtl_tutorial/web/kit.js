@@ -13,8 +13,8 @@ const DASHES = [undefined, "7 4", "7 3 2 3", "2 4"];
 export const coloursOf = (tasks) => tasks.map((task, i) => TASK_COLOURS[task] ?? [BLUE, VERMILION, INK, GREY][i % 4]);
 export const looksOf = (tasks) => coloursOf(tasks).map((stroke, i) => ({ stroke, "stroke-dasharray": DASHES[i % 4] }));
 const STYLE = `
-.mtl { --mtl-ink: var(--jp-content-font-color1, var(--pst-color-text-base, #000));
-  --mtl-paper: var(--jp-layout-color0, var(--pst-color-background, #fff));
+.mtl { --mtl-ink: var(--vscode-editor-foreground, var(--jp-content-font-color1, var(--pst-color-text-base, #000)));
+  --mtl-paper: var(--vscode-editor-background, var(--jp-layout-color0, var(--pst-color-background, #fff)));
   --mtl-faint: color-mix(in srgb, var(--mtl-ink) 14%, transparent);
   color: var(--mtl-ink); background: var(--mtl-paper); font: 15px/1.4 system-ui, sans-serif;
   max-width: 920px; container-type: inline-size; }
