@@ -31,8 +31,9 @@ from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.dispatch import WORKER_KILLED, Keeper, RunFailedError, attempt
 from mtl_tutorial.experiments.protocol import Protocol, Setting, make_protocol, settings
 from mtl_tutorial.experiments.search import WIDENED, best_settings, wider
-from mtl_tutorial.experiments.store import RESULTS, ResultsFolder, read_results
+from mtl_tutorial.experiments.store import ResultsFolder, read_results
 from mtl_tutorial.experiments.summary import as_text, to_frame
+from mtl_tutorial.places import RESULTS
 
 SEARCH_SEEDS = (1000, 1001, 1002)
 FIRST_SEED = 1010  # of those that are tested

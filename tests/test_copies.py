@@ -16,7 +16,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from mtl_tutorial.commands import UsageError, copies
 from mtl_tutorial.commands.copies import for_learner, lesson_of, own_copy
-from mtl_tutorial.commands.lessons import NOTEBOOKS, lessons
+from mtl_tutorial.commands.lessons import lessons
+from mtl_tutorial.places import NOTEBOOKS
 from mtl_tutorial.widgets.alt_text import show_description
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links")

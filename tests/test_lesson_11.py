@@ -12,8 +12,9 @@ from scipy import stats
 
 from mtl_tutorial.experiments.inference import interval
 from mtl_tutorial.experiments.protocol import Setting
-from mtl_tutorial.experiments.store import RESULTS, committed_results, origin
+from mtl_tutorial.experiments.store import committed_results, origin
 from mtl_tutorial.experiments.summary import best_settings, final_settings
+from mtl_tutorial.places import RESULTS
 
 UNHURRIED = settings(deadline=None, max_examples=60)
 score = st.floats(0, 1).map(lambda value: round(value, 3))

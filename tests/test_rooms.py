@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = "mtl_tutorial"
 FLOORS = (
-    ("tasks",),
+    ("tasks", "places"),
     ("profiles",),
     ("claims",),
     ("data", "architectures", "balancing"),

@@ -16,10 +16,10 @@ import nbformat
 from nbformat import NotebookNode
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.lessons import NOTEBOOKS, lessons, parse
+from mtl_tutorial.commands.lessons import lessons, parse
+from mtl_tutorial.places import NOTEBOOKS, own_folder
 from mtl_tutorial.widgets.alt_text import show_description
 
-FOLDER = "my_lessons"
 FOLDED = (
     "<details><summary>Open after you have run the cell above</summary>\n\n{text}\n\n</details>"
 )
@@ -31,7 +31,7 @@ LAB = "python -m mtl_tutorial lab"
 
 def lesson_of(path: Path) -> Path | None:
     """Give the committed lesson that ``path`` is, or is the copy of; None for another notebook."""
-    if path.parent not in (NOTEBOOKS, NOTEBOOKS.with_name(FOLDER)):
+    if path.parent not in (NOTEBOOKS, own_folder(NOTEBOOKS)):
         return None
     return next((lesson for lesson in lessons() if lesson.name == path.name), None)
 
@@ -54,8 +54,6 @@ class Copy(NamedTuple):
 def own_copy(lesson: Path, *, fresh: bool = False) -> Copy:
     """Give the learner's copy of a lesson, with those of the other lessons beside it.
 
-    They lie beside the folder of the lessons, so that what a lesson names is found from both.
-
     Args:
         lesson: as it was committed.
         fresh: start anew; the copy that is there is kept under another name.
@@ -63,7 +61,7 @@ def own_copy(lesson: Path, *, fresh: bool = False) -> Copy:
     Raises:
         UsageError: where the copy can't be made, or JupyterLab would not open it.
     """
-    course, folder = lessons(lesson.parent), lesson.parent.with_name(FOLDER)
+    course, folder = lessons(lesson.parent), own_folder(lesson.parent)
     own, made, told = folder / lesson.name, [], []
     _make_folder(folder)
     if fresh:

@@ -23,6 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mtl_tutorial.places import NOTEBOOKS, own_folder
+
 OLDEST_PYTHON = (3, 10)
 WIDTH = 100
 PROBE_SECONDS = 180  # the first import of torch on a slow disk
@@ -148,7 +150,7 @@ def examine(*, network: bool = True) -> list[Check]:
         check_libraries(*unmet_requirements(), broken),
         check_gpu(found, has_nvidia_driver=shutil.which("nvidia-smi") is not None),
         check_data(found),
-        check_lessons(Path(__file__).resolve().parents[2] / "notebooks"),
+        check_lessons(NOTEBOOKS),
     ]
     return [*checks, check_network(is_reachable(NETWORK_ADDRESS))] if network else checks
 
@@ -476,10 +478,9 @@ def check_lessons(folder: Path) -> Check:
     """
     found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not found:
-        message = "none here: they are not part of the installed package"
-        advice = "clone the repository, and run 'python -m pip install -e .' in it"
-        return Check("lessons", False, message, advice)
-    own = folder.with_name("my_lessons")
+        advice = "install the package anew, or clone the repository and install that"
+        return Check("lessons", False, f"none in {_shorten(folder)}", advice)
+    own = own_folder(folder)
     locked = [] if _is_writable(own) else [own]
     locked += [path for path in sorted(own.glob("*.ipynb")) if not os.access(path, os.W_OK)]
     if locked:

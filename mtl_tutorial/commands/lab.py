@@ -22,8 +22,9 @@ from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.copies import LAB, lesson_of, own_copy
-from mtl_tutorial.commands.lessons import NOTEBOOKS, find_lesson, lessons, parse
+from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.saving import save_as_committed, save_with_widgets
+from mtl_tutorial.places import NOTEBOOKS
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TO_TRY = 8888, 100

@@ -10,15 +10,14 @@ import nbformat
 from nbformat import NotebookNode
 
 from mtl_tutorial.commands import UsageError
-
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+from mtl_tutorial.places import NOTEBOOKS
 
 
 def lessons(folder: Path | None = None) -> list[Path]:
     """Give the notebooks in the order of the course.
 
     Args:
-        folder: where they lie; left out, ``notebooks`` of the checkout.
+        folder: where they lie; left out, where those of the course are.
 
     Raises:
         UsageError: where there are none, as in a package installed without its repository.
@@ -26,8 +25,8 @@ def lessons(folder: Path | None = None) -> list[Path]:
     found = sorted((folder or NOTEBOOKS).glob("[0-9][0-9]_*.ipynb"))
     if not found:
         raise UsageError(
-            "the lessons are not part of the installed package: clone the repository, run "
-            "'python -m pip install -e .' in it, and start again from there"
+            f"there are no lessons in {folder or NOTEBOOKS}: install the package anew, or clone "
+            f"the repository, run 'python -m pip install -e .' in it, and start again from there"
         )
     return found
 

@@ -13,8 +13,8 @@ from torch import nn
 from mtl_tutorial.architectures import ClassicEncoder, HardSharing
 from mtl_tutorial.data import Scenes, untouched_digits
 from mtl_tutorial.experiments.runs import Run
-from mtl_tutorial.experiments.store import RESULTS
 from mtl_tutorial.measuring import evaluate, evaluation_mode
+from mtl_tutorial.places import RESULTS
 from mtl_tutorial.tasks import Batch, Task, task_losses
 
 BATCH_SIZE = 64

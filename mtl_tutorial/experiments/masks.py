@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from mtl_tutorial.architectures import MTAN
 from mtl_tutorial.architectures.attention import Masks
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.experiments.store import RESULTS
+from mtl_tutorial.places import RESULTS
 from mtl_tutorial.tasks import Batch, Task, accuracy
 
 LONG_RUNS = RESULTS / "longer_masks.json"

@@ -19,7 +19,7 @@ from mtl_tutorial.data.landscape import (
     landscape,
     landscape_gradients,
 )
-from mtl_tutorial.experiments.store import RESULTS
+from mtl_tutorial.places import RESULTS
 from mtl_tutorial.profiles import check_choice
 
 METHODS = ("sum", "PCGrad", "MGDA")

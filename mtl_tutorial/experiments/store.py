@@ -17,6 +17,7 @@ from mtl_tutorial.checkpoints import remove_drafts, write_whole
 from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.measuring import Score
+from mtl_tutorial.places import RESULTS
 
 FORMAT = 2
 GRID = "grid.json"
@@ -56,7 +57,6 @@ CHANCE_IN_1 = {  # nor this; see `chance`
     **dict.fromkeys(("left", "right", "digit", "sum"), 0.1),
     **{"speaker": 0.17, "match": 0.5, "box": 0.43, "mask": 0.0},
 }
-RESULTS = Path(__file__).resolve().parents[2] / "results"  # those that come with the course
 
 
 class ResultsFolder:

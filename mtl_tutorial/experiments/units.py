@@ -19,8 +19,8 @@ from mtl_tutorial.balancing.layers import layer_gradient_norms
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.scaled_maps import INPUTS, scaled_maps
 from mtl_tutorial.experiments.runs import Run, seeded
-from mtl_tutorial.experiments.store import RESULTS
 from mtl_tutorial.measuring import evaluate, gradient_geometry, gradient_shares
+from mtl_tutorial.places import RESULTS
 from mtl_tutorial.tasks import Batch, Task, task_losses
 from mtl_tutorial.training import fit
 

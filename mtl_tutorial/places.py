@@ -1,0 +1,27 @@
+"""Where the lessons and the results that come with the course lie, and a learner's own copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+OWN_COPIES = "my_lessons"
+
+
+def course_folder(name: str) -> Path:
+    """Give ``notebooks`` or ``results``: those of the checkout, else those that were installed."""
+    installed = PACKAGE / "course" / name
+    return installed if installed.exists() else PACKAGE.with_name(name)
+
+
+NOTEBOOKS, RESULTS = course_folder("notebooks"), course_folder("results")
+
+
+def own_folder(notebooks: Path) -> Path:
+    """Give the folder of a learner's copies of lessons.
+
+    It lies beside the lessons, or, where these are part of an installed package, in the folder in
+    which the learner works.
+    """
+    beside = Path.cwd() if notebooks.is_relative_to(PACKAGE) else notebooks.parent
+    return beside / OWN_COPIES
