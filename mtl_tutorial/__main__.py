@@ -166,6 +166,18 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     build.add_argument("--force", action="store_true", help="all, out of date or not")
     build.set_defaults(run=_build)
 
+    assignment = commands.add_parser(
+        "assignment",
+        help="make a lesson an assignment for nbgrader (teachers)",
+        description="Write a lesson as an assignment for nbgrader: the lesson's own checkers grade "
+        "it, and no solution is in it.",
+    )
+    assignment.add_argument("lesson", help="number or name, such as 02")
+    assignment.add_argument(
+        "--out", type=Path, default=Path("grading"), metavar="FOLDER", help="grading if left out"
+    )
+    assignment.set_defaults(run=_assignment)
+
     _add_audit(commands)
     _add_train(commands)
     return parser, commands.choices
@@ -276,6 +288,15 @@ def _build(names: list[str], force: bool) -> int:
     from mtl_tutorial.commands.build import build
 
     return build(names, force=force)
+
+
+def _assignment(lesson: str, out: Path) -> int:
+    from mtl_tutorial.commands.assignment import assignment
+
+    path = assignment(lesson, out)
+    print(f"Wrote {path}. In {out}, 'nbgrader generate_assignment {path.stem}' makes what you hand")
+    print(f"out, and 'nbgrader autograde {path.stem}' grades what comes back.")
+    return 0
 
 
 def _audit(

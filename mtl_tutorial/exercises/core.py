@@ -19,6 +19,8 @@ from IPython.display import display
 
 from mtl_tutorial.plots import GREEN, GREY, ORANGE, SKY
 
+NOT_ANSWERED = "Put your answer where the `...` is; for a function, its name."
+
 
 class AnswerError(ValueError):
     """An answer of a form that can't be judged; the text tells the learner what is needed."""
@@ -51,7 +53,8 @@ class Exercise:
         verdict: what judges an answer: a `Verdict`, or a function like its ``judge``.
         praise: why the right answer is right.
         hints: shown one after the other.
-        solution_code: Python that defines ``answer`` when it is run alone.
+        solution_code: Python that defines ``answer`` when it is run alone; empty where none is to
+            be shown.
     """
 
     name: str
@@ -66,23 +69,24 @@ class Exercise:
 
     def check(self, answer: Any = None) -> None:
         """Say whether the answer is right, and if not, what to look at."""
-        if answer is None or answer is ...:
-            _show(
-                f"{self.name}. Not answered yet.",
-                "Put your answer where the `...` is; for a function, its name.",
-                GREY,
-            )
-            return
-        try:
-            hint = self.verdict(answer)
-        except AnswerError as error:
-            hint = str(error)
-        except Exception as error:  # an answer may be code, and may break in any way
-            hint = f"Your answer stopped with {type(error).__name__}: {error}"
+        hint = self.fault(answer)
         if hint is None:
             _show(f"{self.name}. Correct.", self.praise, GREEN)
+        elif hint is NOT_ANSWERED:
+            _show(f"{self.name}. Not answered yet.", hint, GREY)
         else:
             _show(f"{self.name}. Not yet.", hint, ORANGE)
+
+    def fault(self, answer: Any) -> str | None:
+        """Say what is wrong with an answer, in words for a learner; None where nothing is."""
+        if answer is None or answer is ...:
+            return NOT_ANSWERED
+        try:
+            return self.verdict(answer)
+        except AnswerError as error:
+            return str(error)
+        except Exception as error:  # an answer may be code, and may break in any way
+            return f"Your answer stopped with {type(error).__name__}: {error}"
 
     def hint(self) -> None:
         """Show the next hint; the last one stays."""
@@ -92,6 +96,9 @@ class Exercise:
 
     def solution(self) -> None:
         """Show code that you can paste into a cell; it defines ``answer``."""
+        if not self.solution_code:
+            _show(f"{self.name}. No solution is shown here.", "`hint()` helps.", SKY)
+            return
         _show(f"{self.name}. A solution:", "", SKY, code=self.solution_code.strip())
 
 

@@ -1,0 +1,154 @@
+"""An assignment is graded by nbgrader itself, with the lesson's own checkers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbgrader.api import Gradebook
+
+from mtl_tutorial.__main__ import main
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands.assignment import assignment, graded
+from mtl_tutorial.commands.lessons import lessons
+from mtl_tutorial.exercises import lesson_00
+from mtl_tutorial.exercises.grading import grade, without_solutions
+
+NAME = "00_start_here"
+IMPORT = "from mtl_tutorial.exercises.lesson_00 import q1, q2, q3"
+CELLS = [
+    new_markdown_cell("# Start here"),
+    new_code_cell(IMPORT),
+    new_code_cell("answer = ...\nq1.check(answer)", outputs=[new_output("stream", text="old\n")]),
+    new_code_cell("answer = ...\nq2.check(answer)"),
+    new_code_cell(
+        "def end_point(targets, weights, units):\n    return ...\n\n\n"
+        "answer = ...  # the function, when it is ready\nq3.check(answer)"
+    ),
+]
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A folder with one short lesson, whose exercises are those of lesson 00."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    nbformat.write(new_notebook(cells=[cell.copy() for cell in CELLS]), folder / f"{NAME}.ipynb")
+    return folder
+
+
+def points(cells) -> list[str]:
+    marks = [cell.metadata.get("nbgrader", {}) for cell in cells]
+    return [mark["grade_id"] for mark in marks if mark.get("points")]
+
+
+@pytest.mark.parametrize("path", lessons(), ids=lambda path: path.stem)
+def test_every_lesson_becomes_one_without_outputs_and_solutions(path) -> None:
+    notebook = graded(nbformat.read(path, 4))
+    nbformat.validate(notebook)
+    exercises = path.read_text(encoding="utf-8").count(".check(answer)")
+    assert points(notebook.cells) == [f"grade_q{n + 1}" for n in range(exercises)]
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert "solution_code" not in nbformat.writes(notebook)
+
+
+def test_a_graded_cell_follows_its_exercise_and_is_locked(course) -> None:
+    cells = graded(nbformat.read(course / f"{NAME}.ipynb", 4)).cells
+    at = next(i for i, cell in enumerate(cells) if "q1.check(answer)" in cell.source)
+    assert 'grade("00", "q1", answer)' in cells[at + 1].source
+    assert cells[at + 1].metadata.nbgrader.locked
+
+
+def test_an_exercise_without_its_solution_still_checks_and_hints(capsys) -> None:
+    (q1,) = without_solutions(lesson_00.q1)
+    q1.solution()
+    q1.check(1)
+    assert lesson_00.q1.solution_code
+    said = capsys.readouterr().out
+    assert "No solution is shown here" in said
+    assert lesson_00.q1.solution_code.strip() not in said
+
+
+def test_a_wrong_answer_is_graded_with_the_checkers_hint() -> None:
+    with pytest.raises(AssertionError) as told:
+        grade("00", "q1", 1.0)
+    assert str(told.value) == lesson_00.q1.fault(1.0)
+    with pytest.raises(AssertionError, match="Put your answer where"):
+        grade("00", "q1", ...)
+    with pytest.raises(AssertionError, match="stopped with ZeroDivisionError"):
+        grade("00", "q3", lambda *arguments: 1 / 0)
+
+
+def test_what_is_there_is_not_overwritten(course, tmp_path) -> None:
+    path = assignment("0", tmp_path / "grading", folder=course)
+    assert path == tmp_path / "grading" / "source" / NAME / f"{NAME}.ipynb"
+    (tmp_path / "grading" / "nbgrader_config.py").write_text("mine")
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="is there already.*remove it to write it anew"):
+        assignment("0", tmp_path / "grading", folder=course)
+    path.unlink()
+    assignment("0", tmp_path / "grading", folder=course)
+    assert (tmp_path / "grading" / "nbgrader_config.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "can't be made into an assignment"),
+        ('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "no exercise"),
+    ],
+)
+def test_a_lesson_that_can_not_be_one_is_named(course, tmp_path, text, told) -> None:
+    (course / f"{NAME}.ipynb").write_text(text)
+    with pytest.raises(UsageError, match=told):
+        assignment("00", tmp_path, folder=course)
+
+
+def test_an_unknown_lesson_is_answered_with_those_that_there_are(capsys) -> None:
+    assert main(["assignment", "99"]) == 2
+    assert "lesson must be one of 00_start_here" in capsys.readouterr().err
+
+
+def nbgrader(folder: Path, *words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def hand_in(grading: Path, student: str, answers: dict[str, str]) -> None:
+    notebook = nbformat.read(grading / "release" / NAME / f"{NAME}.ipynb", 4)
+    for cell in notebook.cells:
+        for exercise, code in answers.items():
+            if f"{exercise}.check(answer)" in cell.source:
+                cell.source = f"{code.strip()}\n{exercise}.check(answer)"
+            if f'"{exercise}", answer' in cell.source:
+                cell.source = "pass  # graded cells are put back as they were"
+    place = grading / "submitted" / student / NAME
+    place.mkdir(parents=True)
+    nbformat.write(notebook, place / f"{NAME}.ipynb")
+
+
+def test_nbgrader_gives_a_right_copy_all_points_and_a_wrong_one_those_it_earns(
+    course, tmp_path
+) -> None:
+    grading = tmp_path / "grading"
+    assignment("00", grading, folder=course)
+    nbgrader(grading, "generate_assignment", NAME)
+    released = (grading / "release" / NAME / f"{NAME}.ipynb").read_text()
+    assert "answer = ...\\n" in released
+    right = {f"q{n}": getattr(lesson_00, f"q{n}").solution_code for n in (1, 2, 3)}
+    hand_in(grading, "right", right)
+    hand_in(grading, "wrong", {**right, "q1": "answer = 1", "q3": "answer = 1 / 0"})
+    shutil.rmtree(grading / "source")  # as on a server that only grades
+    nbgrader(grading, "autograde", NAME)
+    with Gradebook(f"sqlite:///{grading / 'gradebook.db'}") as book:
+        scores = {who: book.find_submission(NAME, who).score for who in ("right", "wrong")}
+    assert scores == {"right": 3, "wrong": 1}
+    feedback = (grading / "autograded" / "wrong" / NAME / f"{NAME}.ipynb").read_text()
+    assert "ZeroDivisionError" in feedback
