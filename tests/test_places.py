@@ -1,4 +1,4 @@
-"""A wheel carries the whole course: no checkout is needed to take it."""
+"""A wheel carries the whole course: its lessons and results are found without a checkout."""
 
 from __future__ import annotations
 
