@@ -178,6 +178,20 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     assignment.set_defaults(run=_assignment)
 
+    site = commands.add_parser(
+        "site",
+        help="build the course's site, from the lessons as they were built (maintainers)",
+        description="Build the site from the committed lessons: nothing is run, and no network is "
+        "needed.",
+    )
+    site.add_argument(
+        "--open", dest="show", action="store_true", help="serve it here, and open a browser"
+    )
+    site.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where to; the folder site if left out"
+    )
+    site.set_defaults(run=_site)
+
     _add_audit(commands)
     _add_train(commands)
     return parser, commands.choices
@@ -297,6 +311,12 @@ def _assignment(lesson: str, out: Path) -> int:
     print(f"Wrote {path}. In {out}, 'nbgrader generate_assignment {path.stem}' makes what you hand")
     print(f"out, and 'nbgrader autograde {path.stem}' grades what comes back.")
     return 0
+
+
+def _site(out: Path | None, show: bool) -> int:
+    from mtl_tutorial.commands.site import site
+
+    return site(out, show=show)
 
 
 def _audit(

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import copy
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -31,6 +32,7 @@ from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.pictures import keep_pictures
 from mtl_tutorial.commands.stills import NoBrowserError, stills
 from mtl_tutorial.widgets.alt_text import keep_one_picture
+from mtl_tutorial.widgets.explorable import Explorable
 
 MAX_BYTES = 400_000
 CELL_SECONDS = 600
@@ -250,17 +252,29 @@ def run(
 
 
 def _add_stills(ran: NotebookNode, states: Mapping[str, Mapping]) -> None:
-    """Put beside each explorable the picture that its module draws, and its sentence."""
+    """Put beside each explorable the picture that its module draws, its sentence, and its state."""
     shown = {
-        output.data[WIDGET]["model_id"]: output.data
+        output.data[WIDGET]["model_id"]: output
         for _, cell in _code_cells(ran)
         for output in cell.outputs
         if WIDGET in output.get("data", {})
     }
     drawn = {key: states[key] for key in shown if "_esm" in states.get(key, {})}
     for key, (png, sentence) in (stills(drawn) if drawn else {}).items():
-        shown[key]["image/png"] = base64.b64encode(png).decode()
-        shown[key]["text/plain"] = sentence or shown[key]["text/plain"]
+        data = shown[key].data
+        data["image/png"] = base64.b64encode(png).decode()
+        data["text/plain"] = sentence or data["text/plain"]
+        if widget := explorable_of(states[key].get("_anywidget_id", "")):
+            kept = {"widget": states[key]["_anywidget_id"], "state": widget.kept(states[key])}
+            shown[key].metadata["mtl_tutorial"] = kept
+
+
+def explorable_of(name: str) -> type[Explorable] | None:
+    """Give the course's explorable of a dotted name; None for any other name."""
+    module, _, widget = name.rpartition(".")
+    if not module.startswith(f"{Explorable.__module__.rpartition('.')[0]}."):
+        return None
+    return getattr(importlib.import_module(module), widget)
 
 
 class _Interrupt:

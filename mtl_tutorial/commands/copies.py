@@ -180,22 +180,35 @@ def for_learner(lesson: NotebookNode) -> NotebookNode:
     that says what comes out (a comparison, a claim, the title of a picture) is folded as well.
     Pictures have their description where a screen reader finds it.
     """
-    notebook, guessed = copy.deepcopy(lesson), False
+    notebook = copy.deepcopy(lesson)
+    telling = {id(cell) for cell in after_a_guess(notebook)}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            called = set(_calls(cell.source))
             for output in cell.outputs:
                 show_description(output)
-            if ".compare" in called or (guessed and "guess" not in called):
+            if id(cell) in telling:
                 cell.update(outputs=[], execution_count=None)
-                if called & SPOILERS or "title=" in cell.source:
+                if set(_calls(cell.source)) & SPOILERS or "title=" in cell.source:
                     cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        elif cell.cell_type == "markdown" and "answer" in cell.metadata.get("tags", ()):
+            cell.source = FOLDED.format(text=cell.source.strip("\n"))
+    return notebook
+
+
+def after_a_guess(lesson: NotebookNode) -> Iterator[NotebookNode]:
+    """Give the code cells that tell what was to be guessed.
+
+    They stand between a ``guess(`` and the next heading, or compare a guess with what came out.
+    """
+    guessed = False
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            called = set(_calls(cell.source))
+            if ".compare" in called or (guessed and "guess" not in called):
+                yield cell
             guessed = guessed or "guess" in called
         elif cell.cell_type == "markdown":
             guessed = guessed and not _has_heading(cell.source)
-            if "answer" in cell.metadata.get("tags", ()):
-                cell.source = FOLDED.format(text=cell.source.strip("\n"))
-    return notebook
 
 
 def _calls(source: str) -> Iterator[str]:

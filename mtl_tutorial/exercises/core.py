@@ -27,6 +27,29 @@ class AnswerError(ValueError):
 
 
 @dataclass(frozen=True)
+class Form:
+    """What a page without a kernel asks for, and what it needs to judge it.
+
+    Args:
+        known: the right answer, with None, then wrong ones in the order in which they are tried,
+            each with its hint. An answer is a word, or a number for each field, of which None
+            means any.
+        fields: what each number is; none where words are asked for.
+        words: those to choose from.
+        several: more than one of them may be chosen.
+        tolerance: greatest distance of a number that counts as equal.
+        otherwise: the hint for all other answers; None where only Python can make it.
+    """
+
+    known: Sequence[tuple[Any, str | None]]
+    fields: Sequence[str] = ()
+    words: Sequence[str] = ()
+    several: bool = False
+    tolerance: float = 0.0
+    otherwise: str | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Judges an answer, and knows the wrong ones that can be foreseen.
 
@@ -34,10 +57,12 @@ class Verdict:
         judge: ``judge(answer)`` gives None for a right answer, else the hint that fits that wrong
             one. It may raise: `AnswerError` shows its text, anything else is named.
         wrong: answers that can be foreseen, each with words of the hint that it gets.
+        form: how a page without a kernel asks; None where it can't.
     """
 
     judge: Callable[[Any], str | None]
     wrong: Sequence[tuple[Any, str]] = ()
+    form: Form | None = None
 
     def __call__(self, answer: Any) -> str | None:
         """Judge an answer."""
@@ -246,7 +271,8 @@ def number(
                 return hint
         return in_other_words([given], [value]) or otherwise
 
-    return Verdict(judge, foreseen)
+    known = [((a,), hint) for a, hint in ((value, None), *foreseen)]
+    return Verdict(judge, foreseen, Form(known, ("",), tolerance=tolerance, otherwise=otherwise))
 
 
 def in_other_words(given: Sequence[float], right: Sequence[float]) -> str | None:
@@ -315,7 +341,11 @@ def numbers(
     def filled(known: Sequence[float | None]) -> tuple[float, ...]:
         return tuple(b if a is None else a for a, b in zip(known, values, strict=True))
 
-    return Verdict(judge, [(filled(known), hint) for known, hint, *_ in mistakes])
+    wrong = [(filled(known), hint) for known, hint, *_ in mistakes]
+    tried = [(tuple(known), hint) for known, hint, *_ in mistakes]
+    told = None if callable(otherwise) else otherwise
+    form = Form([(values, None), *tried], tuple(right), tolerance=tolerance, otherwise=told)
+    return Verdict(judge, wrong, form)
 
 
 def function(
@@ -459,4 +489,5 @@ def choice(right: str, wrong: Mapping[str, str]) -> Verdict:
                 return hint
         raise AnswerError(f"One of {choices} is needed; yours is {answer!r}.")
 
-    return Verdict(judge, tuple(wrong.items()))
+    form = Form([(right, None), *wrong.items()], words=sorted([right, *wrong]))
+    return Verdict(judge, tuple(wrong.items()), form)

@@ -12,6 +12,7 @@ from torch import Tensor
 from mtl_tutorial.exercises.core import (
     AnswerError,
     Exercise,
+    Form,
     Verdict,
     choice,
     function,
@@ -45,7 +46,9 @@ def letters(right: str, mistakes: Mapping[str, str], otherwise: str) -> Verdict:
                 return hint
         return otherwise
 
-    return Verdict(judge, tuple(mistakes.items()))
+    tried = [(right, None), *mistakes.items()]
+    form = Form(tried, words=sorted(known), several=True, otherwise=otherwise)
+    return Verdict(judge, tuple(mistakes.items()), form)
 
 
 # Exercise 1: accuracy and milliseconds: A (0.90, 5), B (0.80, 3), C (0.85, 6), D (0.70, 2),

@@ -88,6 +88,11 @@ class DrawADigit(Explorable):
         thickness: float = 2.2,
         trained: Path = TRAINED,
     ) -> None:
-        network = packed(model) if model else json.loads(trained.read_text(encoding="utf-8"))
-        keys = {name: network[name] for name in ("width", "tasks", "numbers")}
-        super().__init__(strokes=list(strokes), thickness=thickness, **keys)
+        network = packed(model) if model else self.from_files(trained)
+        super().__init__(strokes=list(strokes), thickness=thickness, **network)
+
+    @classmethod
+    def from_files(cls, trained: Path = TRAINED) -> dict[str, Any]:
+        """Give the network that comes with the course."""
+        found = json.loads(trained.read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("width", "tasks", "numbers")}

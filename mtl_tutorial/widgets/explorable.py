@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import anywidget
@@ -25,6 +25,22 @@ class Explorable(anywidget.AnyWidget):
         super().__init_subclass__(**kwargs)
         if "module" in vars(cls):
             cls._esm = bundle(cls.module)
+
+    @classmethod
+    def from_files(cls) -> dict[str, Any]:
+        """Give the parts of a state that come with the course in a file, by name.
+
+        A lesson that was built leaves them out of what it keeps of a picture's state.
+        """
+        return {}
+
+    @classmethod
+    def kept(cls, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what a lesson keeps of a state, so that its picture is alive without a kernel."""
+        held = cls.from_files()
+        foreign = anywidget.AnyWidget.class_trait_names(sync=True)
+        names = set(cls.class_trait_names(sync=True)).difference(foreign)
+        return {n: state[n] for n in sorted(names) if n not in held or held[n] != state[n]}
 
     def _repr_mimebundle_(self, **kwargs: Any):
         found = super()._repr_mimebundle_(**kwargs)

@@ -15,12 +15,13 @@ from torch.nn import functional as F
 
 from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.catalogue import make_network
-from mtl_tutorial.experiments.store import tasks_of
+from mtl_tutorial.experiments.store import committed_results, tasks_of
 from mtl_tutorial.plots import DATA_NAMES, method_label
 from mtl_tutorial.tasks import Task, accuracy
 from mtl_tutorial.widgets.explorable import Explorable, Fixed, Number, Words
 
 Result = dict[str, Any]
+OF_THE_LESSON = ("quick_60_epochs", "two_digits_8_epochs")
 WHOLE = "all of them"  # the row of all shared parameters together
 KINDS: dict[type, str] = {nn.Conv2d: "conv", nn.Linear: "linear"}
 
@@ -166,6 +167,11 @@ class FlightRecorder(Explorable):
             pair=next(iter(shown["cosines"])),
             epoch=shown["epochs"],
         )
+
+    @classmethod
+    def from_files(cls) -> dict[str, Any]:
+        """Give the flights of the runs that lesson 11 opens with."""
+        return {"flights": cls(itertools.chain(*map(committed_results, OF_THE_LESSON))).flights}
 
 
 def _as_numbers(runs: str, flight: Flight) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""How Sphinx makes the site of what ``python -m mtl_tutorial site`` lays out."""
+
+from docutils import nodes
+
+from mtl_tutorial.commands.formulas import mathml
+from mtl_tutorial.commands.site import address
+
+project = "Multi-task learning, hands on"
+author = "The mtl_tutorial authors"
+copyright = f"{author}; MIT licence"
+language = "en"
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["playground"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the site shows what was built, and runs nothing
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
+nb_merge_streams = True
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+default_role = "code"
+napoleon_use_rtype = False
+
+html_theme = "sphinx_book_theme"
+html_title = project
+html_baseurl = address()
+html_favicon = "_static/icon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = [("site.js", {"type": "module"})]
+html_copy_source = False
+html_show_sourcelink = False
+html_show_sphinx = False
+html_context = {"default_mode": "auto"}
+html_theme_options = {
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
+    "primary_sidebar_end": [],
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "show_toc_level": 2,
+    "show_navbar_depth": 1,
+    "home_page_in_toc": False,
+    "show_prev_next": True,
+    "toc_title": "On this page",
+}
+html_math_renderer = "mathml"
+
+
+def _inline(self, node: nodes.Element) -> None:
+    self.body.append(mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block(self, node: nodes.Element) -> None:
+    self.body.append(f'<div class="formula" tabindex="0">{mathml(node.astext(), True)}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app) -> None:
+    """Have formulas drawn by the browser itself."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))

@@ -1,0 +1,161 @@
+"""Lessons as pages of the site: alive without a kernel, and with answers behind a click."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import copy
+import functools
+import html
+import importlib
+import json
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from mtl_tutorial import widgets
+from mtl_tutorial.commands.answers import puzzle
+from mtl_tutorial.commands.build import explorable_of
+from mtl_tutorial.commands.copies import LAB, after_a_guess
+from mtl_tutorial.widgets.alt_text import HTML, PLAIN, show_description
+from mtl_tutorial.widgets.explorable import Explorable
+from mtl_tutorial.widgets.view import View
+
+FOLDED = "<details class='answer'><summary>The answer</summary>\n\n{}\n\n</details>"
+GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
+COMPARED = re.compile(r"(\w+)\.compare\(")
+CHECKED = re.compile(r"\b(q\d)\.check\(")
+IN_TEXT = re.compile(r'src="data:image/png;base64,([^"]+)"')
+NEEDS_A_KERNEL = {"loss_weight_tuner", "gradnorm_stepper"}
+
+
+def page_of(lesson: NotebookNode, name: str, pictures: Path) -> NotebookNode:
+    """Give a lesson as the site shows it.
+
+    Explorables are alive, guesses are made in the page, exercises that need no kernel are answered
+    in it, and what tells a guess opens with a click.
+
+    Args:
+        lesson: as it was committed.
+        name: of its notebook.
+        pictures: the folder that gets its pictures.
+    """
+    page = copy.deepcopy(lesson)
+    telling = {id(cell) for cell in after_a_guess(page)}
+    for number, cell in enumerate(page.cells, 1):
+        tags = cell.metadata.setdefault("tags", [])
+        if cell.cell_type == "markdown":
+            if "answer" in tags:
+                cell.source = FOLDED.format(cell.source.strip("\n"))
+            continue
+        cell.metadata.pop("jupyter", None)
+        for place, output in enumerate(cell.outputs):
+            show_description(output)
+            _as_file(output, pictures / f"{name}-{number}-{place}.png")
+            _bring_to_life(output, cell.source)
+        if checked := CHECKED.search(cell.source):
+            _ask(cell, name, checked[1])
+        elif _views() & set(re.findall(r"\b([A-Z]\w+)\(", cell.source)):
+            cell.outputs.append(_html(note(name)))
+        elif id(cell) in telling and not any("mtl-live" in str(out) for out in cell.outputs):
+            tags.append("hide-cell")
+            cell.metadata["mystnb"] = {"code_prompt_show": "See what comes out"}
+        elif _only_guesses(cell.source):
+            tags.append("remove-input")
+    return page
+
+
+def _only_guesses(source: str) -> bool:
+    """Whether a cell asks for a guess and does nothing else."""
+    lines = [node for node in ast.parse(source).body if not isinstance(node, ast.Expr)]
+    return bool(lines) and all("guess(" in ast.unparse(line) for line in lines)
+
+
+def note(lesson: str) -> str:
+    """Say how a picture that needs networks is moved."""
+    command = f"{LAB} {lesson[:2]}"
+    return f'<p class="needs-kernel">Moved in JupyterLab: <code>{command}</code></p>'
+
+
+def live(module: str, state: dict[str, Any], picture: str = "") -> str:
+    """Give the place of an explorable, which a script of the page brings to life.
+
+    Args:
+        module: of `mtl_tutorial.web`.
+        state: to begin with.
+        picture: HTML that is shown until then.
+    """
+    return f'<div class="mtl-live" data-module="{module}">{_data(state)}{picture}</div>'
+
+
+def live_widget(widget: Explorable) -> str:
+    """Give the place of an explorable with the state of a widget."""
+    return live(widget.module, {**widget.from_files(), **widget.kept(widget.get_state())})
+
+
+def exercise(asked: dict[str, Any]) -> str:
+    """Give the place of an exercise, or of a guess, which a script of the page builds."""
+    return f'<div class="mtl-asked">{_data(asked)}</div>'
+
+
+def _data(content: Any) -> str:
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script type="application/json">{text}</script>'
+
+
+def _html(text: str) -> NotebookNode:
+    return new_output("display_data", {HTML: text})
+
+
+def _as_file(output: NotebookNode, path: Path) -> None:
+    """Put a picture that stands in the text into a file, which the page loads when it is near."""
+    data = output.get("data", {})
+    if found := IN_TEXT.search(data.get(HTML, "")):
+        path.write_bytes(base64.b64decode(found[1]))
+        link = f'loading="lazy" src="../_static/pictures/{path.name}"'
+        data[HTML] = data[HTML].replace(found[0], link)
+
+
+def _bring_to_life(output: NotebookNode, source: str) -> None:
+    """Replace a picture by its explorable, and what a guess shows by a place for it."""
+    kept = output.get("metadata", {}).pop("mtl_tutorial", None)
+    data = output.get("data", {})
+    if kept and (widget := explorable_of(kept["widget"])):
+        state = {**widget.from_files(), **kept["state"]}
+        data[HTML] = live(widget.module, state, data[HTML])
+    elif found := GUESS.search(source):
+        question, choose, choices = data.get(PLAIN, "").partition(" Choose: ")
+        if not choose:
+            question, _, _ = question.partition(" Your guess: ")
+        guess = {"guess": found[1], "question": question, "choices": choices.split(" / ")}
+        output.data = {HTML: exercise(guess if choose else {**guess, "choices": []})}
+    elif (found := COMPARED.search(source)) and data.get(PLAIN, "").startswith("No guess yet."):
+        came_out = data[PLAIN].removeprefix("No guess yet.").strip()
+        words = f"<b>No guess yet.</b> <span>{html.escape(came_out)}</span>"
+        told = f'<p class="mtl-compared" data-guess="{found[1]}">{words}</p>'
+        data[HTML] = f"<details class='answer'><summary>What came out</summary>{told}</details>"
+
+
+def _ask(cell: NotebookNode, lesson: str, name: str) -> None:
+    """Have an exercise answered in the page; where only Python can judge, say so."""
+    module = importlib.import_module(f"mtl_tutorial.exercises.lesson_{lesson[:2]}")
+    asked = puzzle(getattr(module, name), lesson)
+    cell.outputs = [out for out in cell.outputs if "Not answered yet" not in str(out.get("data"))]
+    if asked is None:
+        words = f"{getattr(module, name).name} is judged by Python: <code>{LAB} {lesson[:2]}</code>"
+        cell.outputs.append(_html(f'<p class="needs-kernel">{words}</p>'))
+    else:
+        cell.outputs.append(_html(exercise(asked)))
+        cell.metadata.tags.append("remove-input")
+
+
+@functools.cache
+def _views() -> set[str]:
+    """The names of the widgets that need a kernel."""
+    for module in pkgutil.iter_modules(widgets.__path__):
+        importlib.import_module(f"{widgets.__name__}.{module.name}")
+    return {view.__name__ for view in View.__subclasses__()}

@@ -1,0 +1,170 @@
+"""Builds the site: every lesson with its pictures, explorables alive, and nothing run."""
+
+from __future__ import annotations
+
+import functools
+import html
+import http.server
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import tempfile
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands.build import is_fresh, read
+from mtl_tutorial.commands.course import Lesson, course, rows
+from mtl_tutorial.commands.formulas import write_font
+from mtl_tutorial.commands.lessons import NOTEBOOKS
+from mtl_tutorial.commands.pages import page_of
+from mtl_tutorial.web import FOLDER as WEB
+
+ROOT = NOTEBOOKS.parent
+DOCS = ROOT / "docs"
+NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "ziamath")
+MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
+HEAVY = re.compile(r"<(link|script)[^>]*(fontawesome|vendor/)[^>]*>(</script>)?\n?")
+
+
+def address() -> str:
+    """Give the address at which the site is published: ``MTL_SITE``, else pyproject.toml's."""
+    if "MTL_SITE" in os.environ:
+        return os.environ["MTL_SITE"]
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^\[tool\.mtl_tutorial\]\s+site = "(.*)"', text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def site(out: Path | None = None, *, show: bool = False) -> int:
+    """Build the site from the committed lessons, without running them and without the network.
+
+    Args:
+        out: the folder for it; ``site`` in the checkout if left out. A site in it is replaced.
+        show: serve it on this machine and open it in a browser, until Ctrl-C.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UsageError: where a library of the extra ``docs`` is missing, a lesson can't be read or was
+            changed since it was built, or the folder holds something else.
+    """
+    _check_libraries()
+    lessons = course()
+    _check_fresh(lessons)
+    target = (out or ROOT / "site").resolve()
+    _check_folder(target)
+    with tempfile.TemporaryDirectory() as scratch:
+        source, made = Path(scratch, "source"), Path(scratch, "made")
+        _lay_out(lessons, source, made / "_static")
+        _run_sphinx(source, made)
+        _lighten(made)
+        write_font(_characters(made), made / "_static" / "math.woff")
+        (made / MARK).touch()
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(made, target)
+    print(f"The site of {len(lessons)} lessons is in {target}.", flush=True)
+    if show:
+        _serve(target)
+    return 0
+
+
+def _check_libraries() -> None:
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"the site is built by {missing[0]}, which is not installed; run "
+            "'python -m pip install -e \".[docs]\"'"
+        )
+
+
+def _check_fresh(lessons: Sequence[Lesson]) -> None:
+    for lesson in lessons:
+        if not is_fresh(read(lesson.path)[0]):
+            raise UsageError(
+                f"{lesson.name} was changed since it was built, and its pictures may not fit its "
+                f"text; run 'python -m mtl_tutorial build {lesson.name}' first"
+            )
+
+
+def _check_folder(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()) and not (target / MARK).exists():
+        raise UsageError(
+            f"{target} holds other files, and a site replaces all that is in its folder; "
+            "give another one with --out"
+        )
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file, and the site needs a folder; give one with --out")
+
+
+def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
+    """Write what Sphinx reads, and the files that pages load."""
+    kept_out = shutil.ignore_patterns("_static", "playground", "conf.py", "__pycache__")
+    shutil.copytree(DOCS, source, ignore=kept_out)
+    for folder in (source / "lessons", static / "pictures", static / "web"):
+        folder.mkdir(parents=True)
+    for module in WEB.glob("*.js"):
+        shutil.copy(module, static / "web")
+    for lesson in lessons:
+        page = page_of(read(lesson.path)[0], lesson.name, static / "pictures")
+        nbformat.write(page, source / "lessons" / lesson.path.name)
+    (source / "results").mkdir()
+    for told in sorted((ROOT / "results").glob("*.md")):
+        text = told.read_text(encoding="utf-8").replace("](../README.md", "](../results.md")
+        (source / "results" / told.name).write_text(text, encoding="utf-8")
+    text = "\n".join(rows(list(lessons), "lessons/{}.ipynb"))
+    (source / "map_table.txt").write_text(text, encoding="utf-8")
+
+
+def _run_sphinx(source: Path, made: Path) -> None:
+    from sphinx.cmd.build import build_main
+
+    arguments = ["-q", "-W", "--keep-going", "-b", "html", "-c", str(DOCS)]
+    if build_main([*arguments, "-d", str(source.with_name("trees")), str(source), str(made)]):
+        raise UsageError("Sphinx did not build the site; its lines above say why")
+
+
+def _lighten(made: Path) -> None:
+    """Leave out what no page needs: the theme's icons (a script of 1.6 MB), and maps of scripts."""
+    for page in made.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(HEAVY.sub("", text), encoding="utf-8")
+    shutil.rmtree(made / "_static" / "vendor", ignore_errors=True)
+    for file in (made / "_static").rglob("*"):
+        if file.suffix == ".map" or file.stem == "fontawesome":
+            file.unlink()
+
+
+def _characters(made: Path) -> set[str]:
+    """The characters of all formulas."""
+    found: set[str] = set()
+    for page in made.rglob("*.html"):
+        for formula in re.findall(r"<math.*?</math>", page.read_text(encoding="utf-8"), re.DOTALL):
+            found |= set(html.unescape(formula))
+    return found
+
+
+def _serve(folder: Path) -> None:
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        where = f"http://127.0.0.1:{server.server_port}/"
+        print(f"It is served at {where} (Ctrl-C stops it).", flush=True)
+        webbrowser.open(where)
+        server.serve_forever()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files, and writes nothing to the terminal."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+if sys.platform == "win32":  # where the registry may have another type for scripts
+    _Quiet.extensions_map = {**_Quiet.extensions_map, ".js": "text/javascript"}
