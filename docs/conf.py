@@ -1,5 +1,8 @@
 """How Sphinx makes the site of what ``python -m mtl_tutorial site`` lays out."""
 
+import inspect
+import re
+
 from docutils import nodes
 
 from mtl_tutorial.commands.formulas import mathml
@@ -48,6 +51,7 @@ html_theme_options = {
     "show_prev_next": True,
     "toc_title": "On this page",
 }
+ARXIV, LINK = re.compile(r"arXiv (\d{4}\.\d{5})"), r"`arXiv \1 <https://arxiv.org/abs/\1>`__"
 html_math_renderer = "mathml"
 
 
@@ -61,6 +65,24 @@ def _block(self, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
+def _keep_bars(app, what, name, thing, options, lines: list[str]) -> None:
+    """In a docstring a bar is that of an absolute value, and an arXiv number a link."""
+    lines[:] = [ARXIV.sub(LINK, line.replace("|", r"\|")) for line in lines]
+
+
+def _of_init(app, what, name, thing, options, signature, returns):
+    """Give a class the signature that its `__init__` has, not that of a `__new__` above it."""
+    if what != "class":
+        return None
+    if thing.__init__ is object.__init__:
+        return "", None
+    parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(bare)), None
+
+
 def setup(app) -> None:
-    """Have formulas drawn by the browser itself."""
+    """Have formulas drawn by the browser itself, and docstrings read as they are written."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("autodoc-process-docstring", _keep_bars)
+    app.connect("autodoc-process-signature", _of_init)

@@ -15,8 +15,14 @@ async function bringToLife(place) {
   const model = new Model(data(place)), el = node("div");
   module.default.render({ model, el });
   place.replaceChildren(el);
-  place.model = model;
-  place.dispatchEvent(new CustomEvent("alive", { bubbles: true }));
+  watch(place.querySelector(".mtl-say"), place.nextElementSibling);
+}
+
+/** Show what follows a picture once its sentence says that it was reached. */
+function watch(say, goal) {
+  if (!goal?.matches(".mtl-goal")) return;
+  new MutationObserver(() => { if (say.textContent.includes(goal.dataset.says)) goal.hidden = false; })
+    .observe(say, { childList: true, characterData: true, subtree: true });
 }
 
 const near = new IntersectionObserver((seen) => seen.filter((entry) => entry.isIntersecting).forEach(({ target }) => {

@@ -105,6 +105,11 @@ class Lesson(NamedTuple):
         """Its file without the ending, such as ``02_hard_sharing``."""
         return self.path.stem
 
+    @property
+    def short_title(self) -> str:
+        """Its number and its title up to the colon."""
+        return f"{self.name[:2]} {self.title.partition(':')[0]}"
+
 
 def course(folder: Path | None = None) -> list[Lesson]:
     """Give the lessons in their order, with what the map says of each.

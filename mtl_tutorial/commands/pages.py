@@ -11,8 +11,9 @@ import importlib
 import json
 import pkgutil
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -22,18 +23,38 @@ from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import explorable_of
 from mtl_tutorial.commands.copies import LAB, after_a_guess
 from mtl_tutorial.widgets.alt_text import HTML, PLAIN, show_description
-from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.view import View
 
 FOLDED = "<details class='answer'><summary>The answer</summary>\n\n{}\n\n</details>"
+TOLD = "<details class='answer'><summary>What came out</summary>{}</details>"
+WIDGET = '<div class="mtl-widget"'
 GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
 COMPARED = re.compile(r"(\w+)\.compare\(")
 CHECKED = re.compile(r"\b(q\d)\.check\(")
 IN_TEXT = re.compile(r'src="data:image/png;base64,([^"]+)"')
-NEEDS_A_KERNEL = {"loss_weight_tuner", "gradnorm_stepper"}
 
 
-def page_of(lesson: NotebookNode, name: str, pictures: Path) -> NotebookNode:
+class Widget(NamedTuple):
+    """A widget as a lesson shows it.
+
+    Attributes:
+        lesson: its name.
+        picture: HTML.
+        file: of the picture.
+        module: of `mtl_tutorial.web`; empty where a kernel draws it.
+        state: to begin with.
+    """
+
+    lesson: str
+    picture: str
+    file: str
+    module: str = ""
+    state: Mapping[str, Any] = {}
+
+
+def page_of(
+    lesson: NotebookNode, name: str, pictures: Path
+) -> tuple[NotebookNode, dict[str, Widget]]:
     """Give a lesson as the site shows it.
 
     Explorables are alive, guesses are made in the page, exercises that need no kernel are answered
@@ -43,8 +64,11 @@ def page_of(lesson: NotebookNode, name: str, pictures: Path) -> NotebookNode:
         lesson: as it was committed.
         name: of its notebook.
         pictures: the folder that gets its pictures.
+
+    Returns:
+        The page, and the lesson's widgets by their class.
     """
-    page = copy.deepcopy(lesson)
+    page, found = copy.deepcopy(lesson), dict[str, Widget]()
     telling = {id(cell) for cell in after_a_guess(page)}
     for number, cell in enumerate(page.cells, 1):
         tags = cell.metadata.setdefault("tags", [])
@@ -55,18 +79,31 @@ def page_of(lesson: NotebookNode, name: str, pictures: Path) -> NotebookNode:
         cell.metadata.pop("jupyter", None)
         for place, output in enumerate(cell.outputs):
             show_description(output)
-            _as_file(output, pictures / f"{name}-{number}-{place}.png")
-            _bring_to_life(output, cell.source)
+            file = pictures / f"{name}-{number}-{place}.png"
+            if _as_file(output, file) and (widget := _widget(output, cell.source)):
+                module, state, shown = widget
+                picture = output.data[HTML]
+                found.setdefault(shown, Widget(name, picture, file.name, module, state))
+                more = live(module, state, picture) if module else picture + note(name)
+                output.data[HTML] = f"{WIDGET}>{more}</div>"
+            else:
+                _ask_for_a_guess(output, cell.source)
         if checked := CHECKED.search(cell.source):
             _ask(cell, name, checked[1])
-        elif _views() & set(re.findall(r"\b([A-Z]\w+)\(", cell.source)):
-            cell.outputs.append(_html(note(name)))
-        elif id(cell) in telling and not any("mtl-live" in str(out) for out in cell.outputs):
+        elif id(cell) in telling and not any(WIDGET in _shown(out) for out in cell.outputs):
             tags.append("hide-cell")
             cell.metadata["mystnb"] = {"code_prompt_show": "See what comes out"}
         elif _only_guesses(cell.source):
             tags.append("remove-input")
-    return page
+        elif id(cell) in telling:  # its widget is for the hand, and stays
+            for output in cell.outputs:
+                if "mtl-compared" in _shown(output):
+                    output.data[HTML] = TOLD.format(_shown(output))
+    return page, found
+
+
+def _shown(output: NotebookNode) -> str:
+    return str(output.get("data", {}).get(HTML, ""))
 
 
 def _only_guesses(source: str) -> bool:
@@ -77,11 +114,10 @@ def _only_guesses(source: str) -> bool:
 
 def note(lesson: str) -> str:
     """Say how a picture that needs networks is moved."""
-    command = f"{LAB} {lesson[:2]}"
-    return f'<p class="needs-kernel">Moved in JupyterLab: <code>{command}</code></p>'
+    return f'<p class="needs-kernel">Moved in JupyterLab: <code>{LAB} {lesson[:2]}</code></p>'
 
 
-def live(module: str, state: dict[str, Any], picture: str = "") -> str:
+def live(module: str, state: Mapping[str, Any], picture: str = "") -> str:
     """Give the place of an explorable, which a script of the page brings to life.
 
     Args:
@@ -90,11 +126,6 @@ def live(module: str, state: dict[str, Any], picture: str = "") -> str:
         picture: HTML that is shown until then.
     """
     return f'<div class="mtl-live" data-module="{module}">{_data(state)}{picture}</div>'
-
-
-def live_widget(widget: Explorable) -> str:
-    """Give the place of an explorable with the state of a widget."""
-    return live(widget.module, {**widget.from_files(), **widget.kept(widget.get_state())})
 
 
 def exercise(asked: dict[str, Any]) -> str:
@@ -111,33 +142,40 @@ def _html(text: str) -> NotebookNode:
     return new_output("display_data", {HTML: text})
 
 
-def _as_file(output: NotebookNode, path: Path) -> None:
+def _as_file(output: NotebookNode, path: Path) -> bool:
     """Put a picture that stands in the text into a file, which the page loads when it is near."""
-    data = output.get("data", {})
-    if found := IN_TEXT.search(data.get(HTML, "")):
-        path.write_bytes(base64.b64decode(found[1]))
-        link = f'loading="lazy" src="../_static/pictures/{path.name}"'
-        data[HTML] = data[HTML].replace(found[0], link)
+    found = IN_TEXT.search(_shown(output))
+    if found is None:
+        return False
+    path.write_bytes(base64.b64decode(found[1]))
+    link = f'loading="lazy" src="../_static/pictures/{path.name}"'
+    output.data[HTML] = output.data[HTML].replace(found[0], link)
+    return True
 
 
-def _bring_to_life(output: NotebookNode, source: str) -> None:
-    """Replace a picture by its explorable, and what a guess shows by a place for it."""
+def _widget(output: NotebookNode, source: str) -> tuple[str, dict[str, Any], str] | None:
+    """The module, state and class of the widget that a picture shows; None for other pictures."""
     kept = output.get("metadata", {}).pop("mtl_tutorial", None)
+    if kept and (explorable := explorable_of(kept["widget"])):
+        state = {**explorable.from_files(), **kept["state"]}
+        return explorable.module, state, explorable.__name__
+    views = _views() & set(re.findall(r"\b([A-Z]\w+)\(", source))
+    return ("", {}, views.pop()) if views else None
+
+
+def _ask_for_a_guess(output: NotebookNode, source: str) -> None:
+    """Replace what a guess shows by a place for it, and what came out by a click."""
     data = output.get("data", {})
-    if kept and (widget := explorable_of(kept["widget"])):
-        state = {**widget.from_files(), **kept["state"]}
-        data[HTML] = live(widget.module, state, data[HTML])
-    elif found := GUESS.search(source):
+    if found := GUESS.search(source):
         question, choose, choices = data.get(PLAIN, "").partition(" Choose: ")
         if not choose:
             question, _, _ = question.partition(" Your guess: ")
-        guess = {"guess": found[1], "question": question, "choices": choices.split(" / ")}
-        output.data = {HTML: exercise(guess if choose else {**guess, "choices": []})}
+        words = choices.split(" / ") if choose else []
+        output.data = {HTML: exercise({"guess": found[1], "question": question, "choices": words})}
     elif (found := COMPARED.search(source)) and data.get(PLAIN, "").startswith("No guess yet."):
         came_out = data[PLAIN].removeprefix("No guess yet.").strip()
         words = f"<b>No guess yet.</b> <span>{html.escape(came_out)}</span>"
-        told = f'<p class="mtl-compared" data-guess="{found[1]}">{words}</p>'
-        data[HTML] = f"<details class='answer'><summary>What came out</summary>{told}</details>"
+        data[HTML] = f'<p class="mtl-compared" data-guess="{found[1]}">{words}</p>'
 
 
 def _ask(cell: NotebookNode, lesson: str, name: str) -> None:

@@ -12,23 +12,27 @@ import shutil
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 
-from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands import UsageError, reference
+from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import is_fresh, read
-from mtl_tutorial.commands.course import Lesson, course, rows
+from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
 from mtl_tutorial.commands.lessons import NOTEBOOKS
-from mtl_tutorial.commands.pages import page_of
+from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
 from mtl_tutorial.web import FOLDER as WEB
 
 ROOT = NOTEBOOKS.parent
-DOCS = ROOT / "docs"
+DOCS, RESULTS = ROOT / "docs", ROOT / "results"
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "ziamath")
 MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
+PLAYGROUND = """\
+- <a href="playground/index.html">Train a network yourself, here in the page</a>: turn the weights,
+  and watch what each task gains and loses."""
 HEAVY = re.compile(r"<(link|script)[^>]*(fontawesome|vendor/)[^>]*>(</script>)?\n?")
 
 
@@ -41,12 +45,13 @@ def address() -> str:
     return found[1] if found else ""
 
 
-def site(out: Path | None = None, *, show: bool = False) -> int:
+def site(out: Path | None = None, *, show: bool = False, folder: Path | None = None) -> int:
     """Build the site from the committed lessons, without running them and without the network.
 
     Args:
         out: the folder for it; ``site`` in the checkout if left out. A site in it is replaced.
         show: serve it on this machine and open it in a browser, until Ctrl-C.
+        folder: where the lessons lie, if not in ``notebooks`` of the checkout.
 
     Returns:
         The exit code.
@@ -56,7 +61,7 @@ def site(out: Path | None = None, *, show: bool = False) -> int:
             changed since it was built, or the folder holds something else.
     """
     _check_libraries()
-    lessons = course()
+    lessons = course(folder)
     _check_fresh(lessons)
     target = (out or ROOT / "site").resolve()
     _check_folder(target)
@@ -64,6 +69,10 @@ def site(out: Path | None = None, *, show: bool = False) -> int:
         source, made = Path(scratch, "source"), Path(scratch, "made")
         _lay_out(lessons, source, made / "_static")
         _run_sphinx(source, made)
+        if (DOCS / "playground").is_dir():
+            shutil.copytree(DOCS / "playground", made / "playground")
+            for module in WEB.glob("*.js"):  # the playground's modules import them as neighbours
+                shutil.copy(module, made / "playground")
         _lighten(made)
         write_font(_characters(made), made / "_static" / "math.woff")
         (made / MARK).touch()
@@ -107,19 +116,48 @@ def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
     """Write what Sphinx reads, and the files that pages load."""
     kept_out = shutil.ignore_patterns("_static", "playground", "conf.py", "__pycache__")
     shutil.copytree(DOCS, source, ignore=kept_out)
-    for folder in (source / "lessons", static / "pictures", static / "web"):
+    folders = [source / name for name in ("lessons", "methods", "results")]
+    for folder in (*folders, static / "pictures", static / "web"):
         folder.mkdir(parents=True)
     for module in WEB.glob("*.js"):
         shutil.copy(module, static / "web")
+    widgets: dict[str, Widget] = {}
+    pictures = {}
     for lesson in lessons:
-        page = page_of(read(lesson.path)[0], lesson.name, static / "pictures")
+        page, found = page_of(read(lesson.path)[0], lesson.name, static / "pictures")
         nbformat.write(page, source / "lessons" / lesson.path.name)
-    (source / "results").mkdir()
-    for told in sorted((ROOT / "results").glob("*.md")):
+        pictures[lesson.name] = next((widget.file for widget in found.values()), "")
+        widgets = {**found, **widgets}
+    for room, name in reference.names():
+        text = reference.method_page(room, name, widgets)
+        (source / "methods" / f"{name}.md").write_text(text, encoding="utf-8")
+    for told in RESULTS.glob("*.md"):
         text = told.read_text(encoding="utf-8").replace("](../README.md", "](../results.md")
         (source / "results" / told.name).write_text(text, encoding="utf-8")
-    text = "\n".join(rows(list(lessons), "lessons/{}.ipynb"))
-    (source / "map_table.txt").write_text(text, encoding="utf-8")
+    parts = _parts(lessons, pictures, widgets)
+    for own in source.glob("*.md"):
+        own.write_text(reference.filled(own.read_text(encoding="utf-8"), parts), encoding="utf-8")
+
+
+def _parts(
+    lessons: Sequence[Lesson], pictures: Mapping[str, str], widgets: Mapping[str, Widget]
+) -> dict[str, str]:
+    """What the pages of `docs` leave a place for, by name."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = re.sub(r"\]\(notebooks/(\w+\.ipynb)\)", r"](lessons/\1)", readme)
+    others = {"methods": "Methods", "results": "Results", "teaching": "Teach with it"}
+    return {
+        "toctrees": reference.toctrees(lessons, others),
+        "map": reference.map_of(lessons, pictures),
+        "compass": live("gradient_compass", reference.FIRST_COMPASS),
+        "question": exercise(puzzle(reference.FIRST_QUESTION, "first page") or {}),
+        "playground": PLAYGROUND if (DOCS / "playground" / "index.html").exists() else "",
+        "count": str(len(lessons)),
+        "table": reference.section(readme, "Do these methods help?"),
+        "plans": reference.section(readme, "Teach with it"),
+        "claims": reference.claims_table(RESULTS / "claims.json"),
+        **{room: reference.methods_table(room) for room in reference.ROOMS},
+    }
 
 
 def _run_sphinx(source: Path, made: Path) -> None:
@@ -137,7 +175,7 @@ def _lighten(made: Path) -> None:
         page.write_text(HEAVY.sub("", text), encoding="utf-8")
     shutil.rmtree(made / "_static" / "vendor", ignore_errors=True)
     for file in (made / "_static").rglob("*"):
-        if file.suffix == ".map" or file.stem == "fontawesome":
+        if file.suffix in (".map", ".html") or file.stem == "fontawesome":
             file.unlink()
 
 

@@ -1,0 +1,272 @@
+"""The site: built once, and looked at page by page in Chromium."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from explorable_page import chromium
+from playwright.sync_api import Browser, Page
+
+from mtl_tutorial.commands import UsageError
+from mtl_tutorial.commands import site as module
+from mtl_tutorial.commands.lessons import NOTEBOOKS
+from mtl_tutorial.commands.site import address, site
+
+MOST_BYTES = 1_500_000  # of a page with all that it loads
+LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+OTHERS = ["index", "map", "methods", "methods/PCGrad", "results", "teaching"]
+COMPASS = ".mtl-live[data-module=gradient_compass]"
+FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+ACROSS = f"""async () => {{
+    const frames = {FRAMES};
+    document.querySelectorAll("details").forEach((part) => {{ part.open = true; }});
+    for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {{
+        scrollTo(0, y);
+        await frames();
+    }}
+    const waiting = () => document.querySelector(".mtl-live > script, .mtl-live > img")
+        || [...document.images].some((image) => !image.complete);
+    while (waiting()) await frames();
+    scrollTo(0, 0);
+    await frames();
+}}"""
+
+browser = pytest.fixture(scope="module")(chromium)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for name in module.NEEDED:
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("site") / "site"
+    assert site(folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def origin(built: Path) -> Iterator[str]:
+    handler = functools.partial(module._Quiet, directory=str(built))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture
+def page(browser: Browser, origin: str) -> Iterator[Page]:
+    found = browser.new_page(base_url=origin)
+    yield found
+    found.close()
+
+
+def pages(built: Path) -> list[str]:
+    found = (path.relative_to(built).as_posix() for path in built.rglob("*.html"))
+    return sorted(name for name in found if not name.startswith("playground/"))
+
+
+class Links(HTMLParser):
+    """What a page links to, and the names of its places."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.places: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.add(value)
+            elif name == "id" and value:
+                self.places.add(value)
+
+
+def test_no_link_is_dead(built: Path) -> None:
+    read = {name: Links((built / name).read_text(encoding="utf-8")) for name in pages(built)}
+    dead = []
+    for name, found in read.items():
+        for link in found.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = unquote(urljoin(name, parts.path)) or "index.html"
+            there = read[target].places if target in read else {parts.fragment}
+            if not (built / target).is_file() or unquote(parts.fragment) not in {"", *there}:
+                dead.append(f"{name}: {link}")
+    assert dead == []
+
+
+def test_every_page_loads_little_and_nothing_from_elsewhere_and_complains_of_nothing(
+    built: Path, browser: Browser, origin: str
+) -> None:
+    told = []
+    for name in pages(built):
+        sheet, loaded, said = browser.new_page(), [], []
+        sheet.on("response", loaded.append)
+        sheet.on("console", said.append)
+        sheet.on("pageerror", lambda error: told.append(str(error)))
+        sheet.goto(f"{origin}{name}")
+        sheet.evaluate(ACROSS)
+        told += [r.url for r in loaded if not r.url.startswith((origin, "data:", "blob:"))]
+        told += [f"{r.status}: {r.url}" for r in loaded if r.status >= 400]
+        told += [line.text for line in said if line.type in ("error", "warning")]
+        if (weight := sum(_size(built, origin, r.url) for r in loaded)) > MOST_BYTES:
+            told.append(f"{name} loads {weight:,} bytes")
+        sheet.close()
+    assert told == []
+
+
+def _size(built: Path, origin: str, url: str) -> int:
+    path = built / unquote(urlsplit(url).path.lstrip("/"))
+    return path.stat().st_size if url.startswith(origin) and path.is_file() else 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "name", ["index", "map", "methods/PCGrad", "results", *(f"lessons/{n}" for n in LESSONS)]
+)
+def test_a_page_is_accessible(name: str, scheme: str, browser: Browser, origin: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    sheet = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
+    sheet.goto(f"{origin}{name}.html")
+    sheet.evaluate(ACROSS)
+    found = axe.Axe().run(sheet)
+    sheet.close()
+    assert found.response["violations"] == [], found.generate_report()
+
+
+@pytest.mark.parametrize("name", [*OTHERS, "lessons/08_pcgrad"])
+def test_nothing_is_wider_than_a_phone(name: str, browser: Browser, origin: str) -> None:
+    sheet = browser.new_page(viewport={"width": 375, "height": 800})
+    sheet.goto(f"{origin}{name}.html")
+    sheet.evaluate(ACROSS)
+    assert sheet.evaluate("document.documentElement.scrollWidth") == 375
+    sheet.close()
+
+
+def test_a_visitor_makes_one_task_hurt_the_other_and_is_told(page: Page) -> None:
+    page.goto("index.html")
+    grip = page.get_by_role("slider", name="tip of gradient 2")
+    goal = page.locator(".mtl-goal")
+    grip.wait_for()
+    assert not goal.is_visible()
+    for _ in range(3):
+        grip.press("Shift+ArrowLeft")
+    goal.wait_for()
+    assert "sum hurts task 1" in page.locator(".mtl-say").inner_text()
+
+
+def test_the_first_pages_question_is_answered_in_the_page(page: Page) -> None:
+    page.goto("index.html")
+    said = page.locator(".mtl-told")
+    page.get_by_role("button", name="Check").click()
+    assert "Not answered yet." in said.inner_text()
+    page.get_by_role("button", name="a", exact=True).click()
+    page.get_by_role("button", name="Check").click()
+    assert "Not yet." in said.inner_text() and "135°" in said.inner_text()
+    page.get_by_role("button", name="c", exact=True).click()
+    page.get_by_role("button", name="Check").click()
+    assert "Correct." in said.inner_text()
+
+
+def test_a_guess_is_set_beside_what_came_out(page: Page) -> None:
+    page.goto("lessons/08_pcgrad.html")
+    page.get_by_role("button", name="only the digit's").click()
+    told = page.locator('.mtl-compared[data-guess="falls"]')
+    assert told.text_content().startswith("You guessed only the digit's; ")  # type: ignore[union-attr]
+    assert not told.is_visible()
+
+
+def test_what_follows_a_guess_opens_with_a_click_and_widgets_stay_open(page: Page) -> None:
+    page.goto("lessons/08_pcgrad.html")
+    assert page.locator("details.answer").count() >= 5
+    assert not page.locator("details[open]").count()
+    assert page.locator(COMPASS).first.is_visible()
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_explorable_of_a_lesson_is_alive(name: str, page: Page) -> None:
+    page.goto(f"lessons/{name}.html")
+    page.evaluate(ACROSS)
+    places = page.locator(".mtl-widget").count()
+    assert places >= 1
+    drawn = page.locator(".mtl-live .mtl").count()
+    assert drawn + page.locator(".mtl-widget .needs-kernel").count() == places
+
+
+def test_every_picture_of_a_lesson_has_words(built: Path) -> None:
+    for name in LESSONS:
+        text = (built / "lessons" / f"{name}.html").read_text(encoding="utf-8")
+        images = re.findall(r"<img [^>]*>", text)
+        assert images and all(re.search(r'alt="[^"]+"', image) for image in images), name
+
+
+def test_no_solution_stands_in_a_page(built: Path) -> None:
+    text = (built / "lessons" / "02_hard_sharing.html").read_text(encoding="utf-8")
+    assert "1.375" not in text.partition("Exercise 1")[2].partition("Exercise 2")[0]
+
+
+def test_the_search_finds_a_lesson(page: Page) -> None:
+    page.goto("search.html?q=hypervolume")
+    page.locator("#search-results li a").first.wait_for()
+    assert "10_pareto" in page.locator("#search-results").inner_html()
+
+
+def test_a_site_is_replaced_and_other_files_are_not(built: Path, tmp_path: Path) -> None:
+    assert (built / module.MARK).is_file()
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(UsageError, match="holds other files.*--out"):
+        site(tmp_path)
+    with pytest.raises(UsageError, match="is a file"):
+        site(tmp_path / "letter.txt")
+
+
+def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"sphinx, which is not installed.*\[docs\]"):
+        site()
+
+
+def lessons_with(change: str, folder: Path) -> Path:
+    shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("*checkpoints"))
+    path = folder / "02_hard_sharing.ipynb"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("Hard sharing", change), encoding="utf-8")
+    return folder
+
+
+def test_a_lesson_that_changed_since_it_was_built_is_named(tmp_path: Path) -> None:
+    for name in module.NEEDED:
+        pytest.importorskip(name)
+    folder = lessons_with("Hard parameter sharing", tmp_path / "notebooks")
+    with pytest.raises(UsageError, match="02_hard_sharing was changed.*build 02_hard_sharing"):
+        site(tmp_path / "out", folder=folder)
+
+
+def test_a_lesson_that_is_no_notebook_is_named(tmp_path: Path) -> None:
+    for name in module.NEEDED:
+        pytest.importorskip(name)
+    folder = lessons_with('"}]', tmp_path / "notebooks")
+    with pytest.raises(UsageError, match=r"02_hard_sharing.ipynb is no notebook.*git checkout"):
+        site(tmp_path / "out", folder=folder)
+
+
+def test_the_address_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTL_SITE", "https://example.org/course/")
+    assert address() == "https://example.org/course/"
+    monkeypatch.delenv("MTL_SITE")
+    assert (
+        address()
+        == re.search(
+            r'^site = "(.*?)"', (NOTEBOOKS.parent / "pyproject.toml").read_text(), re.MULTILINE
+        )[1]
+    )  # type: ignore[index]
