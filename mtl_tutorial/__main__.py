@@ -133,7 +133,9 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         description="Open the lessons in JupyterLab: your own copies, in my_lessons, where answers "
         "that follow a guess are not yet shown. Yours is never overwritten.",
     )
-    lab.add_argument("lesson", nargs="?", help="number or name, such as 02; the first if left out")
+    lab.add_argument(
+        "lesson", nargs="?", help="number or name, such as 02; a map of the course if left out"
+    )
     lab.add_argument(
         "--fresh",
         action="store_true",

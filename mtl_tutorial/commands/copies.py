@@ -188,11 +188,16 @@ def for_learner(lesson: NotebookNode) -> NotebookNode:
                 show_description(output)
             if id(cell) in telling:
                 cell.update(outputs=[], execution_count=None)
-                if set(_calls(cell.source)) & SPOILERS or "title=" in cell.source:
+                if tells(cell.source):
                     cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
         elif cell.cell_type == "markdown" and "answer" in cell.metadata.get("tags", ()):
             cell.source = FOLDED.format(text=cell.source.strip("\n"))
     return notebook
+
+
+def tells(source: str) -> bool:
+    """Whether code says what comes out: a comparison, a claim, the title of a picture."""
+    return bool(set(_calls(source)) & SPOILERS) or "title=" in source
 
 
 def after_a_guess(lesson: NotebookNode) -> Iterator[NotebookNode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ QUESTIONS = {
     ),
 }
 MINUTES = re.compile(
-    r"(\d+) minutes to read.* (\d+) minutes for the exercises.* (\d+) seconds", re.DOTALL
+    r"(\d+) minutes to read.*\s(\d+) minutes for the exercises.*\s(\d+) seconds", re.DOTALL
 )
 
 
@@ -118,36 +119,33 @@ def course(folder: Path | None = None) -> list[Lesson]:
         folder: where they lie, if not in ``notebooks`` of the checkout.
 
     Raises:
-        UsageError: where a lesson can't be read, lacks its title or minutes, or is not in
-            `QUESTIONS`.
+        UsageError: where there are none, or one can't be read.
     """
     return [_lesson(path) for path in lessons(folder)]
 
 
 def _lesson(path: Path) -> Lesson:
     try:
-        first = parse(path.read_text(encoding="utf-8")).cells[0].source
-    except (OSError, ValueError, IndexError) as error:
+        cells = parse(path.read_text(encoding="utf-8")).cells
+    except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} is no notebook ({error}); 'git checkout -- {path.name}' in its folder "
             f"brings back the committed one"
         ) from error
+    first = cells[0].source if cells else ""
     title, minutes = re.search(r"^# (.+)", first, re.MULTILINE), MINUTES.search(first)
-    if title is None or minutes is None:
-        raise UsageError(f"the first cell of {path.stem} must have a title and the minutes")
-    if path.stem not in QUESTIONS:
-        raise UsageError(f"{path.stem} needs a row in QUESTIONS of commands/course.py")
-    return Lesson(path, title[1].strip(), *QUESTIONS[path.stem], *map(int, minutes.groups()))
+    return Lesson(
+        path,
+        title[1].strip() if title else path.stem[3:].replace("_", " "),
+        *QUESTIONS.get(path.stem, ("More", "", "")),
+        *(map(int, minutes.groups()) if minutes else (0, 0, 0)),
+    )
 
 
-def rows(lessons: list[Lesson], link: str = "notebooks/{}.ipynb") -> list[str]:
-    """Give the lines of a Markdown table of lessons, as the README has it."""
+def rows(lessons: Iterable[Lesson]) -> list[str]:
+    """Give the lines of the README's table of lessons."""
     return [
-        "| lesson | the question that it answers | its widget | minutes | seconds |",
-        "|---|---|---|---|---|",
-        *(
-            f"| [`{one.name}`]({link.format(one.name)}) | {one.question} | {one.widget} "
-            f"| {one.minutes} + {one.exercises} | {one.seconds} |"
-            for one in lessons
-        ),
+        f"| [`{one.name}`](notebooks/{one.path.name}) | {one.question} | {one.widget} "
+        f"| {one.minutes} + {one.exercises} | {one.seconds} |"
+        for one in lessons
     ]

@@ -16,24 +16,27 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.copies import LAB, lesson_of, own_copy
+from mtl_tutorial.commands.copies import FOLDER, LAB, lesson_of, own_copy
 from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
+from mtl_tutorial.commands.progress import write_map
 from mtl_tutorial.commands.saving import save_as_committed, save_with_widgets
 from mtl_tutorial.places import NOTEBOOKS
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TO_TRY = 8888, 100
 END_SECONDS = 5.0
-# JupyterLab's settings where the user has none of their own: no question lies over a lesson, and
-# a file has room for its whole name.
+# JupyterLab's settings where the user has none of their own: no question lies over a lesson, a
+# file has room for its whole name, and the map of the course is read, not edited.
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
     "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
 }
 SAVES_WIDGETS = "@jupyter-widgets/jupyterlab-manager:plugin"
 
@@ -52,8 +55,8 @@ def lab(
     font size, keys).
 
     Args:
-        lesson: the one to open, by number or name, or any notebook by its path; left out, the
-            first lesson.
+        lesson: the one to open, by number or name, or any notebook by its path; left out, a map
+            of the course.
         fresh: start the lesson anew; the copy so far is kept under another name.
         show: serve the lessons as they were committed; saving leaves them so.
         port: left out, a free one.
@@ -77,7 +80,7 @@ def lab(
 
 
 def _choose(name: str | None, fresh: bool, show: bool) -> tuple[Path, list[Path]]:
-    """Give the notebook to open, and the copies that are new; print what is to be said of them."""
+    """Give what to open, and the copies that are new; print what is to be said of them."""
     if fresh and show:
         raise UsageError("--show opens no copy that --fresh could start anew; take one of the two")
     if fresh and not name:
@@ -91,6 +94,9 @@ def _choose(name: str | None, fresh: bool, show: bool) -> tuple[Path, list[Path]
     own = own_copy(lesson, fresh=fresh)
     for line in own.told:
         print(line, flush=True)
+    with suppress(OSError, UsageError):  # without a map, there is the lesson
+        at = write_map(own.path.parent, lesson.parent)
+        return own.path if name else at, own.made
     return own.path, own.made
 
 
@@ -204,6 +210,8 @@ def _serve(
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(config=_config(notebook, show, port, token, settings, clean))
     app.contents_manager.register_pre_save_hook(save_as_committed if show else save_with_widgets)
+    if notebook.parent.name == FOLDER:
+        app.contents_manager.register_post_save_hook(_keep_map)
     for path in made:  # the course's own: with one foreign output, no widget would be shown again
         app.contents_manager.notary.sign(parse(path.read_text(encoding="utf-8")))
     _stop_on_signals(app)
@@ -220,6 +228,13 @@ def _serve(
         if page:
             page.unlink(missing_ok=True)
     print("Stopped; nothing is left running.", flush=True)
+
+
+def _keep_map(model: dict[str, Any], os_path: str, contents_manager: Any) -> None:
+    """After a lesson is saved: let the map say what was done."""
+    if model["type"] == "notebook":
+        with suppress(OSError):
+            write_map(Path(os_path).parent, NOTEBOOKS)
 
 
 def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:

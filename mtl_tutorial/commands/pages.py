@@ -21,12 +21,13 @@ from nbformat.v4 import new_output
 from mtl_tutorial import widgets
 from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import explorable_of
-from mtl_tutorial.commands.copies import LAB, after_a_guess
+from mtl_tutorial.commands.copies import LAB, after_a_guess, tells
 from mtl_tutorial.widgets.alt_text import HTML, PLAIN, show_description
 from mtl_tutorial.widgets.view import View
 
 FOLDED = "<details class='answer'><summary>The answer</summary>\n\n{}\n\n</details>"
 TOLD = "<details class='answer'><summary>What came out</summary>{}</details>"
+TRAINS = {"loss_weight_tuner", "gradnorm_stepper"}
 WIDGET = '<div class="mtl-widget"'
 GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
 COMPARED = re.compile(r"(\w+)\.compare\(")
@@ -53,7 +54,7 @@ class Widget(NamedTuple):
 
 
 def page_of(
-    lesson: NotebookNode, name: str, pictures: Path
+    lesson: NotebookNode, name: str, pictures: Path, *, playground: bool = False
 ) -> tuple[NotebookNode, dict[str, Widget]]:
     """Give a lesson as the site shows it.
 
@@ -64,6 +65,7 @@ def page_of(
         lesson: as it was committed.
         name: of its notebook.
         pictures: the folder that gets its pictures.
+        playground: whether the site has one.
 
     Returns:
         The page, and the lesson's widgets by their class.
@@ -84,14 +86,17 @@ def page_of(
                 module, state, shown = widget
                 picture = output.data[HTML]
                 found.setdefault(shown, Widget(name, picture, file.name, module, state))
-                more = live(module, state, picture) if module else picture + note(name)
+                more = live(module, state, picture) if module else picture
+                if not module or module in TRAINS:
+                    more += note(name, playground)
                 output.data[HTML] = f"{WIDGET}>{more}</div>"
             else:
                 _ask_for_a_guess(output, cell.source)
         if checked := CHECKED.search(cell.source):
             _ask(cell, name, checked[1])
         elif id(cell) in telling and not any(WIDGET in _shown(out) for out in cell.outputs):
-            tags.append("hide-cell")
+            if cell.outputs:
+                tags.append("hide-cell" if tells(cell.source) else "hide-output")
             cell.metadata["mystnb"] = {"code_prompt_show": "See what comes out"}
         elif _only_guesses(cell.source):
             tags.append("remove-input")
@@ -109,12 +114,17 @@ def _shown(output: NotebookNode) -> str:
 def _only_guesses(source: str) -> bool:
     """Whether a cell asks for a guess and does nothing else."""
     lines = [node for node in ast.parse(source).body if not isinstance(node, ast.Expr)]
-    return bool(lines) and all("guess(" in ast.unparse(line) for line in lines)
+    called = [node for line in lines for node in ast.walk(line) if isinstance(node, ast.Call)]
+    return bool(called) and all(ast.unparse(call.func) == "guess" for call in called)
 
 
-def note(lesson: str) -> str:
-    """Say how a picture that needs networks is moved."""
-    return f'<p class="needs-kernel">Moved in JupyterLab: <code>{LAB} {lesson[:2]}</code></p>'
+def note(lesson: str, playground: bool = False) -> str:
+    """Say where a network trains that a page has not."""
+    here = ' or in the <a href="../playground/index.html">playground</a>' if playground else ""
+    return (
+        f'<p class="needs-kernel">Its network runs in JupyterLab, <code>{LAB} {lesson[:2]}</code>'
+        f"{here}.</p>"
+    )
 
 
 def live(module: str, state: Mapping[str, Any], picture: str = "") -> str:

@@ -28,11 +28,15 @@ from mtl_tutorial.web import FOLDER as WEB
 
 ROOT = NOTEBOOKS.parent
 DOCS, RESULTS = ROOT / "docs", ROOT / "results"
+HAS_PLAYGROUND = (DOCS / "playground" / "index.html").is_file()
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "ziamath")
 MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
 PLAYGROUND = """\
 - <a href="playground/index.html">Train a network yourself, here in the page</a>: turn the weights,
   and watch what each task gains and loses."""
+ICONS = re.compile(  # 2,600 rules of its style sheet
+    r"(?<=[{};/])(?:\.fa-[\w-]+(?:::?\w+)?,?)+\{[^{}]*\}|@font-face\{[^{}]*webfonts[^{}]*\}"
+)
 HEAVY = re.compile(r"<(link|script)[^>]*(fontawesome|vendor/)[^>]*>(</script>)?\n?")
 
 
@@ -69,7 +73,7 @@ def site(out: Path | None = None, *, show: bool = False, folder: Path | None = N
         source, made = Path(scratch, "source"), Path(scratch, "made")
         _lay_out(lessons, source, made / "_static")
         _run_sphinx(source, made)
-        if (DOCS / "playground").is_dir():
+        if HAS_PLAYGROUND:
             shutil.copytree(DOCS / "playground", made / "playground")
             for module in WEB.glob("*.js"):  # the playground's modules import them as neighbours
                 shutil.copy(module, made / "playground")
@@ -124,7 +128,9 @@ def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
     widgets: dict[str, Widget] = {}
     pictures = {}
     for lesson in lessons:
-        page, found = page_of(read(lesson.path)[0], lesson.name, static / "pictures")
+        page, found = page_of(
+            read(lesson.path)[0], lesson.name, static / "pictures", playground=HAS_PLAYGROUND
+        )
         nbformat.write(page, source / "lessons" / lesson.path.name)
         pictures[lesson.name] = next((widget.file for widget in found.values()), "")
         widgets = {**found, **widgets}
@@ -151,7 +157,7 @@ def _parts(
         "map": reference.map_of(lessons, pictures),
         "compass": live("gradient_compass", reference.FIRST_COMPASS),
         "question": exercise(puzzle(reference.FIRST_QUESTION, "first page") or {}),
-        "playground": PLAYGROUND if (DOCS / "playground" / "index.html").exists() else "",
+        "playground": PLAYGROUND if HAS_PLAYGROUND else "",
         "count": str(len(lessons)),
         "table": reference.section(readme, "Do these methods help?"),
         "plans": reference.section(readme, "Teach with it"),
@@ -174,6 +180,8 @@ def _lighten(made: Path) -> None:
         text = page.read_text(encoding="utf-8")
         page.write_text(HEAVY.sub("", text), encoding="utf-8")
     shutil.rmtree(made / "_static" / "vendor", ignore_errors=True)
+    style = made / "_static" / "styles" / "pydata-sphinx-theme.css"
+    style.write_text(ICONS.sub("", style.read_text(encoding="utf-8")), encoding="utf-8")
     for file in (made / "_static").rglob("*"):
         if file.suffix in (".map", ".html") or file.stem == "fontawesome":
             file.unlink()

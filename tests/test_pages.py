@@ -1,0 +1,108 @@
+"""A lesson as a page: alive where no kernel is needed, and closed where a guess comes first."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mtl_tutorial.commands.pages import page_of
+from mtl_tutorial.widgets.gradient_compass import GradientCompass
+
+PIXEL = base64.b64encode(b"a picture").decode()
+GUESS = nbformat.v4.new_code_cell(
+    'first = guess("Which?", ["a", "b"])\nfirst',
+    outputs=[
+        nbformat.v4.new_output("display_data", {"text/plain": "Which? Choose: a / b"}),
+    ],
+)
+
+
+def shown(source: str, **data: str) -> nbformat.NotebookNode:
+    kinds = {"png": "image/png", "plain": "text/plain", "html": "text/html"}
+    output = nbformat.v4.new_output("display_data", {kinds[k]: v for k, v in data.items()})
+    return nbformat.v4.new_code_cell(source, outputs=[output])
+
+
+def made(*cells: nbformat.NotebookNode, folder: Path, name: str = "08_pcgrad"):
+    return page_of(nbformat.v4.new_notebook(cells=list(cells)), name, folder)
+
+
+def html_of(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.data.get("text/html", "") for output in cell.outputs)
+
+
+def data_in(text: str) -> dict:
+    found = re.search(r'<script type="application/json">(.*?)</script>', text)
+    assert found
+    return json.loads(found[1])
+
+
+def compass() -> nbformat.NotebookNode:
+    widget = GradientCompass(angle=90, length=2)
+    cell = shown("GradientCompass(angle=90, length=2)", png=PIXEL, plain="Two gradients")
+    kept = {"widget": widget._anywidget_id, "state": widget.kept(widget.get_state())}
+    cell.outputs[0].metadata["mtl_tutorial"] = kept
+    return cell
+
+
+def test_an_explorable_is_alive_with_the_state_that_the_lesson_kept(tmp_path: Path) -> None:
+    page, widgets = made(compass(), folder=tmp_path)
+    text = html_of(page.cells[0])
+    assert 'class="mtl-live" data-module="gradient_compass"' in text
+    assert data_in(text)["g2"] == [0, 2]
+    assert 'alt="Two gradients"' in text
+    assert widgets["GradientCompass"].state["g2"] == [0, 2]
+    assert (tmp_path / widgets["GradientCompass"].file).read_bytes() == b"a picture"
+
+
+def test_a_view_shows_its_picture_and_how_it_is_moved(tmp_path: Path) -> None:
+    cell = shown("CrossStitchMixer(model)", png=PIXEL, plain="Two encoders")
+    page, widgets = made(cell, folder=tmp_path, name="03_cross_stitch")
+    assert "lab 03</code>" in html_of(page.cells[0])
+    assert not widgets["CrossStitchMixer"].module
+
+
+def test_a_guess_is_made_in_the_page_and_what_came_out_waits(tmp_path: Path) -> None:
+    told = "<b>No guess yet.</b> B came out."
+    reveal = shown('first.compare("b")', plain="No guess yet. B came out.", html=told)
+    page, _ = made(GUESS, reveal, folder=tmp_path)
+    asked = data_in(html_of(page.cells[0]))
+    assert asked == {"guess": "first", "question": "Which?", "choices": ["a", "b"]}
+    assert "remove-input" in page.cells[0].metadata.tags
+    assert "hide-cell" in page.cells[1].metadata.tags
+    assert 'data-guess="first"' in html_of(page.cells[1])
+    assert "B came out." in html_of(page.cells[1])
+
+
+def test_an_explorable_after_a_guess_stays_open(tmp_path: Path) -> None:
+    page, _ = made(GUESS, compass(), folder=tmp_path)
+    assert "hide-cell" not in page.cells[1].metadata.tags
+
+
+@pytest.mark.parametrize(("name", "in_page"), [("q2", True), ("q1", False)])
+def test_an_exercise_is_asked_in_the_page_or_sent_to_python(
+    name: str, in_page: bool, tmp_path: Path
+) -> None:
+    cell = shown(f"answer = ...\n{name}.check(answer)", plain="Exercise. Not answered yet.")
+    (asked,) = made(cell, folder=tmp_path)[0].cells
+    assert ("remove-input" in asked.metadata.tags) == in_page
+    assert ("mtl-asked" in html_of(asked)) == in_page
+    assert ("judged by Python" in html_of(asked)) != in_page
+
+
+def test_an_answer_is_folded(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_markdown_cell("It is $x$.", metadata={"tags": ["answer"]})
+    source = made(cell, folder=tmp_path)[0].cells[0].source
+    assert source.startswith("<details") and "\n\nIt is $x$.\n\n" in source
+
+
+def test_the_lesson_stays_as_it_is(tmp_path: Path) -> None:
+    lesson = nbformat.v4.new_notebook(cells=[GUESS, compass()])
+    before = nbformat.writes(lesson)
+    page_of(lesson, "08_pcgrad", tmp_path)
+    assert nbformat.writes(lesson) == before
