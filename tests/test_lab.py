@@ -26,6 +26,7 @@ from jupyter_client import BlockingKernelClient
 import mtl_tutorial
 from mtl_tutorial.commands.build import digest
 from mtl_tutorial.commands.kernel import name_kernel
+from mtl_tutorial.commands.progress import MAP
 
 POSIX = sys.platform != "win32"
 DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
@@ -218,14 +219,14 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_lab_opens_the_first_lesson_and_refuses_those_without_the_token(checkout):
+def test_lab_opens_a_map_of_the_course_and_refuses_those_without_the_token(checkout):
     with running_lab(checkout) as lab:
-        assert lab.path == "/lab/tree/00_start_here.ipynb"
+        assert lab.path == f"/lab/tree/{MAP}"
         assert lab.ask("/api/status")[0] == 200
         assert ask(lab.port, "/api/kernels", None)[0] == 403
         assert ask(lab.port, "/api/kernels", "a" * len(lab.token))[0] == 403
         names = {entry["name"] for entry in lab.ask("/api/contents")[1]["content"]}
-        assert names == {"00_start_here.ipynb", "02_hard_sharing.ipynb"}
+        assert names == {MAP, "00_start_here.ipynb", "02_hard_sharing.ipynb"}
         assert "Ctrl-C stops it" in lab.sentence
 
 
@@ -390,9 +391,11 @@ def test_git_sees_nothing_of_a_lesson_that_was_opened_run_and_saved(checkout, ho
 def test_a_copy_keeps_what_was_done_in_it_and_is_opened_again(checkout):
     with running_lab(checkout) as lab:
         assert {entry["name"] for entry in lab.ask("/api/contents")[1]["content"]} == {
-            "00_start_here.ipynb", "02_hard_sharing.ipynb"
+            MAP, "00_start_here.ipynb", "02_hard_sharing.ipynb"
         }  # fmt: skip
+        (checkout / "my_lessons" / MAP).unlink()
         run_and_save(lab, "00_start_here.ipynb")
+        assert "[00 start here](00_start_here.ipynb)" in (checkout / "my_lessons" / MAP).read_text()
     own = checkout / "my_lessons" / "00_start_here.ipynb"
     before = own.read_bytes()
     assert b"what it printed" in before

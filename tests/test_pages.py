@@ -45,7 +45,7 @@ def data_in(text: str) -> dict:
 def compass() -> nbformat.NotebookNode:
     widget = GradientCompass(angle=90, length=2)
     cell = shown("GradientCompass(angle=90, length=2)", png=PIXEL, plain="Two gradients")
-    kept = {"widget": widget._anywidget_id, "state": widget.kept(widget.get_state())}
+    kept = {"widget": widget._anywidget_id, "state": json.dumps(widget.kept(widget.get_state()))}
     cell.outputs[0].metadata["mtl_tutorial"] = kept
     return cell
 

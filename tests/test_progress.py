@@ -53,8 +53,8 @@ def change(path: Path, place: int, **values: object) -> None:
 
 
 def test_a_new_copy_is_not_begun(lesson: Path, own: Path) -> None:
-    assert str(progress(lesson, own)) == "not begun"
-    assert str(progress(lesson, own.with_name("absent.ipynb"))) == "not begun"
+    assert str(progress(lesson, own)) == "not\u00a0begun"
+    assert str(progress(lesson, own.with_name("absent.ipynb"))) == "not\u00a0begun"
 
 
 def test_what_was_run_after_a_guess_and_solved_counts(lesson: Path, own: Path) -> None:
@@ -68,7 +68,7 @@ def test_what_was_run_after_a_guess_and_solved_counts(lesson: Path, own: Path) -
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": [1]}'])
 def test_a_damaged_copy_is_not_begun(text: str, lesson: Path, own: Path) -> None:
     own.write_text(text)
-    assert str(progress(lesson, own)) == "not begun"
+    assert str(progress(lesson, own)) == "not\u00a0begun"
 
 
 def test_the_map_links_to_the_copies_and_says_how_far_they_are(lesson: Path, own: Path) -> None:

@@ -265,7 +265,8 @@ def _add_stills(ran: NotebookNode, states: Mapping[str, Mapping]) -> None:
         data["image/png"] = base64.b64encode(png).decode()
         data["text/plain"] = sentence or data["text/plain"]
         if widget := explorable_of(states[key].get("_anywidget_id", "")):
-            kept = {"widget": states[key]["_anywidget_id"], "state": widget.kept(states[key])}
+            state = json.dumps(widget.kept(states[key]), separators=(",", ":"))
+            kept = {"widget": states[key]["_anywidget_id"], "state": state}  # in one line
             shown[key].metadata["mtl_tutorial"] = kept
 
 

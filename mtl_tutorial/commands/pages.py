@@ -167,7 +167,7 @@ def _widget(output: NotebookNode, source: str) -> tuple[str, dict[str, Any], str
     """The module, state and class of the widget that a picture shows; None for other pictures."""
     kept = output.get("metadata", {}).pop("mtl_tutorial", None)
     if kept and (explorable := explorable_of(kept["widget"])):
-        state = {**explorable.from_files(), **kept["state"]}
+        state = {**explorable.from_files(), **json.loads(kept["state"])}
         return explorable.module, state, explorable.__name__
     views = _views() & set(re.findall(r"\b([A-Z]\w+)\(", source))
     return ("", {}, views.pop()) if views else None

@@ -42,7 +42,7 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         if not self.seen and not self.solved:
-            return "not begun"
+            return "not\u00a0begun"  # in one line of a narrow column
         words = [f"{self.seen} of {self.to_see} answers seen"] if self.to_see else []
         if self.exercises:
             words.append(f"{self.solved} of {self.exercises} exercises solved")
