@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands import site as module
-from mtl_tutorial.commands.lessons import NOTEBOOKS
 from mtl_tutorial.commands.site import address, site
+from mtl_tutorial.places import NOTEBOOKS
 
 MOST_BYTES = 1_500_000  # of a page with all that it loads
 LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
@@ -237,6 +237,14 @@ def test_a_site_is_replaced_and_other_files_are_not(built: Path, tmp_path: Path)
 def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"sphinx, which is not installed.*\[docs\]"):
+        site()
+
+
+def test_a_package_without_its_repository_says_how_to_get_the_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "DOCS", tmp_path / "docs")
+    with pytest.raises(UsageError, match="clone the repository"):
         site()
 
 

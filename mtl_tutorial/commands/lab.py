@@ -22,11 +22,11 @@ from typing import Any
 from urllib.parse import quote
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.copies import FOLDER, LAB, lesson_of, own_copy
+from mtl_tutorial.commands.copies import LAB, lesson_of, own_copy
 from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
 from mtl_tutorial.commands.progress import write_map
 from mtl_tutorial.commands.saving import save_as_committed, save_with_widgets
-from mtl_tutorial.places import NOTEBOOKS
+from mtl_tutorial.places import NOTEBOOKS, OWN_COPIES
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS_TO_TRY = 8888, 100
@@ -210,7 +210,7 @@ def _serve(
     token = secrets.token_hex(24)
     app = LabApp.initialize_server(config=_config(notebook, show, port, token, settings, clean))
     app.contents_manager.register_pre_save_hook(save_as_committed if show else save_with_widgets)
-    if notebook.parent.name == FOLDER:
+    if notebook.parent.name == OWN_COPIES:
         app.contents_manager.register_post_save_hook(_keep_map)
     for path in made:  # the course's own: with one foreign output, no widget would be shown again
         app.contents_manager.notary.sign(parse(path.read_text(encoding="utf-8")))

@@ -22,12 +22,12 @@ from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import is_fresh, read
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
-from mtl_tutorial.commands.lessons import NOTEBOOKS
 from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
+from mtl_tutorial.places import PACKAGE, RESULTS
 from mtl_tutorial.web import FOLDER as WEB
 
-ROOT = NOTEBOOKS.parent
-DOCS, RESULTS = ROOT / "docs", ROOT / "results"
+ROOT = PACKAGE.parent
+DOCS = ROOT / "docs"
 HAS_PLAYGROUND = (DOCS / "playground" / "index.html").is_file()
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "ziamath")
 MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
@@ -89,6 +89,11 @@ def site(out: Path | None = None, *, show: bool = False, folder: Path | None = N
 
 
 def _check_libraries() -> None:
+    if not DOCS.is_dir():
+        raise UsageError(
+            "the site's own pages are not part of the installed package: clone the repository, run "
+            "'python -m pip install -e \".[docs]\"' in it, and start again from there"
+        )
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
