@@ -37,7 +37,12 @@ PLAYGROUND = """\
 ICONS = re.compile(  # 2,600 rules of its style sheet
     r"(?<=[{};/])(?:\.fa-[\w-]+(?:::?\w+)?,?)+\{[^{}]*\}|@font-face\{[^{}]*webfonts[^{}]*\}"
 )
-HEAVY = re.compile(r"<(link|script)[^>]*(fontawesome|vendor/)[^>]*>(</script>)?\n?")
+MENDED = (
+    (r"<(link|script)[^>]*(fontawesome|vendor/)[^>]*>(</script>)?\n?", ""),
+    (r'(<div id="pst-primary-sidebar")', r'\1 role="region" aria-label="Sidebar"'),
+    (r"<summary>(<span class=\"toctree-toggle)", r'<summary aria-label="Pages below">\1'),
+    (r'<th class="head">\s*(?:<p>\s*</p>)?\s*</th>', "<td></td>"),
+)
 
 
 def address() -> str:
@@ -45,7 +50,7 @@ def address() -> str:
     if "MTL_SITE" in os.environ:
         return os.environ["MTL_SITE"]
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^\[tool\.mtl_tutorial\]\s+site = "(.*)"', text, re.MULTILINE)
+    found = re.search(r'^\[tool\.mtl_tutorial\]\s+site = "(.*?)"', text, re.MULTILINE)
     return found[1] if found else ""
 
 
@@ -77,7 +82,7 @@ def site(out: Path | None = None, *, show: bool = False, folder: Path | None = N
             shutil.copytree(DOCS / "playground", made / "playground")
             for module in WEB.glob("*.js"):  # the playground's modules import them as neighbours
                 shutil.copy(module, made / "playground")
-        _lighten(made)
+        _mend(made)
         write_font(_characters(made), made / "_static" / "math.woff")
         (made / MARK).touch()
         shutil.rmtree(target, ignore_errors=True)
@@ -179,14 +184,19 @@ def _run_sphinx(source: Path, made: Path) -> None:
         raise UsageError("Sphinx did not build the site; its lines above say why")
 
 
-def _lighten(made: Path) -> None:
-    """Leave out what no page needs: the theme's icons (a script of 1.6 MB), and maps of scripts."""
+def _mend(made: Path) -> None:
+    """Leave out what no page needs of the theme, and name what it has without a name.
+
+    Its icons are a script of 1.6 MB; `_static/site.css` has the few that are shown.
+    """
     for page in made.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        page.write_text(HEAVY.sub("", text), encoding="utf-8")
-    shutil.rmtree(made / "_static" / "vendor", ignore_errors=True)
+        for found, instead in MENDED:
+            text = re.sub(found, instead, text)
+        page.write_text(text, encoding="utf-8")
     style = made / "_static" / "styles" / "pydata-sphinx-theme.css"
     style.write_text(ICONS.sub("", style.read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.rmtree(made / "_static" / "vendor", ignore_errors=True)
     for file in (made / "_static").rglob("*"):
         if file.suffix in (".map", ".html") or file.stem == "fontawesome":
             file.unlink()
