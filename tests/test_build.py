@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from mtl_tutorial.commands import UsageError, stills
-from mtl_tutorial.commands.build import build, digest, is_fresh, shrink, strip
+from mtl_tutorial.commands.build import build, digest, explorable_of, is_fresh, shrink, strip
 from mtl_tutorial.commands.stills import find_chromium
 
 PNG = 'display({"image/png": PNG, "text/plain": "a red square"}, raw=True)'
@@ -125,6 +125,14 @@ def test_an_explorable_leaves_the_picture_and_the_sentence_that_its_module_draws
     assert set(output.data) == {"image/png", "text/plain"}
     assert "0.90 apart: no part of the front is out" in output.data["text/plain"]
     assert "widgets" not in read(path).metadata
+    kept = output.metadata.mtl_tutorial
+    assert kept.widget == "mtl_tutorial.widgets.pareto_explorer.ParetoExplorer"
+    assert json.loads(kept.state)["distance"] == 0.9
+
+
+def test_an_explorable_of_ones_own_keeps_no_state():
+    assert explorable_of("__main__.Mine") is None
+    assert explorable_of("") is None
 
 
 def test_without_a_browser_a_lesson_with_an_explorable_is_not_built(tmp_path, monkeypatch, capsys):

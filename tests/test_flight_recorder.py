@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from explorable_page import ExplorablePage, chromium
 from result_cases import LAYERS, PAIR
@@ -10,7 +12,12 @@ from result_cases import flown as result
 from mtl_tutorial.balancing.registry import method_of
 from mtl_tutorial.experiments.store import committed_results
 from mtl_tutorial.plots import method_label
-from mtl_tutorial.widgets.flight_recorder import FlightRecorder, compute_flight, layer_words
+from mtl_tutorial.widgets.flight_recorder import (
+    OF_THE_LESSON,
+    FlightRecorder,
+    compute_flight,
+    layer_words,
+)
 
 browser = pytest.fixture(scope="module")(chromium)
 
@@ -156,3 +163,10 @@ def test_the_line_follows_the_hand_between_two_epochs_and_rests_on_one(browser) 
 def centre(grip) -> tuple[float, float]:
     box = grip.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_lesson_keeps_no_flights_that_the_courses_files_hold() -> None:
+    found = list(itertools.chain(*map(committed_results, OF_THE_LESSON)))
+    whole, part = FlightRecorder(found), FlightRecorder(found[:1], method="equal")
+    assert "flights" not in whole.kept(whole.get_state())
+    assert part.kept(part.get_state())["flights"] == part.flights

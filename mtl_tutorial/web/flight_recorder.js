@@ -52,7 +52,7 @@ function build(view) {
       control.value = value;
     }];
   }));
-  view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
+  const slider = view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
   const hand = { at: null }; // where a pointer holds the line, between two epochs
   const heats = [0, 1].map(() => heat(view, hand)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title, hand));
   return (state) => {
@@ -62,6 +62,7 @@ function build(view) {
     lists.beside(["nothing", ...methods.filter((name) => name !== flights[0].method)], flights[1]?.method ?? "nothing");
     lists.seed(seeds.map(String), String(flights[0].seed));
     lists.pair(pairs, pair);
+    slider.max = Math.max(...flights.map((f) => f.epochs));
     heats.forEach((show, i) => show(flights[i], pair, epoch));
     charts[0](flights, epoch, "weights");
     charts[1](flights, epoch, "metrics");
