@@ -184,7 +184,7 @@ def claims_table(path: Path) -> str:
     """Give every claim of the lessons with the sizes at which it turns, as Markdown."""
     if not path.is_file():
         return ""
-    parts = []
+    parts = ["## What the lessons claim"]
     for lesson, entry in json.loads(path.read_text(encoding="utf-8")).items():
         sizes = ", ".join(entry["sizes"])
         rows = [_claim_row(claim) for claim in entry["claims"]]
