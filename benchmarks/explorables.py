@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import re
 import subprocess
@@ -25,7 +24,7 @@ from playwright.sync_api import Page
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.commands.stills import browser
+from mtl_tutorial.commands.stills import bring_to_life, browser
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments import seeded
 from mtl_tutorial.training import fit
@@ -135,22 +134,8 @@ def bare_page(page: Page, name: str) -> Iterator[None]:
     """The explorable alone, without a kernel."""
     made: dict = {}
     exec(f"{MAKE[name]}\nmade = Made()", made)
-    widget = made["made"]
-    state = {}
-    for trait, value in widget.get_state().items():
-        with contextlib.suppress(TypeError):
-            json.dumps(value)
-            state[trait] = value
     page.set_content("<!DOCTYPE html><div id=here></div>")
-    page.evaluate(
-        """async ([text, state]) => {
-            const own = [text + "\\nexport { Model as M };"];
-            const url = URL.createObjectURL(new Blob(own, { type: "text/javascript" }));
-            const m = await import(url);
-            m.default.render({ model: new m.M(state), el: document.getElementById("here") });
-        }""",
-        [bundle(widget.module), {k: v for k, v in state.items() if not k.startswith("_")}],
-    )
+    bring_to_life(page, made["made"].get_state())
     yield
 
 

@@ -9,19 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from mtl_tutorial.commands.stills import NoBrowserError, browser
+from mtl_tutorial.commands.stills import NoBrowserError, bring_to_life, browser, settle
 from mtl_tutorial.widgets.explorable import Explorable
 
 HTML = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>an explorable</title>
 <meta name="viewport" content="width=device-width"></head>
 <body style="margin: 0"><main><h1>An explorable</h1><div id="here"></div></main></body></html>"""
-RENDER = """async ([text, state]) => {
-    const exported = text + "\\nexport { Model as PageModel };";
-    const url = URL.createObjectURL(new Blob([exported], { type: "text/javascript" }));
-    const module = await import(url);
-    window.model = new module.PageModel(state);
-    window.end = module.default.render({ model, el: document.getElementById("here") });
-}"""
 
 
 def plain_state(widget: Explorable) -> dict[str, Any]:
@@ -46,13 +39,10 @@ class ExplorablePage:
         page.on("console", lambda said: self.complaints.append(said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.set_content(HTML)
-        page.evaluate(RENDER, [widget._esm, plain_state(widget)])
-        self.settle()
+        bring_to_life(page, {**plain_state(widget), "_esm": widget._esm})
 
     def settle(self) -> None:
-        """Wait until what was asked for is drawn."""
-        frames = "done => requestAnimationFrame(() => requestAnimationFrame(done))"
-        self.page.evaluate(f"() => new Promise({frames})")
+        settle(self.page)
 
     @property
     def sentence(self) -> str:

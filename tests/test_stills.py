@@ -36,10 +36,9 @@ def test_the_same_state_gives_the_same_picture() -> None:
 
 @needs_chromium
 def test_a_module_that_can_not_draw_is_told_of() -> None:
+    broken = "class Model {}\nexport default { render() { throw Error('no such front'); } };"
     with pytest.raises(ValueError, match="an explorable can't be drawn: .*no such front"):
-        stills(
-            {"broken": {"_esm": "export default { render() { throw Error('no such front'); } }"}}
-        )
+        stills({"broken": {"_esm": broken}})
 
 
 def test_where_there_is_no_browser_it_says_what_to_install(monkeypatch) -> None:

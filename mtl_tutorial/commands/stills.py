@@ -23,19 +23,27 @@ QUIET = (
 AS_ROOT = ("--no-sandbox",)  # Chromium refuses to start as root with one
 WIDTH, DOTS = 940, 1.4  # of the page in CSS pixels, and pixels of the picture for each
 PAGE = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>still</title>
-<style>body { margin: 0; background: #fff; color-scheme: light }</style><body><div></div></body>"""
-RENDER = """async ([module, state]) => {
-    const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
-    const values = { ...state };
-    const model = { get: (name) => values[name], set: (name, value) => { values[name] = value; },
-        save_changes() {}, send() {}, on() {}, off() {} };
-    const el = document.createElement("div");
-    document.body.replaceChildren(el);
-    (await import(url)).default.render({ model, el });
-    await document.fonts.ready;
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    el.querySelectorAll(".mtl-ring").forEach((ring) => { ring.style.strokeOpacity = 0.35; });
+<style>body { margin: 0; background: #fff; color-scheme: light }</style>
+<body><div id="here"></div></body>"""
+RENDER = """async ([module, state, kernel]) => {
+    const exported = `${module}\nexport { Model as PageModel };`;
+    const url = URL.createObjectURL(new Blob([exported], { type: "text/javascript" }));
+    const own = await import(url), el = document.getElementById("here");
+    el.replaceChildren();
+    const made = new own.PageModel(state);
+    const names = ["get", "set", "on", "off", "send", "save_changes"];
+    window.model = kernel ? Object.fromEntries(names.map((n) => [n, made[n].bind(made)])) : made;
+    window.end = own.default.render({ model: window.model, el });
 }"""
+SETTLE = """async () => {
+    const drawn = () => document.querySelector(".mtl")?.dataset.drawn;
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    await document.fonts.ready;
+    for (let seen = null; seen !== drawn();) { seen = drawn(); await frame(); await frame(); }
+}"""
+FAINT = """() => document.querySelectorAll(".mtl-ring").forEach((ring) => {
+    ring.style.strokeOpacity = 0.35;
+})"""
 
 
 class NoBrowserError(RuntimeError):
@@ -80,6 +88,24 @@ def browser() -> Iterator[Any]:
             found.close()
 
 
+def bring_to_life(page: Any, state: Mapping[str, Any], *, kernel: bool = False) -> None:
+    """Draw an explorable where a page has ``#here``; ``model`` is its state in the page.
+
+    Args:
+        page: of Playwright.
+        state: the widget's traits; ``_esm`` is the module. What is no plain value stays out.
+        kernel: the caller answers for one; an explorable that needs none says so by itself.
+    """
+    plain = {name: value for name, value in state.items() if _is_plain(value)}
+    page.evaluate(RENDER, [state["_esm"], plain, kernel])
+    settle(page)
+
+
+def settle(page: Any) -> None:
+    """Wait until what was asked for is drawn, which may take several frames."""
+    page.evaluate(SETTLE)
+
+
 def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, str]]:
     """Draw explorables as their modules do.
 
@@ -99,9 +125,9 @@ def stills(states: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[bytes, st
         sheet.set_viewport_size({"width": WIDTH, "height": 700})
         sheet.set_content(PAGE)
         for name, state in states.items():
-            plain = {key: value for key, value in state.items() if _is_plain(value)}
             try:
-                sheet.evaluate(RENDER, [state["_esm"], plain])
+                bring_to_life(sheet, state)
+                sheet.evaluate(FAINT)
             except Exception as error:
                 line = str(error).splitlines()[0]
                 raise ValueError(f"an explorable can't be drawn: {line}") from error
