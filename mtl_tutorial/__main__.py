@@ -194,6 +194,17 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     site.set_defaults(run=_site)
 
+    slides = commands.add_parser(
+        "slides",
+        help="show a lesson as slides, with its explorables alive (teachers)",
+        description="Build the site, serve it here, and open the slides of a lesson.",
+    )
+    slides.add_argument("lesson", help="number or name, such as 02")
+    slides.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="of the site; the folder site if left out"
+    )
+    slides.set_defaults(run=_slides)
+
     _add_audit(commands)
     _add_train(commands)
     return parser, commands.choices
@@ -318,7 +329,14 @@ def _assignment(lesson: str, out: Path) -> int:
 def _site(out: Path | None, show: bool) -> int:
     from mtl_tutorial.commands.site import site
 
-    return site(out, show=show)
+    return site(out, show="" if show else None)
+
+
+def _slides(lesson: str, out: Path | None) -> int:
+    from mtl_tutorial.commands.lessons import find_lesson
+    from mtl_tutorial.commands.site import site
+
+    return site(out, show=f"slides/{find_lesson(lesson).stem}.html")
 
 
 def _audit(

@@ -15,10 +15,13 @@ from mtl_tutorial.__main__ import main
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "a command is needed: lab, doctor, build, assignment, site, audit, train"),
+        ([], "a command is needed: lab, doctor, build, assignment, site, slides, audit, train"),
         (["lap"], "got 'lap'; did you mean lab?"),
         (["Doctor"], "got 'Doctor'; did you mean doctor?"),
-        (["xyz"], "must be one of lab, doctor, build, assignment, site, audit, train, got 'xyz'"),
+        (
+            ["xyz"],
+            "must be one of lab, doctor, build, assignment, site, slides, audit, train, got 'xyz'",
+        ),
         ([""], "got ''"),
         (["--verbose"], "COMMAND"),
         (["lab", "--prot", "80"], "lab does not take '--prot'; did you mean --port?"),

@@ -81,7 +81,7 @@ def page(browser: Browser, origin: str) -> Iterator[Page]:
 
 def pages(built: Path) -> list[str]:
     found = (path.relative_to(built).as_posix() for path in built.rglob("*.html"))
-    return sorted(name for name in found if not name.startswith("playground/"))
+    return sorted(name for name in found if not name.startswith(("playground/", "slides/")))
 
 
 class Links(HTMLParser):
@@ -114,6 +114,65 @@ def test_no_link_is_dead(built: Path) -> None:
             if not (built / target).is_file() or unquote(parts.fragment) not in {"", *there}:
                 dead.append(f"{name}: {link}")
     assert dead == []
+
+
+OVERFLOWING = f"""async () => {{
+    const frames = {FRAMES}, found = [];
+    for (let k = 0; k < deck.getTotalSlides(); k++) {{
+        await frames();
+        const slide = deck.getCurrentSlide(), edge = slide.getBoundingClientRect();
+        for (const part of slide.children) {{
+            const box = part.getBoundingClientRect();
+            if (box.right > edge.left + 1281 || box.bottom > edge.top + 721)
+                found.push(`${{k + 1}}: ${{slide.textContent.slice(0, 60)}}`);
+        }}
+        deck.next();
+    }}
+    return found;
+}}"""
+
+
+@pytest.mark.parametrize("lesson", ["02_hard_sharing", "08_pcgrad", "11_full_runs"])
+def test_slides_fit_and_load_nothing_from_elsewhere(page: Page, origin: str, lesson: str) -> None:
+    loaded, said = [], []
+    page.on("request", lambda request: loaded.append(request.url))
+    page.on("console", lambda line: said.append(line.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"slides/{lesson}.html")
+    page.wait_for_function("document.documentElement.dataset.slides")
+    assert page.evaluate("deck.getTotalSlides()") > 30
+    assert page.evaluate(OVERFLOWING) == []
+    assert [url for url in loaded if not url.startswith((origin, "data:", "blob:"))] == []
+    assert said == []
+
+
+def test_on_a_slide_an_explorable_answers_the_hand_and_arrow_keys_are_its_own(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto("slides/08_pcgrad.html")
+    page.wait_for_function("document.documentElement.dataset.slides")
+    number = page.evaluate(
+        "deck.getSlides().findIndex((s) => s.querySelector('[data-module=gradient_compass]'))"
+    )
+    page.evaluate("k => deck.slide(k)", number)
+    say, grip = page.locator(".present .mtl-say"), page.locator(".present .mtl-grip").nth(1)
+    before = say.inner_text()
+    box = grip.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 10)
+    page.mouse.up()
+    page.wait_for_function(
+        "told => document.querySelector('.present .mtl-say').innerText !== told", arg=before
+    )
+    moved = say.inner_text()
+    grip.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "told => document.querySelector('.present .mtl-say').innerText !== told", arg=moved
+    )
+    assert page.evaluate("deck.getIndices().h") == number
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -38,7 +38,7 @@ document.body.classList.add("measured");
 document.querySelectorAll(".slides > section").forEach(paginate);
 document.body.classList.remove("measured");
 const keys = (event) => !event?.target?.closest?.(".mtl, input, textarea, button, summary");
-const deck = new Reveal(document.querySelector(".reveal"), {
+const deck = window.deck = new Reveal(document.querySelector(".reveal"), {
   width: WIDTH, height: HEIGHT, margin: 0, minScale: 0.1, maxScale: 4, center: false, hash: true, transition: "none",
   navigationMode: "linear", slideNumber: "c/t", keyboardCondition: keys, touch: false,
 });

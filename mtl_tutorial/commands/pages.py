@@ -28,6 +28,7 @@ from mtl_tutorial.widgets.view import View
 FOLDED = "<details class='answer'><summary>The answer</summary>\n\n{}\n\n</details>"
 TOLD = "<details class='answer'><summary>What came out</summary>{}</details>"
 TRAINS = {"loss_weight_tuner", "gradnorm_stepper"}
+SLIDES = '<p class="as-slides"><a href="../slides/{}.html">As slides</a></p>'
 WIDGET = '<div class="mtl-widget"'
 GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
 COMPARED = re.compile(r"(\w+)\.compare\(")
@@ -71,6 +72,7 @@ def page_of(
         The page, and the lesson's widgets by their class.
     """
     page, found = copy.deepcopy(lesson), dict[str, Widget]()
+    page.cells[0].source += f"\n\n{SLIDES.format(name)}"
     telling = {id(cell) for cell in after_a_guess(page)}
     for number, cell in enumerate(page.cells, 1):
         tags = cell.metadata.setdefault("tags", [])

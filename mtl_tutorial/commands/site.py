@@ -23,13 +23,14 @@ from mtl_tutorial.commands.build import is_fresh, read
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
 from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
+from mtl_tutorial.commands.slides import write_slides
 from mtl_tutorial.places import PACKAGE, RESULTS
 from mtl_tutorial.web import FOLDER as WEB
 
 ROOT = PACKAGE.parent
 DOCS = ROOT / "docs"
 HAS_PLAYGROUND = (DOCS / "playground" / "index.html").is_file()
-NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "ziamath")
+NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_revealjs", "latex2mathml", "ziamath")
 MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
 PLAYGROUND = """\
 - <a href="playground/index.html">Train a network yourself, here in the page</a>: turn the weights,
@@ -54,12 +55,13 @@ def address() -> str:
     return found[1] if found else ""
 
 
-def site(out: Path | None = None, *, show: bool = False, folder: Path | None = None) -> int:
+def site(out: Path | None = None, *, show: str | None = None, folder: Path | None = None) -> int:
     """Build the site from the committed lessons, without running them and without the network.
 
     Args:
         out: the folder for it; ``site`` in the checkout if left out. A site in it is replaced.
-        show: serve it on this machine and open it in a browser, until Ctrl-C.
+        show: serve it on this machine and open a page of it in a browser, until Ctrl-C: its path,
+            empty for the first page.
         folder: where the lessons lie, if not in ``notebooks`` of the checkout.
 
     Returns:
@@ -84,12 +86,13 @@ def site(out: Path | None = None, *, show: bool = False, folder: Path | None = N
                 shutil.copy(module, made / "playground")
         _mend(made)
         write_font(_characters(made), made / "_static" / "math.woff")
+        write_slides(made)
         (made / MARK).touch()
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made, target)
     print(f"The site of {len(lessons)} lessons is in {target}.", flush=True)
-    if show:
-        _serve(target)
+    if show is not None:
+        _serve(target, show)
     return 0
 
 
@@ -211,10 +214,10 @@ def _characters(made: Path) -> set[str]:
     return found
 
 
-def _serve(folder: Path) -> None:
+def _serve(folder: Path, page: str) -> None:
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        where = f"http://127.0.0.1:{server.server_port}/"
+        where = f"http://127.0.0.1:{server.server_port}/{page}"
         print(f"It is served at {where} (Ctrl-C stops it).", flush=True)
         webbrowser.open(where)
         server.serve_forever()

@@ -83,7 +83,7 @@ def deck(page: str, lesson: str) -> str:
     article = soup.select_one("article section")
     if article is None:
         raise ValueError(f"{lesson} has no text on the site")
-    for link in article.select("a.headerlink"):
+    for link in article.select("a.headerlink, .as-slides"):
         link.decompose()
     slides = [slide for slide in _slides(article) if slide.blocks or slide.kind == "title"]
     title = slides[0].heading
@@ -143,7 +143,7 @@ def _opened(block: Tag) -> Iterator[str]:
 def _shown(block: Tag) -> str:
     """A block with its code folded, but for the algorithm from scratch."""
     block = copy.copy(block)
-    classes = block.get("class") or []
+    classes: list[str] = list(block.get("class") or [])
     if "cell" not in classes:
         return str(block)
     code = block.select_one("div.cell_input div.highlight")
