@@ -22,7 +22,7 @@ from mtl_tutorial.widgets.loss_weight_tuner import LossWeightTuner
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 WIDTH, FRAME = 940, 80  # pixels, and milliseconds
-HEIGHT = {"compass": 520, "tuner": 640}
+HEIGHT = {"compass": 520, "tuner": 608}
 HAND = """() => {
     const hand = document.createElement("div");
     hand.innerHTML = `<svg width="26" height="30" viewBox="0 0 13 15">
@@ -79,7 +79,7 @@ def tuner(page: Any) -> Iterator[None]:
     box = slider.bounding_box()
     x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2
     page.mouse.move(x, y + 60)
-    for frame in range(70):
+    for frame in range(62):
         for _ in range(5):
             made.session.step()
         made.player.step()
@@ -101,7 +101,7 @@ def film(page: Any, frames: Iterator[None], path: Path) -> None:
     shots = [Image.open(io.BytesIO(page.screenshot())).convert("RGB") for _ in frames]
     pause = [FRAME] * (len(shots) - 1) + [1500]
     shots[0].save(
-        path, save_all=True, append_images=shots[1:], duration=pause, loop=0, quality=70, method=6
+        path, save_all=True, append_images=shots[1:], duration=pause, loop=0, quality=50, method=6
     )
     print(f"{path.name}: {len(shots)} frames, {path.stat().st_size / 1000:.0f} kB")
 

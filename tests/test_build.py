@@ -319,14 +319,14 @@ def test_a_disk_that_fills_up_while_it_runs_leaves_the_file_as_it_was(
 def test_pictures_that_can_not_be_written_are_said_in_a_sentence(tmp_path, capsys):
     folder, pictures = tmp_path / "notebooks", tmp_path / "pictures"
     folder.mkdir()
-    (pictures / "loss_weight_tuner.png").mkdir(parents=True)  # a folder in place of a file
-    source = f"PNG = {picture()!r}  # LossWeightTuner(\n{PNG}"
-    lesson(folder, source, name="02_hard_sharing")
+    (pictures / "landscape_race.png").mkdir(parents=True)  # a folder in place of a file
+    source = f"PNG = {picture()!r}  # LandscapeRace(\n{PNG}"
+    lesson(folder, source, name="08_pcgrad")
     assert build(folder=folder) == 1
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert f"the folder {pictures} can't be written" in message
-    assert [path.name for path in pictures.iterdir()] == ["loss_weight_tuner.png"]
+    assert [path.name for path in pictures.iterdir()] == ["landscape_race.png"]
 
 
 def test_a_kernel_that_does_not_start_is_said_in_a_sentence(tmp_path, capsys, monkeypatch):

@@ -11,7 +11,6 @@ from mtl_tutorial.checkpoints import write_whole
 
 # By file name: the lesson, and a text in the cell whose picture it is.
 PICTURES = {
-    "loss_weight_tuner.png": ("02_hard_sharing", "LossWeightTuner("),
     "landscape_race.png": ("08_pcgrad", "LandscapeRace("),
     "flight_recorder.png": ("11_full_runs", "FlightRecorder("),
 }
