@@ -1,8 +1,8 @@
 // Training, as mtl_tutorial does it: the methods with what they remember, the optimizers, and one
 // step after the other. No page and no worker: a test drives it with batches of its own.
-import { adamStep, gradnorm } from "./gradnorm_stepper.js";
+import { gradnorm } from "./gradnorm_stepper.js";
 import { dwa } from "./loss_scale_mixer.js";
-import { gramian, mgda, pcgrad } from "./methods.js";
+import { adamStep, gramian, mgda, pcgrad, unmoved } from "./methods.js";
 import { Adam, HEADS, KINDS, Net } from "./net.js";
 import { randomness } from "./statistics.js";
 import { SCALE } from "./uncertainty_bowl.js";
@@ -11,7 +11,7 @@ import { PIXELS, scenesOf } from "./scenes.js";
 export const BATCH = 64, UNSEEN = 256;
 const RATE = 0.025, ALPHA = 1.5; // of the weights, and GradNorm's, as in the package
 
-const none = (T) => ({ first: Array(T).fill(0), second: Array(T).fill(0), steps: Array(T).fill(0) });
+export const byName = (things, act) => Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, act(thing, name)]));
 const shuffled = (list, random) => {
   for (let i = list.length - 1; i > 0; i--) { const j = Math.floor(random() * (i + 1)); [list[i], list[j]] = [list[j], list[i]]; }
   return list;
@@ -26,7 +26,7 @@ export const METHODS = {
   fixed: () => ({ weigh: ({ given }) => given }),
   uncertainty(tasks) {
     const c = tasks.map((task) => SCALE[KINDS[task] === "square" ? "regression" : "classification"]);
-    let s = tasks.map(() => 0), moments = none(tasks.length);
+    let s = tasks.map(() => 0), moments = unmoved(tasks.length);
     return { weigh({ losses }) {
       const weights = s.map((x, i) => c[i] * Math.exp(-x)), { move, after } = adamStep(weights.map((w, i) => 0.5 - w * losses[i]), moments, RATE);
       moments = after;
@@ -48,7 +48,7 @@ export const METHODS = {
     } };
   },
   gradnorm(tasks) {
-    let weights = tasks.map(() => 1), first = null, moments = none(tasks.length);
+    let weights = tasks.map(() => 1), first = null, moments = unmoved(tasks.length);
     return { gradients: true, weigh({ losses, lengths }) {
       const used = weights, left = losses.map((x, i) => x / (first ??= losses)[i]), total = left.reduce((a, b) => a + b);
       const rates = left.map((x) => (total ? (x * left.length) / total : 1));

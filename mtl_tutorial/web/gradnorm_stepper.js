@@ -1,19 +1,7 @@
 // The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
 // each task's gradient norm beside its target, and why each loss weight moved.
 import { HALO, INK, draw, explorable, fixed, inked, kernelOf, coloursOf, looksOf, set, short } from "./kit.js";
-
-const BETAS = [0.9, 0.999];
-
-/** What Adam subtracts from numbers, and what it remembers after; as mtl_tutorial.balancing.adam_step. */
-export function adamStep(gradients, { first, second, steps }, rate) {
-  const after = {
-    first: first.map((m, i) => BETAS[0] * m + (1 - BETAS[0]) * gradients[i]),
-    second: second.map((v, i) => BETAS[1] * v + (1 - BETAS[1]) * gradients[i] ** 2),
-    steps: steps.map((t) => t + 1),
-  };
-  const [mean, square] = BETAS.map((beta) => after.steps.map((t) => 1 - beta ** t));
-  return { after, move: gradients.map((_, i) => (rate * (after.first[i] / mean[i])) / (Math.sqrt(after.second[i] / square[i]) + 1e-8)) };
-}
+import { adamStep } from "./methods.js";
 
 /** One update of the weights with an exponent, as mtl_tutorial.balancing.gradnorm_step makes it. */
 export function gradnorm({ weights, gradient_norms: n, rates, moments, learning_rate: rate }, alpha) {

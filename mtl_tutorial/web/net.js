@@ -33,32 +33,30 @@ function affine(A, B, bias, C, M, N, K, relu) {
 const BLOCK = 64; // rows at a time, which stay near the processor
 const some = new Int32Array(1024), slopes = new Float64Array(1024);
 
-/** row += Σ_k slopes_k · (row of `from` that begins at some_k), four at a time, over `count` of them. */
-function gatherRows(row, at, from, K, count) {
-  let i = 0;
-  for (; i + 3 < count; i += 4) {
+/** row += Σ_i slopes_i · (what stands in `from` at some_i), four at a time; what is left over counts as 0. */
+function addRows(row, at, from, K, count) {
+  for (let i = count; i & 3; i++) some[i] = slopes[i] = 0;
+  for (let i = 0; i < count; i += 4) {
     const p = slopes[i], q = slopes[i + 1], r = slopes[i + 2], s = slopes[i + 3];
     const f0 = some[i], f1 = some[i + 1], f2 = some[i + 2], f3 = some[i + 3];
     for (let k = 0; k < K; k++) row[at + k] += p * from[f0 + k] + q * from[f1 + k] + r * from[f2 + k] + s * from[f3 + k];
   }
-  for (; i < count; i++) for (let k = 0, p = slopes[i], f = some[i]; k < K; k++) row[at + k] += p * from[f + k];
 }
 
-/** Of dC: add to the gradients of B and the bias, and where asked to that of A; zeros cost nothing. */
+/**
+ * Of dC: add to the gradients of B and the bias, and where asked to that of A. Zeros, most of dC
+ * after ReLU, are passed over without a branch, which a processor could not foresee.
+ */
 function back(dC, A, B, gB, gBias, gA, M, N, K) {
   for (let m = 0; gA && m < M; m++) {
     let count = 0;
-    for (let n = 0; n < N; n++) if (dC[m * N + n] !== 0) { slopes[count] = dC[m * N + n]; some[count++] = n * K; }
-    gatherRows(gA, m * K, B, K, count);
+    for (let n = 0; n < N; n++) { const g = slopes[count] = dC[m * N + n]; some[count] = n * K; count += Number(g !== 0); }
+    addRows(gA, m * K, B, K, count);
   }
   for (let first = 0; first < M; first += BLOCK) for (let n = 0; n < N; n++) {
-    let count = 0, sum = 0;
-    for (let m = first; m < first + BLOCK && m < M; m++) {
-      const g = dC[m * N + n];
-      if (g !== 0) { sum += g; slopes[count] = g; some[count++] = m * K; }
-    }
-    gBias[n] += sum;
-    gatherRows(gB, n * K, A, K, count);
+    let count = 0;
+    for (let m = first; m < first + BLOCK && m < M; m++) { const g = slopes[count] = dC[m * N + n]; some[count] = m * K; gBias[n] += g; count += Number(g !== 0); }
+    addRows(gB, n * K, A, K, count);
   }
 }
 
@@ -166,7 +164,7 @@ export class Net {
     const count = batch * n;
     for (let i = 0; i < count; i++) {
       if (KINDS[task] === "square") { const e = y[i] - target[i]; total += e * e; d[i] = (2 * e) / count; }
-      else { const e = Math.exp(-Math.abs(y[i])); total += Math.max(y[i], 0) - y[i] * target[i] + Math.log1p(e); d[i] = ((y[i] >= 0 ? 1 / (1 + e) : e / (1 + e)) - target[i]) / count; }
+      else { const e = Math.exp(-Math.abs(y[i])); total += Math.max(y[i], 0) - y[i] * target[i] + Math.log(1 + e); d[i] = ((y[i] >= 0 ? 1 / (1 + e) : e / (1 + e)) - target[i]) / count; }
     }
     return total / count;
   }
