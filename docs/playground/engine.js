@@ -8,7 +8,7 @@ import { randomness } from "./statistics.js";
 import { SCALE } from "./uncertainty_bowl.js";
 import { PIXELS, scenesOf } from "./scenes.js";
 
-export const BATCH = 64, UNSEEN = 256;
+export const BATCH = 64, UNSEEN = 256, SHOWN = 7; // scenes: of a batch, held out, and those shown of them
 const RATE = 0.025, ALPHA = 1.5; // of the weights, and GradNorm's, as in the package
 
 export const byName = (things, act) => Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, act(thing, name)]));
@@ -195,6 +195,6 @@ export class Lab {
       return [training.tasks.map((task) => metric(task, answers[task], targets[task])), answers];
     };
     const [metrics, answers] = score(this.main);
-    return { step: this.step, metrics, alone: this.singles.map((one) => score(one)[0][0]), answers };
+    return { step: this.step, metrics, alone: this.singles.map((one) => score(one)[0][0]), answers: byName(answers, (rows, task) => rows.slice(0, SHOWN * HEADS[task])) };
   }
 }

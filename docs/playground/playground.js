@@ -1,0 +1,333 @@
+// The playground. Moved: everything that a training has, while it trains. What answers: losses, metrics
+// on unseen scenes, each task's share of the step, the gradients in their plane, and the answers.
+import { GREY, INK, PURPLE, Model, clamp, coloursOf, explorable, fixed, looksOf, power, short } from "./kit.js";
+import { pairOf } from "./gradient_compass.js";
+import { ink } from "./draw_a_digit.js";
+import { FACTOR, RATE, START, WIDTH, WORDS, ALL, ofTasks, read, write } from "./setting.js";
+import { METHODS, OPTIMIZERS, SHOWN, byName, classOf } from "./engine.js";
+import { HEADS, KINDS, SIDE } from "./net.js";
+import { PIXELS, TASKS, fromPixels, toPixels } from "./scenes.js";
+import { STORIES } from "./stories.js";
+
+const NAMES = Object.keys(START), ANEW = ["scenes", "tasks", "width", "alone", "seed"], LIVE = ["method", "optimizer", "rate", "weights", "units"];
+const POINTS = 240, GHOSTS = 3, DASHED = "2 4", SPOKEN = 2000; // milliseconds between two sentences while it trains
+const SEVEN = [[[8, 6], [20, 6], [12, 22]]], PEN = 2.4, SURGERY = ["pcgrad", "mgda"];
+const METRIC = { class: "accuracy", square: "IoU", pixels: "IoU" };
+const metricOf = (task) => `${task} ${METRIC[KINDS[task]]}`;
+const percent = (share) => `${(100 * share).toFixed(0)}%`;
+
+/** ‖w_i g_i‖ over their sum. */
+export function sharesOf({ weights, K }) {
+  const pulls = weights.map((w, i) => w * Math.sqrt(K[i][i])), total = pulls.reduce((a, b) => a + b);
+  return pulls.map((pull) => (total > 0 ? pull / total : 1 / pulls.length));
+}
+
+export function cosineOf(K, [i, j]) {
+  const lengths = Math.sqrt(K[i][i] * K[j][j]);
+  return lengths > 0 ? clamp(K[i][j] / lengths, -1, 1) : 0;
+}
+
+/** In the plane of gradients i and j: both, and the step, in a length of 2 for the longer. */
+export function planeOf({ K, weights }, [i, j], scaled) {
+  const factor = scaled ? [weights[i], weights[j]] : [1, 1];
+  const lengths = [Math.sqrt(K[i][i]) * factor[0], Math.sqrt(K[j][j]) * factor[1]], cosine = cosineOf(K, [i, j]), sine = Math.sqrt(1 - cosine * cosine);
+  const along = (k) => weights.reduce((sum, w, t) => sum + w * K[k][t], 0), scale = 2 / Math.max(...lengths, 1e-30);
+  const x = along(i) / Math.max(Math.sqrt(K[i][i]), 1e-30), y = (along(j) / Math.max(Math.sqrt(K[j][j]), 1e-30) - cosine * x) / Math.max(sine, 1e-9);
+  return { lengths, cosine, gradients: pairOf([...lengths, cosine]), step: [x * scale, y * scale] };
+}
+
+/** Means of stretches of rows, so that a long run is drawn as fast as a short one. */
+export function thinned(rows, value) {
+  const every = Math.ceil(rows.length / POINTS), points = [];
+  for (let k = 0; k < rows.length; k += every) {
+    const part = rows.slice(k, k + every).map(value).filter(Number.isFinite);
+    if (part.length) points.push([rows[Math.min(k + every, rows.length) - 1].step, part.reduce((a, b) => a + b) / part.length]);
+  }
+  return points;
+}
+
+/** What the run has reached, what the last change did, and who pulls at the encoder. */
+export function describe({ run, diverged, turned, setting, pair }) {
+  const { tasks } = setting, now = run.seen.at(-1), looked = run.rows.filter((row) => row.K);
+  if (diverged) return `The losses left all bounds at step ${run.rows.at(-1).step}: lower the rate, or a unit, and start again.`;
+  if (!now) return "The scenes are made …";
+  if (!now.step) return `An untrained network with ${tasks.length === 1 ? "one task" : `${tasks.length} tasks`}. Press Play: it learns here, in this page. Then turn a weight, a unit or the method, and watch who loses.`;
+  const since = turned && turned.run === run.number && turned.step < now.step ? turned : null, before = since ? since.metrics : null;
+  const parts = tasks.map((task, i) => {
+    const alone = now.alone.length && tasks.length > 1 ? ` (alone ${fixed(now.alone[i])})` : "";
+    if (!before) return `${metricOf(task)} ${fixed(now.metrics[i])}${alone}`;
+    const verb = now.metrics[i] > before[i] + 0.01 ? "rose" : now.metrics[i] < before[i] - 0.01 ? "fell" : "stayed";
+    return `${metricOf(task)} ${verb} ${verb === "stayed" ? "at" : `from ${fixed(before[i])} to`} ${fixed(now.metrics[i])}${alone}`;
+  });
+  const start = since ? `Since ${since.what} at step ${since.step}, to step ${now.step}: ` : `Step ${now.step}: on unseen scenes, `;
+  if (tasks.length < 2 || !looked.length) return `${start}${parts.join(", ")}.`;
+  const shares = sharesOf(looked.at(-1)), most = shares.indexOf(Math.max(...shares)), apart = looked.filter(({ K }) => cosineOf(K, pair) < 0).length / looked.length;
+  return `${start}${parts.join(", ")}. ${tasks[most]} has ${percent(shares[most])} of the step; ${tasks[pair[0]]} and ${tasks[pair[1]]} pulled apart in ${percent(apart)} of the looks at them.`;
+}
+
+const make = (name, attributes, parent, ...children) => {
+  const node = Object.assign(document.createElement(name), attributes);
+  node.append(...children);
+  parent?.append(node);
+  return node;
+};
+
+/** A scene with what is true (dotted) and what the network answers, and the words below it. */
+function picture(parent, attributes) {
+  const figure = make("figure", {}, parent), canvas = make("canvas", { width: 84, height: 84, ...attributes }, figure), words = make("figcaption", {}, figure);
+  const small = new OffscreenCanvas(SIDE, SIDE), pen = small.getContext("2d"), screen = canvas.getContext("2d"), scale = canvas.width / SIDE;
+  return { canvas, show(pixels, answer, truth) {
+    const image = pen.createImageData(SIDE, SIDE);
+    pixels.forEach((v, k) => {
+      const marked = answer?.mask && answer.mask[k] > 0, grey = 255 * clamp(v, 0, 1);
+      image.data.set([grey * (marked ? 0.45 : 1), marked ? 0.45 * grey + 0.55 * 158 : grey, marked ? 0.45 * grey + 0.55 * 115 : grey, 255], 4 * k);
+    });
+    pen.putImageData(image, 0, 0);
+    Object.assign(screen, { imageSmoothingEnabled: false });
+    screen.drawImage(small, 0, 0, canvas.width, canvas.height);
+    const frame = (box, dash, colour) => {
+      if (!box) return;
+      const [x0, y0, x1, y1] = Array.from(box, (v) => v * SIDE * scale);
+      Object.assign(screen, { strokeStyle: colour, lineWidth: 2 }).setLineDash(dash);
+      screen.strokeRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+    };
+    frame(truth?.box, [2, 3], "#fff");
+    frame(answer?.box, [], "#D55E00");
+    const said = answer ? Object.keys(answer).filter((task) => KINDS[task] === "class").map((task) => classOf(answer[task], 0)) : [];
+    const right = truth ? Object.keys(answer).filter((task) => KINDS[task] === "class").map((task) => truth[task][0]) : said;
+    words.textContent = !said.length ? "" : String(said) === String(right) ? `${said.join(" ")}${truth ? " ✓" : ""}` : `${said.join(" ")} ✗ it is ${right.join(" ")}`;
+    canvas.setAttribute("aria-label", `${truth ? `Scene with ${right.join(" and ") || "a digit"}` : "Your drawing"}${said.length ? `; the network says ${said.join(" and ")}` : ""}`);
+  } };
+}
+
+/** The part of answers, or of truths, that belongs to scene b. */
+const rowOf = (all, b, truths) => byName(all, (values, task) => {
+  const n = truths && KINDS[task] === "class" ? 1 : HEADS[task];
+  return values.slice(b * n, (b + 1) * n);
+});
+
+function build(view) {
+  const { model } = view, setting = () => view.state(NAMES);
+  const words = (list) => { for (const option of list.options) option.text = WORDS[option.value] ?? option.value; return list; };
+  view.root.classList.add("pg");
+  let run = { number: 0, rows: [], seen: [] }, ghosts = [], playing = false, diverged = false, turned = null, speed = 0, scenes = null, spoken = 0, sentence = "", waiting = false, last = "";
+
+  // ---- the worker
+  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker.onerror = () => trouble(unserved);
+  let since = { step: 0, time: 0 };
+  worker.onmessage = ({ data }) => {
+    if (data.run !== run.number) return;
+    if (data.drawn) { waiting = false; pad.show(drawing(), strokes.length ? rowOf(data.drawn, 0) : null); return; }
+    run.rows.push(...data.rows);
+    if (data.seen && data.seen.step !== run.seen.at(-1)?.step) run.seen.push({ ...data.seen, answers: null });
+    if (data.scenes) scenes = data.scenes;
+    if (data.seen && scenes) shown.forEach((one, b) => one.show(toPixels(model.get("scenes"), scenes.images.slice(b * PIXELS, (b + 1) * PIXELS)), rowOf(data.seen.answers, b), rowOf(scenes.targets, b, true)));
+    const now = performance.now(), step = run.rows.at(-1)?.step ?? 0;
+    if (!playing || !data.playing) since = { step, time: now };
+    else if (now - since.time > 1000) { speed = (1000 * (step - since.step)) / (now - since.time); since = { step, time: now }; }
+    ({ playing } = data);
+    diverged = Boolean(data.diverged);
+    if (strokes.length && data.seen) askPad();
+    view.ask();
+  };
+  const tell = (act, more = {}) => worker.postMessage({ act, ...more });
+
+  // ---- what is chosen
+  const start = () => {
+    if (run.seen.length > 2 && run.tasks.join() === model.get("tasks").join()) ghosts = [...ghosts, run].slice(-GHOSTS);
+    else if (run.tasks && run.tasks.join() !== model.get("tasks").join()) ghosts = [];
+    run = { number: run.number + 1, rows: [], seen: [], tasks: model.get("tasks") };
+    playing = diverged = waiting = false; turned = null; speed = 0; sentence = "";
+    tell("start", { setting: ofTasks(setting()), run: run.number });
+  };
+  let sent = null, due = false;
+  const send = () => {
+    due = false;
+    const now = setting(), changed = (names) => names.find((name) => JSON.stringify(now[name]) !== JSON.stringify(sent?.[name]));
+    const anew = changed(ANEW), live = changed([...LIVE, "stop"]);
+    if (anew) start();
+    else if (live) {
+      const step = run.rows.at(-1)?.step ?? 0;
+      const what = live === "weights" || live === "units" ? now.tasks.filter((task) => now[live][ALL.indexOf(task)] !== sent[live][ALL.indexOf(task)]).map((task) => `${live === "units" ? "the unit" : "the weight"} of ${task} became ${short(now[live][ALL.indexOf(task)])}`)[0] : `${live} became ${WORDS[now[live]] ?? short(now[live])}`;
+      if (step && live !== "stop" && run.seen.length) turned = { run: run.number, step: turned?.what.split(" became")[0] === what?.split(" became")[0] && step - turned.step < 60 ? turned.step : step, what, metrics: run.seen.at(-1).metrics };
+      tell("take", { setting: ofTasks(now) });
+    }
+    sent = structuredClone(now);
+    const address = write(now, STORIES);
+    if (location.hash !== address) history.replaceState(null, "", address);
+    last = address;
+  };
+  for (const name of NAMES) view.listen(`change:${name}`, () => { if (!due) { due = true; queueMicrotask(send); } });
+  const load = () => {
+    if (location.hash === last && sent) return;
+    const found = read(location.hash, STORIES);
+    trouble(found.trouble);
+    for (const [name, value] of Object.entries(found.setting)) model.set(name, value);
+  };
+  addEventListener("hashchange", load);
+
+  // ---- stories
+  const stories = make("div", { className: "mtl-row pg-stories" }, null, make("span", {}, null, "Stories:"));
+  const card = make("div", { className: "pg-story", hidden: true }), question = make("p", {}, card), tail = make("div", { className: "mtl-row" }, card);
+  const reveal = view.button("", () => { answer.hidden = false; }, { row: tail }), answer = make("p", { hidden: true }, card);
+  view.button("Leave the story", () => model.set("story", ""), { row: tail });
+  Object.entries(STORIES).forEach(([name, { title }], k) => {
+    const button = view.button(`${k + 1} ${title}`, () => { for (const [part, value] of Object.entries({ ...structuredClone(START), ...structuredClone(STORIES[name].setting), story: name })) model.set(part, value); if (sent?.story === name) start(); }, { row: stories });
+    view.follow(() => button.setAttribute("aria-pressed", String(model.get("story") === name)), ["story"]);
+  });
+  view.follow(() => {
+    const story = STORIES[model.get("story")];
+    card.hidden = !story;
+    answer.hidden = true;
+    if (story) { question.textContent = story.question; answer.textContent = story.answer; }
+  }, ["story"]);
+
+  // ---- controls
+  const grid = make("div", { className: "pg-grid" }), aside = make("section", { className: "pg-set" }, grid), charts = make("section", { className: "pg-charts" }, grid);
+  aside.setAttribute("aria-label", "Settings"); charts.setAttribute("aria-label", "Charts");
+  const go = make("div", { className: "mtl-row pg-go" }, aside);
+  const play = view.button("Play", () => { if (diverged) return; tell(playing ? "pause" : "play"); playing = !playing; view.ask(); }, { row: go });
+  play.classList.add("pg-play");
+  view.button("Step", () => tell("step"), { row: go });
+  view.button("Again", () => start(), { row: go, label: "Start again from step 0; this run stays as a faint path" });
+  view.button("Seed", () => model.set("seed", (model.get("seed") % 999) + 1), { row: go, label: "Start again with the next seed" });
+  aside.append(view.controls);
+  words(view.choose("scenes", "scenes", Object.keys(TASKS)));
+  const taskRows = Object.entries(TASKS).map(([kind, tasks]) => {
+    const row = make("div", { className: "mtl-row pg-tasks", role: "group" }, view.controls);
+    row.setAttribute("aria-label", "Tasks");
+    view.checks(row, "tasks", tasks);
+    return [kind, row];
+  });
+  view.follow(() => {
+    const kind = model.get("scenes"), own = TASKS[kind];
+    taskRows.forEach(([name, row]) => { row.hidden = name !== kind; });
+    const kept = own.filter((task) => model.get("tasks").includes(task));
+    if (String(kept) !== String(model.get("tasks")) || !kept.length) model.set("tasks", kept.length ? kept : kind === START.scenes ? START.tasks : own);
+  }, ["scenes", "tasks"]);
+  words(view.choose("method", "method", Object.keys(METHODS)));
+  words(view.choose("optimizer", "optimizer", Object.keys(OPTIMIZERS)));
+  view.slider("rate", "rate", ...RATE, { log: true, step: 0.05, format: short });
+  view.slider("width", "width", ...WIDTH, { step: 1, format: String });
+  view.slider("pause at step", "stop", 0, 2000, { step: 50, format: (s) => (s ? String(s) : "–") });
+  const turns = ALL.map((task, i) => ["weight", "unit"].map((kind) =>
+    [task, kind, view.slider(`${kind} of ${task}`, `${kind}s`, ...FACTOR, { place: i, log: true, step: 0.05, format: short })]));
+  view.follow(() => turns.flat().forEach(([task, kind, input]) => {
+    input.parentElement.hidden = !model.get("tasks").includes(task) || (kind === "weight" && model.get("method") !== "fixed");
+  }), ["tasks", "method"]);
+  const pairs = make("select", { onchange: () => view.ask() }), pairLabel = make("label", {}, view.controls, "pair of tasks", pairs);
+  view.follow(() => {
+    const tasks = model.get("tasks");
+    pairs.replaceChildren(...tasks.flatMap((a, i) => tasks.slice(i + 1).map((b, k) => new Option(`${a} and ${b}`, `${i} ${i + 1 + k}`))));
+    pairLabel.hidden = tasks.length < 3;
+  }, ["tasks"]);
+  const pairOfTasks = () => (pairs.value || "0 0").split(" ").map(Number);
+  const extra = make("div", { className: "mtl-row" }, aside);
+  view.toggle("Networks alone", "alone");
+  extra.append(view.controls.lastElementChild);
+  view.button("Copy address", async (button) => {
+    try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied"; } catch { button.textContent = "It is in the address bar"; }
+    setTimeout(() => { button.textContent = "Copy address"; }, 2000);
+  }, { row: extra });
+
+  // ---- charts
+  const size = { width: 330, height: 204, pad: [44, 58, 26, 26] };
+  const panel = (title, more) => { const made = view.panel({ title, x: [0, 100], y: [0, 1], ...size, ...more }); made.svg.removeAttribute("style"); charts.append(made.svg); return made; };
+  const loss = panel("Loss in its unit, training batches"), score = panel("Metrics, unseen scenes"), plane = panel("The trade-off, unseen scenes", { pad: [44, 40, 26, 38], x: [0, 1] });
+  const share = panel("Each task’s share of the step"), cosine = panel("Cosine of the two gradients", { y: [-1, 1] });
+  const compass = panel("The gradients in their plane", { x: [-2.4, 2.4], y: [-1.2, 2.2], pad: [6, 6, 24, 20], equal: true });
+  const three = [0, 1, 2], lines = (at, more) => three.map(() => at.curve(GREY, more));
+  const drawn = { loss: lines(loss), score: lines(score), alone: lines(score, { opacity: 0.75, "stroke-width": 1.5 }), share: lines(share), cosine: cosine.curve(INK) };
+  const old = Array.from({ length: GHOSTS }, () => ({ path: plane.curve(GREY, { opacity: 0.55, "stroke-width": 1.5 }), score: lines(score, { opacity: 0.22 }) }));
+  const names = { loss: loss.ends(), score: score.ends(), share: share.ends() };
+  const path = plane.curve(INK, { "stroke-width": 2.5 }), end = plane.dot(INK, 5), single = plane.dot(PURPLE, 5), note = plane.text({ "font-size": 12, dx: -7, dy: -7, "text-anchor": "end" });
+  const zero = cosine.curve(GREY, { "stroke-width": 1 }), marks = [loss, score, share, cosine].map((at) => at.curve(INK, { "stroke-width": 0.9, "stroke-dasharray": "2 3" }));
+  const arrows = Object.fromEntries(ALL.map((task, k) => [task, compass.arrow(task, coloursOf(ALL)[k], 3.5)])), sum = compass.arrow("step", INK, 2.5);
+  const lengths = compass.text({ "font-size": 12 });
+  let axes = "";
+
+  // ---- unseen scenes, and the pen
+  const bottom = make("div", { className: "pg-bottom" }), held = make("section", {}, bottom, make("h2", {}, null, "Unseen scenes (dotted: the true box)"));
+  const row = make("div", { className: "pg-scenes" }, held), shown = Array.from({ length: SHOWN }, () => picture(row, { role: "img" }));
+  const own = make("section", {}, bottom, make("h2", {}, null, "Draw a digit: the network in training answers")), pen = make("div", { className: "pg-pen" }, own);
+  const pad = picture(pen, { className: "pg-pad", role: "img" }), tools = make("div", {}, pen);
+  let strokes = [];
+  const drawing = () => ink(strokes, PEN);
+  const askPad = () => {
+    pad.show(drawing(), null);
+    if (waiting || !run.seen.length) return;
+    waiting = true;
+    tell("", { image: fromPixels(model.get("scenes"), drawing()) });
+  };
+  const point = ({ clientX, clientY }) => { const box = pad.canvas.getBoundingClientRect(); return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE]; };
+  pad.canvas.addEventListener("pointerdown", (event) => { pad.canvas.setPointerCapture(event.pointerId); event.preventDefault(); strokes.push([point(event)]); askPad(); });
+  pad.canvas.addEventListener("pointermove", (event) => { if (pad.canvas.hasPointerCapture(event.pointerId)) { strokes.at(-1).push(point(event)); askPad(); } });
+  view.button("A seven", () => { strokes = structuredClone(SEVEN); askPad(); }, { row: tools });
+  view.button("Clear", () => { strokes = []; pad.show(drawing(), null); }, { row: tools });
+  pad.show(drawing(), null);
+
+  view.root.replaceChildren(view.root.querySelector("style"), stories, card, grid, view.say, bottom);
+  load();
+  send();
+  return () => {
+    const now = setting(), { tasks } = now, colours = coloursOf(tasks), looks = looksOf(tasks), pair = pairOfTasks(), [i, j] = pair;
+    play.textContent = playing ? "Pause" : "Play";
+    const step = run.rows.at(-1)?.step ?? 0, story = STORIES[now.story];
+    if (story) {
+      reveal.disabled = step < story.after;
+      reveal.textContent = reveal.disabled ? `The answer comes after step ${story.after}` : "Show the answer";
+    }
+    const right = Math.max(100, now.stop && now.stop <= 2000 ? now.stop : 0, Math.ceil(step / 100) * 100), all = run.rows.flatMap((r) => r.losses).filter((v) => v > 0);
+    const low = Math.floor(Math.log10(all.reduce((a, b) => Math.min(a, b), 0.1))), high = Math.max(low + 1, Math.ceil(Math.log10(all.reduce((a, b) => Math.max(a, b), 1))));
+    const wanted = JSON.stringify([right, low, high, tasks, pair]);
+    if (wanted !== axes) {
+      axes = wanted;
+      for (const at of [loss, score, share, cosine]) at.x = [0, right];
+      loss.y = [low, high];
+      const xTicks = [0, right / 2, right];
+      loss.axes("", "", { xTicks, yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k), yFormat: power });
+      score.axes("", "", { xTicks, yTicks: [0, 0.5, 1] });
+      share.axes("", "", { xTicks, yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v}%` });
+      cosine.axes("", "", { xTicks, yTicks: [-1, 0, 1], yFormat: fixedTick });
+      plane.axes(metricOf(tasks[i]), metricOf(tasks[j]), { xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1] });
+      zero([[0, 0], [right, 0]]);
+    }
+    const looked = run.rows.filter((r) => r.K), seen = run.seen, newest = looked.at(-1), first = seen[0];
+    three.forEach((t) => {
+      const there = t < tasks.length, look = looks[t];
+      drawn.loss[t](there ? thinned(run.rows, (r) => Math.log10(r.losses[t])) : [], look);
+      drawn.score[t](there ? seen.map((s) => [s.step, s.metrics[t]]) : [], look);
+      drawn.alone[t](there && tasks.length > 1 ? seen.flatMap((s) => (s.alone.length ? [[s.step, s.alone[t]]] : [])) : [], { stroke: look?.stroke, "stroke-dasharray": DASHED });
+      drawn.share[t](there && tasks.length > 1 ? thinned(looked, (r) => sharesOf(r)[t]) : [], look);
+    });
+    const lastLoss = tasks.map((_, t) => { const rows = thinned(run.rows.slice(-20), (r) => Math.log10(r.losses[t])); return rows.length ? clamp(rows.at(-1)[1], low, high) : low; });
+    names.loss(run.rows.length ? tasks : [], lastLoss, colours);
+    names.score(seen.length ? tasks : [], seen.at(-1)?.metrics ?? [], colours);
+    names.share(newest && tasks.length > 1 ? tasks : [], newest ? sharesOf(newest) : [], colours);
+    drawn.cosine(tasks.length > 1 ? thinned(looked, (r) => cosineOf(r.K, pair)) : []);
+    const inPlane = (s) => [s.metrics[i], s.metrics[j]], two = tasks.length > 1;
+    path(two ? seen.map(inPlane) : []);
+    end(seen.length ? inPlane(seen.at(-1)) : [0, 0], { display: two && seen.length ? undefined : "none" });
+    const beside = two && seen.at(-1)?.alone.length ? seen.at(-1).alone : null, corner = beside && [beside[i], beside[j]];
+    single(corner ?? [0, 0], { display: corner ? undefined : "none" });
+    note(corner ?? [0, 0], corner ? "alone" : "");
+    old.forEach((ghost, k) => {
+      const before = ghosts[k];
+      ghost.path(before && two ? before.seen.map(inPlane) : []);
+      ghost.score.forEach((curve, t) => curve(before && t < tasks.length ? before.seen.map((s) => [s.step, s.metrics[t]]) : [], { stroke: looks[t]?.stroke }));
+    });
+    marks.forEach((mark, k) => mark(turned?.run === run.number ? [[turned.step, [loss, score, share, cosine][k].y[0]], [turned.step, [loss, score, share, cosine][k].y[1]]] : []));
+    const at = two && newest ? planeOf(newest, pair, !SURGERY.includes(now.method)) : null;
+    ALL.forEach((task) => arrows[task](at && pair.some((k) => tasks[k] === task) ? at.gradients[pair.findIndex((k) => tasks[k] === task)] : null));
+    sum(at ? at.step : null);
+    lengths([compass.x[0] + 0.05, compass.y[0] + 0.05], at ? `longer: ${short(Math.max(...at.lengths))}, shorter: ${short(Math.min(...at.lengths))}` : "");
+    const words = describe({ run, diverged, turned, setting: now, pair });
+    if (!playing || !sentence || performance.now() - spoken > SPOKEN) { sentence = words; spoken = performance.now(); }
+    return playing && speed ? `${sentence}` : sentence;
+  };
+}
+
+const fixedTick = (v) => fixed(v, 0);
+const model = new Model({ ...structuredClone(START) });
+explorable({ names: [...NAMES], build }).render({ model, el: document.getElementById("here") });
