@@ -172,7 +172,7 @@ export class Lab {
     Object.assign(this, { setting, step: 0, train: scenes.train, random: randomness(seed + 2e6), unseen: scenes.test.draw(UNSEEN, randomness(11)) });
     const epoch = Math.ceil(scenes.train.digits.count / BATCH);
     this.main = new Training(setting, epoch);
-    this.singles = alone ? tasks.map((task) => new Training({ ...setting, tasks: [task], method: "fixed", weights: [1], units: [1] }, epoch)) : [];
+    this.singles = alone && tasks.length > 1 ? tasks.map((task) => new Training({ ...setting, tasks: [task], method: "fixed", weights: [1], units: [1] }, epoch)) : [];
   }
 
   take(setting) {

@@ -1,6 +1,6 @@
 // The playground. Moved: everything that a training has, while it trains. What answers: losses, metrics
 // on unseen scenes, each task's share of the step, the gradients in their plane, and the answers.
-import { GREY, INK, PURPLE, Model, clamp, coloursOf, explorable, fixed, looksOf, power, short } from "./kit.js";
+import { GREY, INK, PURPLE, Model, clamp, coloursOf, explorable, fixed, looksOf, mix, norm, power, short } from "./kit.js";
 import { pairOf } from "./gradient_compass.js";
 import { ink } from "./draw_a_digit.js";
 import { FACTOR, RATE, START, WIDTH, WORDS, ALL, ofTasks, read, write } from "./setting.js";
@@ -10,7 +10,7 @@ import { PIXELS, TASKS, fromPixels, toPixels } from "./scenes.js";
 import { STORIES } from "./stories.js";
 
 const NAMES = Object.keys(START), ANEW = ["scenes", "tasks", "width", "alone", "seed"], LIVE = ["method", "optimizer", "rate", "weights", "units"];
-const POINTS = 240, GHOSTS = 3, DASHED = "2 4", SPOKEN = 2000; // milliseconds between two sentences while it trains
+const POINTS = 240, GHOSTS = 3, LEAST = 0.05, DASHED = "2 4", SPOKEN = 2000; // milliseconds between two sentences while it trains
 const SEVEN = [[[8, 6], [20, 6], [12, 22]]], PEN = 2.4, SURGERY = ["pcgrad", "mgda"];
 const METRIC = { class: "accuracy", square: "IoU", pixels: "IoU" };
 const metricOf = (task) => `${task} ${METRIC[KINDS[task]]}`;
@@ -27,13 +27,14 @@ export function cosineOf(K, [i, j]) {
   return lengths > 0 ? clamp(K[i][j] / lengths, -1, 1) : 0;
 }
 
-/** In the plane of gradients i and j: both, and the step, in a length of 2 for the longer. */
+/** In the plane of gradients i and j: both, and the step, in a length of 2 for the longer; weighted first where asked. */
 export function planeOf({ K, weights }, [i, j], scaled) {
   const factor = scaled ? [weights[i], weights[j]] : [1, 1];
   const lengths = [Math.sqrt(K[i][i]) * factor[0], Math.sqrt(K[j][j]) * factor[1]], cosine = cosineOf(K, [i, j]), sine = Math.sqrt(1 - cosine * cosine);
   const along = (k) => weights.reduce((sum, w, t) => sum + w * K[k][t], 0), scale = 2 / Math.max(...lengths, 1e-30);
   const x = along(i) / Math.max(Math.sqrt(K[i][i]), 1e-30), y = (along(j) / Math.max(Math.sqrt(K[j][j]), 1e-30) - cosine * x) / Math.max(sine, 1e-9);
-  return { lengths, cosine, gradients: pairOf([...lengths, cosine]), step: [x * scale, y * scale] };
+  const seen = (g) => mix(Math.max(1, LEAST / Math.max(norm(g), 1e-9)), g); // so that the shorter one is not lost
+  return { lengths, cosine, gradients: pairOf([...lengths, cosine]).map(seen), step: [x * scale, y * scale] };
 }
 
 /** Means of stretches of rows, so that a long run is drawn as fast as a short one. */
@@ -47,22 +48,22 @@ export function thinned(rows, value) {
 }
 
 /** What the run has reached, what the last change did, and who pulls at the encoder. */
-export function describe({ run, diverged, turned, setting, pair }) {
+export function describe({ run, diverged, turned, setting, pair, speed }) {
   const { tasks } = setting, now = run.seen.at(-1), looked = run.rows.filter((row) => row.K);
   if (diverged) return `The losses left all bounds at step ${run.rows.at(-1).step}: lower the rate, or a unit, and start again.`;
   if (!now) return "The scenes are made …";
   if (!now.step) return `An untrained network with ${tasks.length === 1 ? "one task" : `${tasks.length} tasks`}. Press Play: it learns here, in this page. Then turn a weight, a unit or the method, and watch who loses.`;
-  const since = turned && turned.run === run.number && turned.step < now.step ? turned : null, before = since ? since.metrics : null;
+  const since = turned && turned.step < now.step ? turned : null, before = since?.metrics;
   const parts = tasks.map((task, i) => {
     const alone = now.alone.length && tasks.length > 1 ? ` (alone ${fixed(now.alone[i])})` : "";
     if (!before) return `${metricOf(task)} ${fixed(now.metrics[i])}${alone}`;
     const verb = now.metrics[i] > before[i] + 0.01 ? "rose" : now.metrics[i] < before[i] - 0.01 ? "fell" : "stayed";
     return `${metricOf(task)} ${verb} ${verb === "stayed" ? "at" : `from ${fixed(before[i])} to`} ${fixed(now.metrics[i])}${alone}`;
   });
-  const start = since ? `Since ${since.what} at step ${since.step}, to step ${now.step}: ` : `Step ${now.step}: on unseen scenes, `;
+  const start = since ? `Since ${since.what} at step ${since.step}, to step ${now.step}: ` : `Step ${now.step}${speed ? ` (${speed.toFixed(0)} a second)` : ""}: on unseen scenes, `;
   if (tasks.length < 2 || !looked.length) return `${start}${parts.join(", ")}.`;
   const shares = sharesOf(looked.at(-1)), most = shares.indexOf(Math.max(...shares)), apart = looked.filter(({ K }) => cosineOf(K, pair) < 0).length / looked.length;
-  return `${start}${parts.join(", ")}. ${tasks[most]} has ${percent(shares[most])} of the step; ${tasks[pair[0]]} and ${tasks[pair[1]]} pulled apart in ${percent(apart)} of the looks at them.`;
+  return `${start}${parts.join(", ")}. ${tasks[most][0].toUpperCase()}${tasks[most].slice(1)} has ${percent(shares[most])} of the step; ${tasks[pair[0]]} and ${tasks[pair[1]]} pulled apart in ${percent(apart)} of the looks.`;
 }
 
 const make = (name, attributes, parent, ...children) => {
@@ -110,7 +111,7 @@ function build(view) {
   const { model } = view, setting = () => view.state(NAMES);
   const words = (list) => { for (const option of list.options) option.text = WORDS[option.value] ?? option.value; return list; };
   view.root.classList.add("pg");
-  let run = { number: 0, rows: [], seen: [] }, ghosts = [], playing = false, diverged = false, turned = null, speed = 0, scenes = null, spoken = 0, sentence = "", waiting = false, last = "";
+  let run = { number: 0, rows: [], seen: [] }, ghosts = [], playing = false, diverged = false, stale = true, turned = null, speed = 0, scenes = null, spoken = 0, sentence = "", waiting = false, last = "";
 
   // ---- the worker
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -119,7 +120,10 @@ function build(view) {
   worker.onmessage = ({ data }) => {
     if (data.run !== run.number) return;
     if (data.drawn) { waiting = false; pad.show(drawing(), strokes.length ? rowOf(data.drawn, 0) : null); return; }
-    run.rows.push(...data.rows);
+    for (const row of data.rows) {
+      run.rows.push(row);
+      for (const value of row.losses) if (value > 0) { run.low = Math.min(run.low, value); run.high = Math.max(run.high, value); }
+    }
     if (data.seen && data.seen.step !== run.seen.at(-1)?.step) run.seen.push({ ...data.seen, answers: null });
     if (data.scenes) scenes = data.scenes;
     if (data.seen && scenes) shown.forEach((one, b) => one.show(toPixels(model.get("scenes"), scenes.images.slice(b * PIXELS, (b + 1) * PIXELS)), rowOf(data.seen.answers, b), rowOf(scenes.targets, b, true)));
@@ -129,6 +133,7 @@ function build(view) {
     ({ playing } = data);
     diverged = Boolean(data.diverged);
     if (strokes.length && data.seen) askPad();
+    stale = true;
     view.ask();
   };
   const tell = (act, more = {}) => worker.postMessage({ act, ...more });
@@ -137,8 +142,8 @@ function build(view) {
   const start = () => {
     if (run.seen.length > 2 && run.tasks.join() === model.get("tasks").join()) ghosts = [...ghosts, run].slice(-GHOSTS);
     else if (run.tasks && run.tasks.join() !== model.get("tasks").join()) ghosts = [];
-    run = { number: run.number + 1, rows: [], seen: [], tasks: model.get("tasks") };
-    playing = diverged = waiting = false; turned = null; speed = 0; sentence = "";
+    run = { number: run.number + 1, rows: [], seen: [], tasks: model.get("tasks"), low: 0.1, high: 1 };
+    playing = diverged = waiting = false; stale = true; turned = null; speed = 0; sentence = "";
     tell("start", { setting: ofTasks(setting()), run: run.number });
   };
   let sent = null, due = false;
@@ -150,13 +155,16 @@ function build(view) {
     else if (live) {
       const step = run.rows.at(-1)?.step ?? 0;
       const what = live === "weights" || live === "units" ? now.tasks.filter((task) => now[live][ALL.indexOf(task)] !== sent[live][ALL.indexOf(task)]).map((task) => `${live === "units" ? "the unit" : "the weight"} of ${task} became ${short(now[live][ALL.indexOf(task)])}`)[0] : `${live} became ${WORDS[now[live]] ?? short(now[live])}`;
-      if (step && live !== "stop" && run.seen.length) turned = { run: run.number, step: turned?.what.split(" became")[0] === what?.split(" became")[0] && step - turned.step < 60 ? turned.step : step, what, metrics: run.seen.at(-1).metrics };
+      const goesOn = turned && step - turned.step < 60 && turned.what.split(" became")[0] === what?.split(" became")[0]; // of one drag
+      if (live === "stop") stale = true;
+      else if (goesOn) turned.what = what;
+      else if (step && run.seen.length) turned = { step, what, metrics: run.seen.at(-1).metrics };
       tell("take", { setting: ofTasks(now) });
     }
     sent = structuredClone(now);
     const address = write(now, STORIES);
-    if (location.hash !== address) history.replaceState(null, "", address);
-    last = address;
+    if (location.hash !== address) history.replaceState(null, "", address === "#" ? location.pathname + location.search : address);
+    last = location.hash;
   };
   for (const name of NAMES) view.listen(`change:${name}`, () => { if (!due) { due = true; queueMicrotask(send); } });
   const load = () => {
@@ -169,7 +177,7 @@ function build(view) {
 
   // ---- stories
   const stories = make("div", { className: "mtl-row pg-stories" }, null, make("span", {}, null, "Stories:"));
-  const card = make("div", { className: "pg-story", hidden: true }), question = make("p", {}, card), tail = make("div", { className: "mtl-row" }, card);
+  const card = make("div", { className: "pg-story", hidden: true }), question = make("p", {}, card), tail = make("div", {}, card);
   const reveal = view.button("", () => { answer.hidden = false; }, { row: tail }), answer = make("p", { hidden: true }, card);
   view.button("Leave the story", () => model.set("story", ""), { row: tail });
   Object.entries(STORIES).forEach(([name, { title }], k) => {
@@ -216,7 +224,7 @@ function build(view) {
   view.follow(() => turns.flat().forEach(([task, kind, input]) => {
     input.parentElement.hidden = !model.get("tasks").includes(task) || (kind === "weight" && model.get("method") !== "fixed");
   }), ["tasks", "method"]);
-  const pairs = make("select", { onchange: () => view.ask() }), pairLabel = make("label", {}, view.controls, "pair of tasks", pairs);
+  const pairs = make("select", { onchange: () => { stale = true; view.ask(); } }), pairLabel = make("label", {}, view.controls, "pair of tasks", pairs);
   view.follow(() => {
     const tasks = model.get("tasks");
     pairs.replaceChildren(...tasks.flatMap((a, i) => tasks.slice(i + 1).map((b, k) => new Option(`${a} and ${b}`, `${i} ${i + 1 + k}`))));
@@ -278,56 +286,58 @@ function build(view) {
       reveal.disabled = step < story.after;
       reveal.textContent = reveal.disabled ? `The answer comes after step ${story.after}` : "Show the answer";
     }
-    const right = Math.max(100, now.stop && now.stop <= 2000 ? now.stop : 0, Math.ceil(step / 100) * 100), all = run.rows.flatMap((r) => r.losses).filter((v) => v > 0);
-    const low = Math.floor(Math.log10(all.reduce((a, b) => Math.min(a, b), 0.1))), high = Math.max(low + 1, Math.ceil(Math.log10(all.reduce((a, b) => Math.max(a, b), 1))));
-    const wanted = JSON.stringify([right, low, high, tasks, pair]);
-    if (wanted !== axes) {
-      axes = wanted;
-      for (const at of [loss, score, share, cosine]) at.x = [0, right];
-      loss.y = [low, high];
-      const xTicks = [0, right / 2, right];
-      loss.axes("", "", { xTicks, yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k), yFormat: power });
-      score.axes("", "", { xTicks, yTicks: [0, 0.5, 1] });
-      share.axes("", "", { xTicks, yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v}%` });
-      cosine.axes("", "", { xTicks, yTicks: [-1, 0, 1], yFormat: fixedTick });
-      plane.axes(metricOf(tasks[i]), metricOf(tasks[j]), { xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1] });
-      zero([[0, 0], [right, 0]]);
+    if (stale) {
+      stale = false;
+      const right = Math.max(100, now.stop && now.stop <= 2000 ? now.stop : 0, Math.ceil(step / 100) * 100);
+      const low = Math.floor(Math.log10(run.low)), high = Math.max(low + 1, Math.ceil(Math.log10(run.high)));
+      const wanted = JSON.stringify([right, low, high, tasks, pair]);
+      if (wanted !== axes) {
+        axes = wanted;
+        for (const at of [loss, score, share, cosine]) at.x = [0, right];
+        loss.y = [low, high];
+        const xTicks = [0, right / 2, right];
+        loss.axes("", "", { xTicks, yTicks: Array.from({ length: high - low + 1 }, (_, k) => low + k), yFormat: power });
+        score.axes("", "", { xTicks, yTicks: [0, 0.5, 1] });
+        share.axes("", "", { xTicks, yTicks: [0, 0.5, 1], yFormat: (v) => `${100 * v}%` });
+        cosine.axes("", "", { xTicks, yTicks: [-1, 0, 1], yFormat: (v) => fixed(v, 0) });
+        plane.axes(metricOf(tasks[i]), metricOf(tasks[j]), { xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1] });
+        zero([[0, 0], [right, 0]]);
+      }
+      const looked = run.rows.filter((r) => r.K), seen = run.seen, newest = looked.at(-1), first = seen[0];
+      three.forEach((t) => {
+        const there = t < tasks.length, look = looks[t];
+        drawn.loss[t](there ? thinned(run.rows, (r) => Math.log10(r.losses[t])) : [], look);
+        drawn.score[t](there ? seen.map((s) => [s.step, s.metrics[t]]) : [], look);
+        drawn.alone[t](there && tasks.length > 1 ? seen.flatMap((s) => (s.alone.length ? [[s.step, s.alone[t]]] : [])) : [], { stroke: look?.stroke, "stroke-dasharray": DASHED });
+        drawn.share[t](there && tasks.length > 1 ? thinned(looked, (r) => sharesOf(r)[t]) : [], look);
+      });
+      const lastLoss = tasks.map((_, t) => { const rows = thinned(run.rows.slice(-20), (r) => Math.log10(r.losses[t])); return rows.length ? clamp(rows.at(-1)[1], low, high) : low; });
+      names.loss(run.rows.length ? tasks : [], lastLoss, colours);
+      names.score(seen.length ? tasks : [], seen.at(-1)?.metrics ?? [], colours);
+      names.share(newest && tasks.length > 1 ? tasks : [], newest ? sharesOf(newest) : [], colours);
+      drawn.cosine(tasks.length > 1 ? thinned(looked, (r) => cosineOf(r.K, pair)) : []);
+      const inPlane = (s) => [s.metrics[i], s.metrics[j]], two = tasks.length > 1;
+      path(two ? seen.map(inPlane) : []);
+      end(seen.length ? inPlane(seen.at(-1)) : [0, 0], { display: two && seen.length ? undefined : "none" });
+      const beside = two && seen.at(-1)?.alone.length ? seen.at(-1).alone : null, corner = beside && [beside[i], beside[j]];
+      single(corner ?? [0, 0], { display: corner ? undefined : "none" });
+      note(corner ?? [0, 0], corner ? "alone" : "");
+      old.forEach((ghost, k) => {
+        const before = ghosts[k];
+        ghost.path(before && two ? before.seen.map(inPlane) : []);
+        ghost.score.forEach((curve, t) => curve(before && t < tasks.length ? before.seen.map((s) => [s.step, s.metrics[t]]) : [], { stroke: looks[t]?.stroke }));
+      });
+      marks.forEach((mark, k) => mark(turned ? [[turned.step, [loss, score, share, cosine][k].y[0]], [turned.step, [loss, score, share, cosine][k].y[1]]] : []));
+      const at = two && newest ? planeOf(newest, pair, !SURGERY.includes(now.method)) : null;
+      ALL.forEach((task) => arrows[task](at && pair.some((k) => tasks[k] === task) ? at.gradients[pair.findIndex((k) => tasks[k] === task)] : null));
+      sum(at ? at.step : null);
+      lengths([compass.x[0] + 0.05, compass.y[0] + 0.05], at ? `length of ${pair.map((k, n) => `${tasks[k]} ${short(at.lengths[n])}`).join(", of ")}` : "");
     }
-    const looked = run.rows.filter((r) => r.K), seen = run.seen, newest = looked.at(-1), first = seen[0];
-    three.forEach((t) => {
-      const there = t < tasks.length, look = looks[t];
-      drawn.loss[t](there ? thinned(run.rows, (r) => Math.log10(r.losses[t])) : [], look);
-      drawn.score[t](there ? seen.map((s) => [s.step, s.metrics[t]]) : [], look);
-      drawn.alone[t](there && tasks.length > 1 ? seen.flatMap((s) => (s.alone.length ? [[s.step, s.alone[t]]] : [])) : [], { stroke: look?.stroke, "stroke-dasharray": DASHED });
-      drawn.share[t](there && tasks.length > 1 ? thinned(looked, (r) => sharesOf(r)[t]) : [], look);
-    });
-    const lastLoss = tasks.map((_, t) => { const rows = thinned(run.rows.slice(-20), (r) => Math.log10(r.losses[t])); return rows.length ? clamp(rows.at(-1)[1], low, high) : low; });
-    names.loss(run.rows.length ? tasks : [], lastLoss, colours);
-    names.score(seen.length ? tasks : [], seen.at(-1)?.metrics ?? [], colours);
-    names.share(newest && tasks.length > 1 ? tasks : [], newest ? sharesOf(newest) : [], colours);
-    drawn.cosine(tasks.length > 1 ? thinned(looked, (r) => cosineOf(r.K, pair)) : []);
-    const inPlane = (s) => [s.metrics[i], s.metrics[j]], two = tasks.length > 1;
-    path(two ? seen.map(inPlane) : []);
-    end(seen.length ? inPlane(seen.at(-1)) : [0, 0], { display: two && seen.length ? undefined : "none" });
-    const beside = two && seen.at(-1)?.alone.length ? seen.at(-1).alone : null, corner = beside && [beside[i], beside[j]];
-    single(corner ?? [0, 0], { display: corner ? undefined : "none" });
-    note(corner ?? [0, 0], corner ? "alone" : "");
-    old.forEach((ghost, k) => {
-      const before = ghosts[k];
-      ghost.path(before && two ? before.seen.map(inPlane) : []);
-      ghost.score.forEach((curve, t) => curve(before && t < tasks.length ? before.seen.map((s) => [s.step, s.metrics[t]]) : [], { stroke: looks[t]?.stroke }));
-    });
-    marks.forEach((mark, k) => mark(turned?.run === run.number ? [[turned.step, [loss, score, share, cosine][k].y[0]], [turned.step, [loss, score, share, cosine][k].y[1]]] : []));
-    const at = two && newest ? planeOf(newest, pair, !SURGERY.includes(now.method)) : null;
-    ALL.forEach((task) => arrows[task](at && pair.some((k) => tasks[k] === task) ? at.gradients[pair.findIndex((k) => tasks[k] === task)] : null));
-    sum(at ? at.step : null);
-    lengths([compass.x[0] + 0.05, compass.y[0] + 0.05], at ? `longer: ${short(Math.max(...at.lengths))}, shorter: ${short(Math.min(...at.lengths))}` : "");
-    const words = describe({ run, diverged, turned, setting: now, pair });
+    const words = describe({ run, diverged, turned, setting: now, pair, speed: playing ? speed : 0 });
     if (!playing || !sentence || performance.now() - spoken > SPOKEN) { sentence = words; spoken = performance.now(); }
-    return playing && speed ? `${sentence}` : sentence;
+    return sentence;
   };
 }
 
-const fixedTick = (v) => fixed(v, 0);
 const model = new Model({ ...structuredClone(START) });
 explorable({ names: [...NAMES], build }).render({ model, el: document.getElementById("here") });

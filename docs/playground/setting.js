@@ -4,7 +4,7 @@ import { TASKS } from "./scenes.js";
 
 export const ALL = ["digit", "box", "mask", "left", "right"];
 export const WORDS = {
-  located_digits: "one digit, anywhere", two_digits: "two digits that overlap",
+  located_digits: "one digit", two_digits: "two digits",
   fixed: "fixed weights", uncertainty: "uncertainty", dwa: "dynamic weight average", gradnorm: "GradNorm", pcgrad: "PCGrad", mgda: "MGDA",
   adam: "Adam", sgd: "SGD", momentum: "SGD, momentum 0.9",
 };

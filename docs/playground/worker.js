@@ -2,15 +2,15 @@
 import data from "./digits.js";
 import { Lab } from "./engine.js";
 
-const TURN = 25, LOOK = 5, SCORE = 10; // milliseconds a turn; steps between two looks at gradients, and at unseen scenes
+const TURN = 25, LOOK = 5, SCORE = [10, 20]; // milliseconds a turn; steps between two looks at gradients, and at unseen scenes, early and later
 const next = new MessageChannel(); // a timer would rest for 4 milliseconds between two turns
 let lab = null, playing = false, rows = [], last = 0;
 
-function step() {
-  const { step: number, losses, weights, K } = lab.go(lab.step % LOOK === 0);
+function step(look) {
+  const { step: number, losses, weights, K } = lab.go(look || lab.step % LOOK === 0);
   rows.push({ step: number, losses, weights, K });
   if (!weights.every(Number.isFinite)) { playing = false; return tell({ diverged: true }); }
-  if (number % SCORE === 0 || number === lab.setting.stop) tell({ seen: lab.look() });
+  if (number % SCORE[Number(number > 100)] === 0 || number === lab.setting.stop) tell({ seen: lab.look() });
   if (number === lab.setting.stop) playing = false;
 }
 
@@ -22,7 +22,7 @@ function tell(more = {}) {
 function turn() {
   if (!playing) return;
   const end = performance.now() + TURN;
-  while (playing && performance.now() < end) step();
+  while (playing && performance.now() < end) step(false);
   if (!playing || performance.now() - last > 60) { last = performance.now(); tell(); }
   next.port2.postMessage(0);
 }
@@ -37,6 +37,6 @@ onmessage = ({ data: { act, setting, image, run } }) => {
   } else if (act === "take") lab.take(setting);
   else if (act === "play") { if (!playing) { playing = true; turn(); } }
   else if (act === "pause") { playing = false; tell(); }
-  else if (act === "step") { playing = false; step(); tell({ seen: lab.look() }); }
+  else if (act === "step") { playing = false; step(true); tell({ seen: lab.look() }); }
   if (image) postMessage({ run: lab.run, rows: [], playing, drawn: lab.main.answers(image) });
 };

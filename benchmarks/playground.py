@@ -1,0 +1,149 @@
+"""How fast the playground trains and draws; and what its stories tell, measured over seeds.
+
+python benchmarks/playground.py [--rounds 5] [--stories]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+from playwright.sync_api import Page
+
+from mtl_tutorial.commands.playground import PAGE, write_playground
+from mtl_tutorial.commands.stills import browser
+
+SEEDS = range(1, 6)
+SETTING = {"scenes": "located_digits", "width": 8, "optimizer": "adam", "rate": 0.005}
+PAIR = {"tasks": ["digit", "box"], "weights": [1, 1], "units": [1, 1], "method": "fixed"}
+ALL = {"tasks": ["digit", "box", "mask"], "weights": [1, 1, 1], "units": [1, 1, 1]}
+PIXELS = {"units": [1, 784]}  # the box in pixels: squares are 28 × 28 times as large
+RUNS = {  # by name: a setting, how many steps, and a change of it at a step
+    "plain": ({**PAIR, "alone": True}, 600, None),
+    "pixels": ({**PAIR, **PIXELS}, 600, None),
+    "turned": ({**PAIR, **PIXELS}, 600, (300, {"weights": [1, 1 / 784]})),
+    "sum": ({**ALL, "method": "fixed"}, 300, None),
+    "surgery": ({**ALL, "method": "pcgrad"}, 300, None),
+}
+AT = (100, 200, 300, 400, 500, 600)  # steps that are kept
+MOVES, EVERY = 120, 1 / 60  # of a drag, and seconds between two
+RUN = """async ([setting, steps, turn, at]) => {
+    const [{ Lab }, { default: data }] = [await import("./engine.js"), await import("./digits.js")];
+    const { cosineOf, sharesOf } = await import("./reading.js");
+    const lab = new Lab(setting, data), found = [];
+    let shares = [], apart = 0, looks = 0;
+    for (let step = 1; step <= steps; step++) {
+        const row = lab.go(step % 5 === 0);
+        if (row.K && step % 5 === 0) {
+            shares.push(sharesOf(row));
+            looks += 1; apart += cosineOf(row.K, [0, 1]) < 0;
+        }
+        if (turn && step === turn[0]) lab.take({ ...setting, ...turn[1] });
+        if (!at.includes(step)) continue;
+        const { metrics, alone } = lab.look();
+        const mean = setting.tasks.map((_, i) => shares.reduce((s, row) => s + row[i], 0) / looks);
+        found.push({ step, metrics, alone, shares: mean, apart: apart / looks });
+        shares = []; apart = looks = 0;
+    }
+    return found;
+}"""
+SPEED = """async ([setting, steps]) => {
+    const [{ Lab }, { default: data }] = [await import("./engine.js"), await import("./digits.js")];
+    const lab = new Lab(setting, data);
+    for (let k = 0; k < 30; k++) lab.go(false);
+    const start = performance.now();
+    for (let k = 0; k < steps; k++) lab.go(false);
+    return (1000 * steps) / (performance.now() - start);
+}"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of what it serves."""
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served() -> Iterator[str]:
+    """The playground's address."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_playground(folder)
+        handler = functools.partial(Quiet, directory=folder)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def pictures_in_a_drag(page: Page) -> float:
+    """Pictures a second while a weight is dragged and the network trains."""
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_timeout(1500)
+    slider = page.get_by_label("unit of box")
+    box = slider.bounding_box()
+    assert box is not None
+    middle, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drawn = "Number(document.querySelector('.mtl').dataset.drawn)"
+    page.mouse.move(middle, y)
+    page.mouse.down()
+    before, began = page.evaluate(drawn), time.perf_counter()
+    for move in range(MOVES):
+        page.mouse.move(middle + 40 * np.sin(2 * np.pi * move / MOVES), y)
+        time.sleep(max(0.0, began + (move + 1) * EVERY - time.perf_counter()))
+    pictures = (page.evaluate(drawn) - before) / (time.perf_counter() - began)
+    page.mouse.up()
+    page.get_by_role("button", name="Pause", exact=True).click()
+    return pictures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--stories", nargs="*", choices=list(RUNS), help="measure these, or all")
+    args = parser.parse_args()
+    with served() as address, browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1280, "height": 720})
+        page.goto(f"{address}/index.html#stop=0")
+        page.locator(".mtl-say").wait_for()
+        if args.stories is not None:
+            measure_stories(page, args.stories or list(RUNS))
+            return
+        setting = {**SETTING, **ALL, "method": "pcgrad", "seed": 1, "alone": False}
+        speeds = [page.evaluate(SPEED, [setting, 200]) for _ in range(args.rounds)]
+        print(f"three tasks, PCGrad, width 8, batches of 64: {np.median(speeds):.0f} steps a "
+              f"second ({min(speeds):.0f} to {max(speeds):.0f})")  # fmt: skip
+        drags = [pictures_in_a_drag(page) for _ in range(args.rounds)]
+        print(f"a drag while it trains: {np.median(drags):.0f} pictures a second "
+              f"({min(drags):.0f} to {max(drags):.0f})")  # fmt: skip
+
+
+def measure_stories(page: Page, names: list[str]) -> None:
+    """Run what the stories tell of, and keep it where the page finds it."""
+    path = PAGE / "measured.js"
+    head = "export default "
+    kept = json.loads(path.read_text(encoding="utf-8").removeprefix(head).rstrip().rstrip(";"))
+    for name in names:
+        setting, steps, turn = RUNS[name]
+        kept[name] = []
+        for seed in SEEDS:
+            made = {**SETTING, "alone": False, **setting, "seed": seed}
+            rows = page.evaluate(RUN, [made, steps, turn, list(AT)])
+            kept[name].append(rows)
+            print(name, seed, json.dumps(rows[-1]), flush=True)
+    rounded = json.dumps(json.loads(json.dumps(kept), parse_float=lambda x: round(float(x), 4)))
+    path.write_text(f"{head}{rounded};\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
