@@ -25,11 +25,14 @@ SEEDS = range(1, 6)
 SETTING = {"scenes": "located_digits", "width": 8, "optimizer": "adam", "rate": 0.005}
 PAIR = {"tasks": ["digit", "box"], "weights": [1, 1], "units": [1, 1], "method": "fixed"}
 ALL = {"tasks": ["digit", "box", "mask"], "weights": [1, 1, 1], "units": [1, 1, 1]}
-PIXELS = {"units": [1, 784]}  # the box in pixels: squares are 28 × 28 times as large
+PIXELS, HUNDRED = {"units": [1, 784]}, {"units": [100, 100]}  # the box in pixels: 28 × 28 times
 RUNS = {  # by name: a setting, how many steps, and a change of it at a step
     "plain": ({**PAIR, "alone": True}, 600, None),
-    "pixels": ({**PAIR, **PIXELS}, 600, None),
-    "turned": ({**PAIR, **PIXELS}, 600, (300, {"weights": [1, 1 / 784]})),
+    "pixels": ({**PAIR, **PIXELS}, 600, (300, {"weights": [1, 0.001]})),
+    "emptied": ({**PAIR, **PIXELS}, 600, (300, {"weights": [1, 0.001], "emptied": True})),
+    "hundred": ({**PAIR, **HUNDRED}, 300, None),
+    "sgd": ({**PAIR, "optimizer": "sgd"}, 300, None),
+    "sgd_hundred": ({**PAIR, **HUNDRED, "optimizer": "sgd"}, 300, None),
     "sum": ({**ALL, "method": "fixed"}, 300, None),
     "surgery": ({**ALL, "method": "pcgrad"}, 300, None),
 }
@@ -46,7 +49,10 @@ RUN = """async ([setting, steps, turn, at]) => {
             shares.push(sharesOf(row));
             looks += 1; apart += cosineOf(row.K, [0, 1]) < 0;
         }
-        if (turn && step === turn[0]) lab.take({ ...setting, ...turn[1] });
+        if (turn && step === turn[0]) {
+            if (turn[1].emptied) lab.take({ ...setting, optimizer: "sgd" }); // Adam forgets
+            lab.take({ ...setting, ...turn[1] });
+        }
         if (!at.includes(step)) continue;
         const { metrics, alone } = lab.look();
         const mean = setting.tasks.map((_, i) => shares.reduce((s, row) => s + row[i], 0) / looks);
@@ -141,8 +147,8 @@ def measure_stories(page: Page, names: list[str]) -> None:
             rows = page.evaluate(RUN, [made, steps, turn, list(AT)])
             kept[name].append(rows)
             print(name, seed, json.dumps(rows[-1]), flush=True)
-    rounded = json.dumps(json.loads(json.dumps(kept), parse_float=lambda x: round(float(x), 4)))
-    path.write_text(f"{head}{rounded};\n", encoding="utf-8")
+        short = json.dumps(json.loads(json.dumps(kept), parse_float=lambda x: round(float(x), 4)))
+        path.write_text(f"{head}{short};\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

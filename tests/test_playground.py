@@ -12,8 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from explorable_page import chromium
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from mtl_tutorial.architectures import ConvEncoder, HardSharing
 from mtl_tutorial.balancing import (
@@ -252,3 +253,229 @@ def test_ten_steps_are_the_packages(ask, batches, method, optimizer, count) -> N
     assert np.allclose(found[0], right, rtol=2e-6, atol=1e-9)
     assert np.allclose(found[1], numbers(model), rtol=1e-5, atol=1e-7)
     assert np.abs(np.array(found[1]) - start).max() > 1e-3  # it has moved
+
+
+class Visit:
+    """A visitor's page."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("console", lambda said: self.complaints.append(said.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def open(self, setting: str = "") -> Visit:
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}/index.html{setting}")
+        return self.until(
+            "() => document.querySelector('.mtl-say')?.textContent.includes('untrained')"
+        )
+
+    def until(self, condition: str) -> Visit:
+        self.page.wait_for_function(condition, timeout=120_000)
+        return self
+
+    def until_step(self, step: int) -> Visit:
+        number = "Number(document.querySelector('.mtl-say').textContent.match(/step (\\d+)/i)?.[1])"
+        return self.until(f"() => {number} >= {step}")
+
+    def click(self, name: str) -> Visit:
+        self.page.get_by_role("button", name=name).first.click()
+        return self
+
+    @property
+    def sentence(self) -> str:
+        return self.page.locator(".mtl-say").inner_text()
+
+    @property
+    def setting(self) -> str:
+        return self.page.evaluate("location.hash")
+
+
+@pytest.fixture()
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    visitor = Visit(page, address)
+    yield visitor
+    page.close()
+    assert not visitor.complaints
+    assert all(url.startswith((address, "about:", "data:", "blob:")) for url in visitor.asked)
+
+
+def test_it_trains_pauses_steps_and_starts_again(visit) -> None:
+    visit.open("#width=2&stop=10").click("Play").until_step(10)
+    assert visit.sentence.startswith("Step 10: on unseen scenes, digit accuracy ")
+    visit.until(
+        "() => [...document.querySelectorAll('button')].some((b) => b.textContent == 'Play')"
+    )
+    visit.click("Step").until_step(11).click("Start again")
+    visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
+    assert visit.setting == "#width=2&stop=10"
+
+
+def test_what_is_turned_while_it_trains_is_told_and_stands_in_the_address(visit) -> None:
+    visit.open("#width=2&alone=0&stop=0").click("Play").until_step(10)
+    slider = visit.page.get_by_label("unit of box")
+    slider.focus()
+    slider.press("End")
+    visit.until(
+        "() => /Since the unit of box became 1000 at step \\d+, to step \\d+: digit accuracy /"
+        ".test(document.querySelector('.mtl-say').textContent)"
+    )
+    assert visit.setting == "#width=2&units=digit:1,box:1000&alone=0&stop=0"
+    visit.page.get_by_label("method").select_option("pcgrad")
+    visit.until(
+        "() => document.querySelector('.mtl-say').textContent.includes('method became PCGrad')"
+    )
+    assert not visit.page.get_by_label("weight of box").is_visible()  # PCGrad weighs by itself
+    visit.click("Pause")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "#scenes=two_digits&width=4",
+        "#tasks=digit,box,mask&width=3&method=mgda&optimizer=momentum&rate=0.02&seed=7",
+        "#tasks=mask&width=2&alone=0",
+        "#weights=digit:0.5,box:20&units=digit:2,box:0.1&stop=50&width=2",
+    ],
+)
+def test_a_setting_that_is_sent_arrives(visit, setting) -> None:
+    visit.open(setting).click("Step").until_step(1)
+    given = dict(part.split("=") for part in setting[1:].split("&"))
+    assert dict(part.split("=") for part in visit.setting[1:].split("&")) == given
+    assert not visit.page.locator("#trouble").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("#width=99", "In this address width must be a whole number from 2 to 16, and it is “99”; "
+         "the page goes on with 8."),
+        ("#method=magic", "method must be one of fixed, uncertainty, dwa, gradnorm, pcgrad, mgda"),
+        ("#tasks=digit,bax", "tasks must be one or more of digit, box, mask, with commas"),
+        ("#units=box:0", "units must be task:number from 0.001 to 1000, such as digit:1,box:20"),
+        ("#rate=", "rate must be a number from 0.0001 to 1, and it is “”"),
+        ("#story=nothing", "story must be one of drowns, unit, surgery, half, alone"),
+        ("#constructor=1", "This address has “constructor”, which is no part of a setting"),
+        ("#scenes=toString", "scenes must be one of located_digits, two_digits"),
+    ],
+)  # fmt: skip
+def test_a_bad_address_gets_one_sentence_and_the_page_goes_on(visit, setting, told) -> None:
+    visit.open(setting)
+    trouble = visit.page.locator("#trouble").inner_text()
+    assert told in trouble and trouble.count(". ") == 0
+    visit.click("Step").until_step(1)
+
+
+def test_a_run_that_leaves_all_bounds_says_so(visit) -> None:
+    visit.open("#optimizer=sgd&rate=1&units=digit:1000,box:1000&width=2&alone=0").click("Play")
+    visit.until("() => document.querySelector('.mtl-say').textContent.includes('left all bounds')")
+    assert "lower the rate, or a unit, and start again" in visit.sentence
+
+
+def test_a_story_asks_and_answers_after_it_was_run(visit) -> None:
+    visit.open("#width=2&alone=0").click("Box drowns digit")
+    visit.until("() => document.querySelector('.pg-story').textContent.includes('784 times')")
+    assert visit.setting == "#story=drowns"
+    button = visit.page.locator(".pg-story button").first
+    assert button.is_disabled() and "after step 300" in button.inner_text()
+    visit.page.get_by_label("width").fill("2")
+    visit.page.get_by_role("button", name="Networks alone").click()
+    visit.click("Play").until_step(300)
+    assert button.inner_text() == "Show the answer"
+    button.click()
+    assert "Nothing: digit accuracy is" in visit.page.locator(".pg-story").inner_text()
+
+
+def test_the_network_in_training_answers_to_a_drawing(visit) -> None:
+    visit.open("#width=2&tasks=digit,box,mask").click("A seven")
+    visit.until("() => /digit: \\d \\(\\d+%\\), then/.test(document.body.textContent)")
+    box = visit.page.locator(".pg-pad").bounding_box()
+    label = visit.page.locator(".pg-pad").get_attribute("aria-label")
+    assert label.startswith("Your drawing; the network says ")
+    visit.click("Clear")
+    visit.until("() => !/digit: \\d \\(/.test(document.body.textContent)")
+    visit.page.mouse.move(box["x"] + 40, box["y"] + 15)
+    visit.page.mouse.down()
+    visit.page.mouse.move(box["x"] + 40, box["y"] + 70, steps=5)
+    visit.page.mouse.up()
+    visit.until("() => /digit: \\d \\(\\d+%\\), then/.test(document.body.textContent)")
+
+
+def test_without_a_worker_it_says_what_to_do(visit) -> None:
+    visit.page.add_init_script("delete window.Worker")
+    visit.page.goto(f"{visit.address}/index.html")
+    visit.until("() => document.querySelector('#trouble').textContent.includes('http.server')")
+    visit.complaints.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_everybody_can_use_it(browser, address, width, scheme) -> None:
+    """By the rules of axe-core; and nothing is cut."""
+    page = browser.new_page(viewport={"width": width, "height": 720}, color_scheme=scheme)
+    visitor = Visit(page, address).open("#story=surgery&width=2").click("Step").until_step(1)
+    found = Axe().run(page).response["violations"]
+    assert not [(v["id"], [node["html"][:80] for node in v["nodes"]]) for v in found]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 1280:
+        low = page.locator(".pg-charts").bounding_box()
+        assert low["y"] + low["height"] < 720
+    assert not visitor.complaints
+    page.close()
+
+
+def test_a_path_is_drawn_beside_the_networks_alone_and_the_run_before(visit) -> None:
+    visit.open("#width=2&stop=30").click("Play").until_step(30).click("Start again")
+    visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
+    plane = visit.page.locator("svg[aria-label^='The trade-off']")
+    assert "alone" in plane.text_content()
+    ghosts = [d for d in plane.locator("path[opacity='0.55']").evaluate_all(
+        "nodes => nodes.map((node) => node.getAttribute('d'))") if d]  # fmt: skip
+    assert len(ghosts) == 1 and ghosts[0].count("L") >= 2
+
+
+def test_shares_cosines_and_the_plane_are_the_gradients(ask) -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        g, weights = generator.normal(size=(3, 6)), generator.uniform(0.1, 2, 3)
+        k = g @ g.T
+        found = ask(
+            """async ([K, weights]) => {
+            const m = await import("./reading.js");
+            return [m.sharesOf({ K, weights }), m.cosineOf(K, [0, 2]),
+                m.planeOf({ K, weights }, [0, 2], false)]; }""",
+            [k.tolist(), weights.tolist()],
+        )
+        pulls = weights * np.linalg.norm(g, axis=1)
+        assert np.allclose(found[0], pulls / pulls.sum())
+        assert found[1] == pytest.approx(k[0, 2] / np.sqrt(k[0, 0] * k[2, 2]))
+        basis = np.linalg.qr(g[[0, 2]].T)[0].T
+        basis *= np.sign(np.diag(basis @ g[[0, 2]].T))[:, None]
+        scale = 2 / np.linalg.norm(g[[0, 2]], axis=1).max()
+        assert np.allclose(found[2]["gradients"], scale * g[[0, 2]] @ basis.T, atol=1e-3)
+        assert np.allclose(found[2]["step"], scale * basis @ (weights @ g))
+
+
+def test_the_stories_numbers_bear_out_what_they_say(ask) -> None:
+    """Measured over five seeds by the benchmark; every sentence holds for each of them."""
+    at = ask("""async () => {
+        const { found } = await import("./stories.js"), at = {};
+        for (const [name, step] of [["plain", 300], ["plain", 600], ["pixels", 300],
+            ["pixels", 600], ["emptied", 600], ["hundred", 300], ["sgd", 300],
+            ["sgd_hundred", 300], ["surgery", 300], ["sum", 300]])
+            at[`${name} ${step}`] = found(name, step, (row) => row);
+        return at; }""")
+    digit = {run: [row["metrics"][0] for row in rows] for run, rows in at.items()}
+    box = {run: [row["metrics"][1] for row in rows] for run, rows in at.items()}
+    assert {len(rows) for rows in at.values()} == {5}
+    assert max(digit["pixels 300"]) < 0.2 < 0.4 < min(digit["plain 300"])
+    assert min(box["pixels 300"]) > max(box["plain 300"])
+    assert min(row["shares"][1] for row in at["pixels 300"]) > 0.9
+    assert max(digit["pixels 600"]) < min(digit["plain 300"])
+    assert min(digit["emptied 600"]) > max(digit["pixels 600"])
+    for row in at["plain 600"]:
+        assert row["alone"][0] > row["metrics"][0] and row["alone"][1] > row["metrics"][1]

@@ -1,71 +1,17 @@
 // The playground. Moved: everything that a training has, while it trains. What answers: losses, metrics
 // on unseen scenes, each task's share of the step, the gradients in their plane, and the answers.
-import { GREY, INK, PURPLE, Model, clamp, coloursOf, explorable, fixed, looksOf, mix, norm, power, short } from "./kit.js";
-import { pairOf } from "./gradient_compass.js";
+import { GREY, INK, PURPLE, Model, clamp, coloursOf, draw, explorable, fixed, looksOf, mix, norm, power, short } from "./kit.js";
 import { ink } from "./draw_a_digit.js";
 import { FACTOR, RATE, START, WIDTH, WORDS, ALL, ofTasks, read, write } from "./setting.js";
 import { METHODS, OPTIMIZERS, SHOWN, byName, classOf } from "./engine.js";
 import { HEADS, KINDS, SIDE } from "./net.js";
 import { PIXELS, TASKS, fromPixels, toPixels } from "./scenes.js";
+import { cosineOf, describe, guesses, metricOf, planeOf, sharesOf, thinned } from "./reading.js";
 import { STORIES } from "./stories.js";
 
 const NAMES = Object.keys(START), ANEW = ["scenes", "tasks", "width", "alone", "seed"], LIVE = ["method", "optimizer", "rate", "weights", "units"];
-const POINTS = 240, GHOSTS = 3, LEAST = 0.05, DASHED = "2 4", SPOKEN = 2000; // milliseconds between two sentences while it trains
+const GHOSTS = 3, DASHED = "2 4", SPOKEN = 2000; // milliseconds between two sentences while it trains
 const SEVEN = [[[8, 6], [20, 6], [12, 22]]], PEN = 2.4, SURGERY = ["pcgrad", "mgda"];
-const METRIC = { class: "accuracy", square: "IoU", pixels: "IoU" };
-const metricOf = (task) => `${task} ${METRIC[KINDS[task]]}`;
-const percent = (share) => `${(100 * share).toFixed(0)}%`;
-
-/** ‖w_i g_i‖ over their sum. */
-export function sharesOf({ weights, K }) {
-  const pulls = weights.map((w, i) => w * Math.sqrt(K[i][i])), total = pulls.reduce((a, b) => a + b);
-  return pulls.map((pull) => (total > 0 ? pull / total : 1 / pulls.length));
-}
-
-export function cosineOf(K, [i, j]) {
-  const lengths = Math.sqrt(K[i][i] * K[j][j]);
-  return lengths > 0 ? clamp(K[i][j] / lengths, -1, 1) : 0;
-}
-
-/** In the plane of gradients i and j: both, and the step, in a length of 2 for the longer; weighted first where asked. */
-export function planeOf({ K, weights }, [i, j], scaled) {
-  const factor = scaled ? [weights[i], weights[j]] : [1, 1];
-  const lengths = [Math.sqrt(K[i][i]) * factor[0], Math.sqrt(K[j][j]) * factor[1]], cosine = cosineOf(K, [i, j]), sine = Math.sqrt(1 - cosine * cosine);
-  const along = (k) => weights.reduce((sum, w, t) => sum + w * K[k][t], 0), scale = 2 / Math.max(...lengths, 1e-30);
-  const x = along(i) / Math.max(Math.sqrt(K[i][i]), 1e-30), y = (along(j) / Math.max(Math.sqrt(K[j][j]), 1e-30) - cosine * x) / Math.max(sine, 1e-9);
-  const seen = (g) => mix(Math.max(1, LEAST / Math.max(norm(g), 1e-9)), g); // so that the shorter one is not lost
-  return { lengths, cosine, gradients: pairOf([...lengths, cosine]).map(seen), step: [x * scale, y * scale] };
-}
-
-/** Means of stretches of rows, so that a long run is drawn as fast as a short one. */
-export function thinned(rows, value) {
-  const every = Math.ceil(rows.length / POINTS), points = [];
-  for (let k = 0; k < rows.length; k += every) {
-    const part = rows.slice(k, k + every).map(value).filter(Number.isFinite);
-    if (part.length) points.push([rows[Math.min(k + every, rows.length) - 1].step, part.reduce((a, b) => a + b) / part.length]);
-  }
-  return points;
-}
-
-/** What the run has reached, what the last change did, and who pulls at the encoder. */
-export function describe({ run, diverged, turned, setting, pair, speed }) {
-  const { tasks } = setting, now = run.seen.at(-1), looked = run.rows.filter((row) => row.K);
-  if (diverged) return `The losses left all bounds at step ${run.rows.at(-1).step}: lower the rate, or a unit, and start again.`;
-  if (!now) return "The scenes are made …";
-  if (!now.step) return `An untrained network with ${tasks.length === 1 ? "one task" : `${tasks.length} tasks`}. Press Play: it learns here, in this page. Then turn a weight, a unit or the method, and watch who loses.`;
-  const since = turned && turned.step < now.step ? turned : null, before = since?.metrics;
-  const parts = tasks.map((task, i) => {
-    const alone = now.alone.length && tasks.length > 1 ? ` (alone ${fixed(now.alone[i])})` : "";
-    if (!before) return `${metricOf(task)} ${fixed(now.metrics[i])}${alone}`;
-    const verb = now.metrics[i] > before[i] + 0.01 ? "rose" : now.metrics[i] < before[i] - 0.01 ? "fell" : "stayed";
-    return `${metricOf(task)} ${verb} ${verb === "stayed" ? "at" : `from ${fixed(before[i])} to`} ${fixed(now.metrics[i])}${alone}`;
-  });
-  const start = since ? `Since ${since.what} at step ${since.step}, to step ${now.step}: ` : `Step ${now.step}${speed ? ` (${speed.toFixed(0)} a second)` : ""}: on unseen scenes, `;
-  if (tasks.length < 2 || !looked.length) return `${start}${parts.join(", ")}.`;
-  const shares = sharesOf(looked.at(-1)), most = shares.indexOf(Math.max(...shares)), apart = looked.filter(({ K }) => cosineOf(K, pair) < 0).length / looked.length;
-  return `${start}${parts.join(", ")}. ${tasks[most][0].toUpperCase()}${tasks[most].slice(1)} has ${percent(shares[most])} of the step; ${tasks[pair[0]]} and ${tasks[pair[1]]} pulled apart in ${percent(apart)} of the looks.`;
-}
-
 const make = (name, attributes, parent, ...children) => {
   const node = Object.assign(document.createElement(name), attributes);
   node.append(...children);
@@ -119,7 +65,7 @@ function build(view) {
   let since = { step: 0, time: 0 };
   worker.onmessage = ({ data }) => {
     if (data.run !== run.number) return;
-    if (data.drawn) { waiting = false; pad.show(drawing(), strokes.length ? rowOf(data.drawn, 0) : null); return; }
+    if (data.drawn) { waiting = false; showPad(data.drawn); return; }
     for (const row of data.rows) {
       run.rows.push(row);
       for (const value of row.losses) if (value > 0) { run.low = Math.min(run.low, value); run.high = Math.max(run.high, value); }
@@ -251,29 +197,38 @@ function build(view) {
   const names = { loss: loss.ends(), score: score.ends(), share: share.ends() };
   const path = plane.curve(INK, { "stroke-width": 2.5 }), end = plane.dot(INK, 5), single = plane.dot(PURPLE, 5), note = plane.text({ "font-size": 12, dx: -7, dy: -7, "text-anchor": "end" });
   const zero = cosine.curve(GREY, { "stroke-width": 1 }), marks = [loss, score, share, cosine].map((at) => at.curve(INK, { "stroke-width": 0.9, "stroke-dasharray": "2 3" }));
-  const arrows = Object.fromEntries(ALL.map((task, k) => [task, compass.arrow(task, coloursOf(ALL)[k], 3.5)])), sum = compass.arrow("step", INK, 2.5);
-  const lengths = compass.text({ "font-size": 12 });
+  const sums = ["step", ""].map((name) => compass.arrow(name, INK, 7)), arrows = Object.fromEntries(ALL.map((task, k) => [task, compass.arrow(task, coloursOf(ALL)[k], 3)]));
+  const lengths = draw("text", { x: 8, y: 198, "font-size": 12 }, compass.svg);
   let axes = "";
 
   // ---- unseen scenes, and the pen
   const bottom = make("div", { className: "pg-bottom" }), held = make("section", {}, bottom, make("h2", {}, null, "Unseen scenes (dotted: the true box)"));
   const row = make("div", { className: "pg-scenes" }, held), shown = Array.from({ length: SHOWN }, () => picture(row, { role: "img" }));
   const own = make("section", {}, bottom, make("h2", {}, null, "Draw a digit: the network in training answers")), pen = make("div", { className: "pg-pen" }, own);
-  const pad = picture(pen, { className: "pg-pad", role: "img" }), tools = make("div", {}, pen);
+  const pad = picture(pen, { className: "pg-pad", role: "img" }), tools = make("div", {}, pen), opinion = make("p", {}, pen);
   let strokes = [];
   const drawing = () => ink(strokes, PEN);
+  const points = () => strokes.flat().length;
+  let asked = 0, said = null;
+  const showPad = (answers) => {
+    said = strokes.length ? answers : null;
+    pad.show(drawing(), said);
+    opinion.textContent = said ? guesses(said) : "";
+    if (points() !== asked) askPad(); // the pen went on
+  };
   const askPad = () => {
-    pad.show(drawing(), null);
-    if (waiting || !run.seen.length) return;
+    pad.show(drawing(), said);
+    if (waiting || !run.seen.length || !strokes.length) return;
     waiting = true;
+    asked = points();
     tell("", { image: fromPixels(model.get("scenes"), drawing()) });
   };
   const point = ({ clientX, clientY }) => { const box = pad.canvas.getBoundingClientRect(); return [((clientX - box.left) / box.width) * SIDE, ((clientY - box.top) / box.height) * SIDE]; };
   pad.canvas.addEventListener("pointerdown", (event) => { pad.canvas.setPointerCapture(event.pointerId); event.preventDefault(); strokes.push([point(event)]); askPad(); });
   pad.canvas.addEventListener("pointermove", (event) => { if (pad.canvas.hasPointerCapture(event.pointerId)) { strokes.at(-1).push(point(event)); askPad(); } });
   view.button("A seven", () => { strokes = structuredClone(SEVEN); askPad(); }, { row: tools });
-  view.button("Clear", () => { strokes = []; pad.show(drawing(), null); }, { row: tools });
-  pad.show(drawing(), null);
+  view.button("Clear", () => { strokes = []; showPad(null); }, { row: tools });
+  showPad(null);
 
   view.root.replaceChildren(view.root.querySelector("style"), stories, card, grid, view.say, bottom);
   load();
@@ -330,8 +285,9 @@ function build(view) {
       marks.forEach((mark, k) => mark(turned ? [[turned.step, [loss, score, share, cosine][k].y[0]], [turned.step, [loss, score, share, cosine][k].y[1]]] : []));
       const at = two && newest ? planeOf(newest, pair, !SURGERY.includes(now.method)) : null;
       ALL.forEach((task) => arrows[task](at && pair.some((k) => tasks[k] === task) ? at.gradients[pair.findIndex((k) => tasks[k] === task)] : null));
-      sum(at ? at.step : null);
-      lengths([compass.x[0] + 0.05, compass.y[0] + 0.05], at ? `length of ${pair.map((k, n) => `${tasks[k]} ${short(at.lengths[n])}`).join(", of ")}` : "");
+      const hidden = at?.gradients.some((g) => norm(mix(1, g, -1, at.step)) < 0.4); // its name would lie on another
+      sums.forEach((arrow, k) => arrow(at && hidden === Boolean(k) ? at.step : null));
+      lengths.textContent = at ? `length: ${pair.map((k, n) => `${tasks[k]} ${short(at.lengths[n])}`).join(", ")}; broad: the step` : "";
     }
     const words = describe({ run, diverged, turned, setting: now, pair, speed: playing ? speed : 0 });
     if (!playing || !sentence || performance.now() - spoken > SPOKEN) { sentence = words; spoken = performance.now(); }
