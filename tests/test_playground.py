@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -27,7 +24,7 @@ from mtl_tutorial.balancing import (
 )
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands import playground as command
-from mtl_tutorial.commands.playground import embedded, write_playground
+from mtl_tutorial.commands.playground import embedded, served, write_playground
 from mtl_tutorial.data import load_digits, located_digits, two_digits
 from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, task_losses
@@ -50,21 +47,12 @@ OPTIMIZERS = {
 UNITS, STEPS, EPOCH, WIDTH, BATCH = (1.0, 30.0, 2.0), 10, 3, 4, 64
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Says nothing of what it serves."""
-
-    def log_message(self, *_) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("playground")
     write_playground(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(folder) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -321,13 +309,13 @@ def test_what_is_turned_while_it_trains_is_told_and_stands_in_the_address(visit)
     slider.focus()
     slider.press("End")
     visit.until(
-        "() => /Since the unit of box became 1000 at step \\d+, to step \\d+: digit accuracy /"
+        "() => /^Step \\d+.* Since the unit of box became 1000 \\(step \\d+\\): digit accuracy /"
         ".test(document.querySelector('.mtl-say').textContent)"
     )
     assert visit.setting == "#width=2&units=digit:1,box:1000&alone=0&stop=0"
     visit.page.get_by_label("method").select_option("pcgrad")
     visit.until(
-        "() => document.querySelector('.mtl-say').textContent.includes('method became PCGrad')"
+        "() => document.querySelector('.mtl-say').textContent.includes('the method became PCGrad')"
     )
     assert not visit.page.get_by_label("weight of box").is_visible()  # PCGrad weighs by itself
     visit.click("Pause")
@@ -409,7 +397,14 @@ def test_without_a_worker_it_says_what_to_do(visit) -> None:
     visit.page.add_init_script("delete window.Worker")
     visit.page.goto(f"{visit.address}/index.html")
     visit.until("() => document.querySelector('#trouble').textContent.includes('http.server')")
-    visit.complaints.clear()
+
+
+def test_as_a_file_it_says_what_to_do(browser, tmp_path) -> None:
+    write_playground(tmp_path)
+    page = browser.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    page.get_by_text("python -m http.server").wait_for()
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -465,8 +460,8 @@ def test_the_stories_numbers_bear_out_what_they_say(ask) -> None:
     at = ask("""async () => {
         const { found } = await import("./stories.js"), at = {};
         for (const [name, step] of [["plain", 300], ["plain", 600], ["pixels", 300],
-            ["pixels", 600], ["emptied", 600], ["hundred", 300], ["sgd", 300],
-            ["sgd_hundred", 300], ["surgery", 300], ["sum", 300]])
+            ["pixels", 600], ["emptied", 600], ["balanced", 600], ["hundred", 300],
+            ["surgery", 300], ["sum", 300]])
             at[`${name} ${step}`] = found(name, step, (row) => row);
         return at; }""")
     digit = {run: [row["metrics"][0] for row in rows] for run, rows in at.items()}

@@ -1,7 +1,8 @@
 // What a training says, in numbers, in a plane and in a sentence; pure functions.
 import { pairOf } from "./gradient_compass.js";
-import { clamp, fixed, mix, norm } from "./kit.js";
+import { clamp, fixed, mix, norm, short } from "./kit.js";
 import { KINDS } from "./net.js";
+import { ALL, WORDS } from "./setting.js";
 
 const POINTS = 240, LEAST = 0.05; // of a curve; length that an arrow has at least
 const METRIC = { class: "accuracy", square: "IoU", pixels: "IoU" };
@@ -39,9 +40,16 @@ export function thinned(rows, value) {
   return points;
 }
 
+/** What was changed between two settings, in words: the first task of weights or units, or the choice. */
+export function changeOf(name, before, after) {
+  const i = ["weights", "units"].includes(name) ? before[name].findIndex((value, k) => value !== after[name][k]) : -1;
+  if (i < 0) return `the ${name} became ${WORDS[after[name]] ?? short(after[name])}`;
+  return `the ${name.slice(0, -1)} of ${ALL[i]} became ${short(after[name][i])}`;
+}
+
 /** What the run has reached, what the last change did, and who pulls at the encoder. */
 export function describe({ run, diverged, turned, setting, pair, speed }) {
-  const { tasks } = setting, now = run.seen.at(-1), looked = run.rows.filter((row) => row.K);
+  const { tasks } = setting, now = run.seen.at(-1), { looked } = run;
   if (diverged) return `The losses left all bounds at step ${run.rows.at(-1).step}: lower the rate, or a unit, and start again.`;
   if (!now) return "The scenes are made …";
   if (!now.step) return `An untrained network with ${tasks.length === 1 ? "one task" : `${tasks.length} tasks`}. Press Play: it learns here, in this page. Then turn a weight, a unit or the method, and watch who loses.`;
@@ -52,7 +60,7 @@ export function describe({ run, diverged, turned, setting, pair, speed }) {
     const verb = now.metrics[i] > before[i] + 0.01 ? "rose" : now.metrics[i] < before[i] - 0.01 ? "fell" : "stayed";
     return `${metricOf(task)} ${verb} ${verb === "stayed" ? "at" : `from ${fixed(before[i])} to`} ${fixed(now.metrics[i])}${alone}`;
   });
-  const start = since ? `Since ${since.what} at step ${since.step}, to step ${now.step}: ` : `Step ${now.step}${speed ? ` (${speed.toFixed(0)} a second)` : ""}: on unseen scenes, `;
+  const start = `Step ${now.step}${speed ? ` (${speed.toFixed(0)} a second)` : ""}${since ? `. Since ${since.what} (step ${since.step}): ` : ": on unseen scenes, "}`;
   if (tasks.length < 2 || !looked.length) return `${start}${parts.join(", ")}.`;
   const shares = sharesOf(looked.at(-1)), most = shares.indexOf(Math.max(...shares)), apart = looked.filter(({ K }) => cosineOf(K, pair) < 0).length / looked.length;
   return `${start}${parts.join(", ")}. ${tasks[most][0].toUpperCase()}${tasks[most].slice(1)} has ${percent(shares[most])} of the step; ${tasks[pair[0]]} and ${tasks[pair[1]]} pulled apart in ${percent(apart)} of the looks.`;

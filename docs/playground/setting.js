@@ -61,7 +61,8 @@ const said = (setting, name) => (name === "alone" ? String(Number(setting.alone)
 
 /** The address of a setting. */
 export function write(setting, stories) {
-  const base = usual(setting, stories), parts = Object.keys(START).filter((name) => name === "story" ? setting.story : JSON.stringify(setting[name]) !== JSON.stringify(base[name]));
+  const base = { ...usual(setting, stories), scenes: START.scenes, story: "" };
+  const parts = Object.keys(START).filter((name) => JSON.stringify(setting[name]) !== JSON.stringify(base[name]));
   return `#${parts.map((name) => `${name}=${said(setting, name)}`).join("&")}`;
 }
 
