@@ -269,8 +269,8 @@ class Visit:
         number = "Number(document.querySelector('.mtl-say').textContent.match(/step (\\d+)/i)?.[1])"
         return self.until(f"() => {number} >= {step}")
 
-    def click(self, name: str) -> Visit:
-        self.page.get_by_role("button", name=name).first.click()
+    def click(self, name: str, *, exact: bool = True) -> Visit:
+        self.page.get_by_role("button", name=name, exact=exact).first.click()
         return self
 
     @property
@@ -298,7 +298,7 @@ def test_it_trains_pauses_steps_and_starts_again(visit) -> None:
     visit.until(
         "() => [...document.querySelectorAll('button')].some((b) => b.textContent == 'Play')"
     )
-    visit.click("Step").until_step(11).click("Start again")
+    visit.click("Step").until_step(11).click("Start again", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
     assert visit.setting == "#width=2&stop=10"
 
@@ -365,7 +365,7 @@ def test_a_run_that_leaves_all_bounds_says_so(visit) -> None:
 
 
 def test_a_story_asks_and_answers_after_it_was_run(visit) -> None:
-    visit.open("#width=2&alone=0").click("Box drowns digit")
+    visit.open("#width=2&alone=0").click("Box drowns digit", exact=False)
     visit.until("() => document.querySelector('.pg-story').textContent.includes('784 times')")
     assert visit.setting == "#story=drowns"
     button = visit.page.locator(".pg-story button").first
@@ -424,7 +424,7 @@ def test_everybody_can_use_it(browser, address, width, scheme) -> None:
 
 
 def test_a_path_is_drawn_beside_the_networks_alone_and_the_run_before(visit) -> None:
-    visit.open("#width=2&stop=30").click("Play").until_step(30).click("Start again")
+    visit.open("#width=2&stop=30").click("Play").until_step(30).click("Start again", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
     plane = visit.page.locator("svg[aria-label^='The trade-off']")
     assert "alone" in plane.text_content()

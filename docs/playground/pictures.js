@@ -16,9 +16,10 @@ export const make = (name, attributes, parent, ...children) => {
 };
 
 /** A scene with what is true (dotted) and what the network answers, and the words below it. */
-export function picture(parent, attributes) {
-  const figure = make("figure", {}, parent), canvas = make("canvas", { width: 84, height: 84, ...attributes }, figure), words = make("figcaption", {}, figure);
+export function picture(parent, className = "") {
+  const figure = make("figure", {}, parent), canvas = make("canvas", { width: 84, height: 84, className }, figure), words = make("figcaption", {}, figure);
   const small = new OffscreenCanvas(SIDE, SIDE), pen = small.getContext("2d"), screen = canvas.getContext("2d"), scale = canvas.width / SIDE;
+  canvas.setAttribute("role", "img");
   return { canvas, show(pixels, answer, truth) {
     const image = pen.createImageData(SIDE, SIDE);
     pixels.forEach((v, k) => {
@@ -28,14 +29,12 @@ export function picture(parent, attributes) {
     pen.putImageData(image, 0, 0);
     Object.assign(screen, { imageSmoothingEnabled: false });
     screen.drawImage(small, 0, 0, canvas.width, canvas.height);
-    const frame = (box, dash, colour) => {
-      if (!box) return;
+    for (const [box, dash, colour] of [[truth?.box, [2, 3], "#fff"], [answer?.box, [], "#D55E00"]]) {
+      if (!box) continue;
       const [x0, y0, x1, y1] = Array.from(box, (v) => v * SIDE * scale);
       Object.assign(screen, { strokeStyle: colour, lineWidth: 2 }).setLineDash(dash);
       screen.strokeRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
-    };
-    frame(truth?.box, [2, 3], "#fff");
-    frame(answer?.box, [], "#D55E00");
+    }
     const said = answer ? Object.keys(answer).filter((task) => KINDS[task] === "class").map((task) => classOf(answer[task], 0)) : [];
     const right = truth ? Object.keys(answer).filter((task) => KINDS[task] === "class").map((task) => truth[task][0]) : said;
     words.textContent = !said.length ? "" : String(said) === String(right) ? `${said.join(" ")}${truth ? " ✓" : ""}` : `${said.join(" ")} ✗ it is ${right.join(" ")}`;
@@ -51,7 +50,7 @@ export const rowOf = (all, b, truths) => byName(all, (values, task) => {
 
 /** A sheet to draw on. @param ask called with an image, 0 to 1, that wants an answer; gives what takes answers, and what asks again */
 export function sheet(view, parent, ask) {
-  const pad = picture(parent, { className: "pg-pad", role: "img" }), tools = make("div", {}, parent), opinion = make("p", {}, parent);
+  const pad = picture(parent, "pg-pad"), tools = make("div", {}, parent), opinion = make("p", {}, parent);
   let strokes = [], said = null, asked = 0, waiting = false;
   const points = () => strokes.flat().length;
   const again = () => {

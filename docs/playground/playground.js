@@ -10,7 +10,7 @@ import { ALL, FACTOR, RATE, START, WIDTH, WORDS, ofTasks, read, write } from "./
 import { STORIES } from "./stories.js";
 
 const NAMES = Object.keys(START), ANEW = ["scenes", "tasks", "width", "alone", "seed"], LIVE = ["method", "optimizer", "rate", "weights", "units"];
-const BOUND = 1e9, SPOKEN = 2000; // of the losses that are drawn; // milliseconds between two sentences while it trains
+const BOUND = 1e4, SPOKEN = 2000; // of losses that are drawn; milliseconds between two sentences while it trains
 
 function build(view) {
   const { model } = view, setting = () => view.state(NAMES);
@@ -29,7 +29,7 @@ function build(view) {
     for (const row of data.rows) {
       run.rows.push(row);
       if (row.K) run.looked.push(row);
-      for (const value of row.losses) if (value > 0 && value < BOUND) { run.low = Math.min(run.low, value); run.high = Math.max(run.high, value); }
+      for (const value of row.losses) if (value > 0 && value <= BOUND) { run.low = Math.min(run.low, value); run.high = Math.max(run.high, value); }
     }
     if (data.seen && data.seen.step !== run.seen.at(-1)?.step) run.seen.push({ ...data.seen, answers: null });
     if (data.scenes) scenes = data.scenes;
@@ -38,7 +38,7 @@ function build(view) {
     if (!playing || !data.playing) since = { step, time: now };
     else if (now - since.time > 1000) { speed = (1000 * (step - since.step)) / (now - since.time); since = { step, time: now }; }
     ({ playing } = data);
-    diverged = Boolean(data.diverged);
+    diverged ||= Boolean(data.diverged);
     if (data.seen) pad.again();
     stale = true;
     view.ask();
@@ -60,8 +60,7 @@ function build(view) {
     const anew = changed(ANEW), live = changed([...LIVE, "stop"]);
     if (anew || fresh) start();
     else if (live) {
-      const step = run.rows.at(-1)?.step ?? 0;
-      const what = changeOf(live, sent, now);
+      const step = run.rows.at(-1)?.step ?? 0, what = changeOf(live, sent, now);
       const goesOn = turned && step - turned.step < 60 && turned.what.split(" became")[0] === what.split(" became")[0]; // of one drag
       if (live === "stop") stale = true;
       else if (goesOn) turned.what = what;
@@ -148,16 +147,14 @@ function build(view) {
   const extra = make("div", { className: "mtl-row" }, aside);
   view.toggle("Networks alone", "alone");
   extra.append(view.controls.lastElementChild);
-  view.button("Copy address", async (button) => {
-    try { await navigator.clipboard.writeText(location.href); button.textContent = "Copied"; } catch { button.textContent = "It is in the address bar"; }
-    setTimeout(() => { button.textContent = "Copy address"; }, 2000);
-  }, { row: extra });
+  const copy = async () => navigator.clipboard.writeText(location.href); // there is none on an address without https
+  view.button("Copy address", (button) => copy().then(() => "Copied", () => "It is in the address bar").then((words) => { button.textContent = words; }), { row: extra });
 
   const paintCharts = chartsOf(view, charts);
 
   // ---- unseen scenes, and the pen
   const bottom = make("div", { className: "pg-bottom" }), held = make("section", {}, bottom, make("h2", {}, null, "Unseen scenes (dotted: the true box)"));
-  const row = make("div", { className: "pg-scenes" }, held), shown = Array.from({ length: SHOWN }, () => picture(row, { role: "img" }));
+  const row = make("div", { className: "pg-scenes" }, held), shown = Array.from({ length: SHOWN }, () => picture(row));
   const own = make("section", {}, bottom, make("h2", {}, null, "Draw a digit: the network in training answers")), pen = make("div", { className: "pg-pen" }, own);
   const pad = sheet(view, pen, (image) => run.seen.length && (tell("", { image: fromPixels(model.get("scenes"), image) }), true));
 
