@@ -38,10 +38,10 @@ RUN = """async ([setting, steps, turn, at]) => {
     const lab = new Lab(setting, data), found = [];
     let shares = [], apart = 0, looks = 0;
     for (let step = 1; step <= steps; step++) {
-        const row = lab.go(step % 5 === 0);
-        if (row.K && step % 5 === 0) {
-            shares.push(sharesOf(row));
-            looks += 1; apart += cosineOf(row.K, [0, 1]) < 0;
+        const made = lab.go(step % 5 === 0);
+        if (step % 5 === 0) {
+            shares.push(sharesOf(made));
+            looks += 1; apart += cosineOf(made.K, [0, 1]) < 0;
         }
         if (turn && step === turn[0]) {
             if (turn[1].emptied) lab.take({ ...setting, optimizer: "sgd" }); // Adam forgets
@@ -49,7 +49,7 @@ RUN = """async ([setting, steps, turn, at]) => {
         }
         if (step % 100) continue;
         const { metrics, alone } = lab.look();
-        const mean = setting.tasks.map((_, i) => shares.reduce((s, row) => s + row[i], 0) / looks);
+        const mean = setting.tasks.map((_, i) => shares.reduce((s, x) => s + x[i], 0) / looks);
         const row = { step, metrics, alone, shares: mean, apart: apart / looks };
         if (at.includes(step)) found.push(row);
         shares = []; apart = looks = 0;

@@ -53,7 +53,7 @@ function build(view) {
     playing = diverged = false; stale = true; turned = null; speed = 0; sentence = "";
     tell("start", { setting: ofTasks(setting()), run: run.number });
   };
-  let sent = null, due = false, fresh = true; // fresh: with what is set now, a run begins, and those before are forgotten
+  let sent = null, due = false, fresh = true; // fresh: a run begins with what is set, and those before are forgotten
   const send = () => {
     due = false;
     const now = setting(), changed = (names) => names.find((name) => JSON.stringify(now[name]) !== JSON.stringify(sent?.[name]));
