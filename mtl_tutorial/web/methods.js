@@ -9,8 +9,7 @@ export const gramian = (gradients) => gradients.map((a) => gradients.map((b) => 
 export function adamStep(gradient, moments, rate) {
   const first = gradient.map((g, i) => 0.9 * moments.first[i] + 0.1 * g), steps = moments.steps.map((t) => t + 1);
   const second = gradient.map((g, i) => 0.999 * moments.second[i] + 0.001 * g * g);
-  const move = steps.map((t, i) => (rate * (first[i] / (1 - 0.9 ** t))) / (Math.sqrt(second[i] / (1 - 0.999 ** t)) + 1e-8));
-  return { move, after: { first, second, steps } };
+  return { after: { first, second, steps }, move: steps.map((t, i) => (rate * (first[i] / (1 - 0.9 ** t))) / (Math.sqrt(second[i] / (1 - 0.999 ** t)) + 1e-8)) };
 }
 export const unmoved = (count) => Object.fromEntries(["first", "second", "steps"].map((name) => [name, Array(count).fill(0)]));
 

@@ -1,6 +1,5 @@
 // A network with hard parameter sharing in the page: HardSharing(ConvEncoder(width)) of the package,
-// with its losses, a backward pass for each task, and Adam. Numbers of 64 bits, which JavaScript
-// multiplies faster than those of 32; batches at once.
+// with its losses, a backward pass for each task, and Adam. Numbers of 64 bits, JavaScript's fastest.
 
 export const SIDE = 28;
 const HALF = 14, QUARTER = 7, TAPS = 9;
@@ -43,10 +42,8 @@ function addRows(row, at, from, K, count) {
   }
 }
 
-/**
- * Of dC: add to the gradients of B and the bias, and where asked to that of A. Zeros, most of dC
- * after ReLU, are passed over without a branch, which a processor could not foresee.
- */
+/** Of dC: add to the gradients of B and the bias, and where asked to that of A. Zeros, most of dC
+ *  after ReLU, are passed over without a branch, which a processor could not foresee. */
 function back(dC, A, B, gB, gBias, gA, M, N, K) {
   for (let m = 0; gA && m < M; m++) {
     let count = 0;
@@ -73,8 +70,7 @@ const FIRST = patches(SIDE), SECOND = patches(HALF);
 
 /** Bring the inputs of every output pixel together: channels of a pixel are neighbours. */
 function gather(x, places, channels, pixels, out, batch) {
-  const P = places.length;
-  for (let b = 0; b < batch; b++) for (let p = 0; p < P; p++) {
+  for (let b = 0, P = places.length; b < batch; b++) for (let p = 0; p < P; p++) {
     const to = (b * P + p) * channels, from = (b * pixels + places[p]) * channels;
     if (places[p] < 0) out.fill(0, to, to + channels);
     else for (let c = 0; c < channels; c++) out[to + c] = x[from + c];
@@ -83,8 +79,7 @@ function gather(x, places, channels, pixels, out, batch) {
 
 /** The reverse: add what came back for every input. */
 function scatter(g, places, channels, pixels, out, batch) {
-  const P = places.length;
-  for (let b = 0; b < batch; b++) for (let p = 0; p < P; p++) {
+  for (let b = 0, P = places.length; b < batch; b++) for (let p = 0; p < P; p++) {
     if (places[p] < 0) continue;
     const from = (b * P + p) * channels, to = (b * pixels + places[p]) * channels;
     for (let c = 0; c < channels; c++) out[to + c] += g[from + c];
