@@ -54,7 +54,7 @@ def embedded() -> dict[str, Any]:
     found = {}
     for split in SPLITS:
         small, labels = load_small_digits(split)
-        letters = (small.flatten().to(int) + PAPER).tolist()
+        letters = (small.flatten().int() + PAPER).tolist()
         found[split] = {"pixels": bytes(letters).decode("ascii"), "labels": labels.tolist()}
     return found
 
@@ -84,3 +84,5 @@ if __name__ == "__main__":
         print(f"{len(write_playground(sys.argv[1]))} files in {sys.argv[1]}")
     except UsageError as error:
         sys.exit(f"mtl_tutorial: {error}")
+    except OSError as error:
+        sys.exit(f"mtl_tutorial: {sys.argv[1]} can't be used ({error.strerror}); name another")
