@@ -298,7 +298,7 @@ def test_it_trains_pauses_steps_and_starts_again(visit) -> None:
     visit.until(
         "() => [...document.querySelectorAll('button')].some((b) => b.textContent == 'Play')"
     )
-    visit.click("Step").until_step(11).click("Start again", exact=False)
+    visit.click("Step").until_step(11).click("Again: start", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
     assert visit.setting == "#width=2&stop=10"
 
@@ -424,7 +424,7 @@ def test_everybody_can_use_it(browser, address, width, scheme) -> None:
 
 
 def test_a_path_is_drawn_beside_the_networks_alone_and_the_run_before(visit) -> None:
-    visit.open("#width=2&stop=30").click("Play").until_step(30).click("Start again", exact=False)
+    visit.open("#width=2&stop=30").click("Play").until_step(30).click("Again: start", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
     plane = visit.page.locator("svg[aria-label^='The trade-off']")
     assert "alone" in plane.text_content()

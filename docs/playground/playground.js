@@ -111,8 +111,8 @@ function build(view) {
   const play = view.button("Play", () => { if (diverged) return; tell(playing ? "pause" : "play"); playing = !playing; view.ask(); }, { row: go });
   play.classList.add("pg-play");
   view.button("Step", () => tell("step"), { row: go });
-  view.button("Again", () => start(), { row: go, label: "Start again from step 0; this run stays as a faint path" });
-  view.button("Seed", () => model.set("seed", (model.get("seed") % 999) + 1), { row: go, label: "Start again with the next seed" });
+  view.button("Again", () => start(), { row: go, label: "Again: start from step 0; this run stays as a faint path" });
+  view.button("Seed", () => model.set("seed", (model.get("seed") % 999) + 1), { row: go, label: "Seed: start with the next one" });
   aside.append(view.controls);
   words(view.choose("scenes", "scenes", Object.keys(TASKS)));
   const taskRows = Object.entries(TASKS).map(([kind, tasks]) => {
