@@ -74,8 +74,8 @@ def processor_seconds() -> float:
     return sum(time.user + time.system for time in times)
 
 
-def pictures_in_a_drag(page: Page) -> float:
-    """Pictures a second while a weight is dragged and the network trains."""
+def pictures_in_a_drag(page: Page) -> tuple[float, float]:
+    """Pictures, and moves of the pointer, a second while a unit is dragged and the network trains."""
     page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_timeout(1500)
     slider = page.get_by_label("unit of box")
@@ -89,10 +89,11 @@ def pictures_in_a_drag(page: Page) -> float:
     for move in range(MOVES):
         page.mouse.move(middle + 40 * np.sin(2 * np.pi * move / MOVES), y)
         time.sleep(max(0.0, began + (move + 1) * EVERY - time.perf_counter()))
-    pictures = (page.evaluate(drawn) - before) / (time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    pictures = page.evaluate(drawn) - before
     page.mouse.up()
     page.get_by_role("button", name="Pause", exact=True).click()
-    return pictures
+    return pictures / seconds, MOVES / seconds
 
 
 def main() -> None:
@@ -117,9 +118,9 @@ def main() -> None:
         print(f"three tasks, PCGrad, width 8, batches of 64: {np.median(speeds):.0f} steps a "
               f"second ({min(speeds):.0f} to {max(speeds):.0f}), {np.median(own):.0f} a second of "
               f"processor time ({min(own):.0f} to {max(own):.0f})")  # fmt: skip
-        drags = [pictures_in_a_drag(page) for _ in range(args.rounds)]
-        print(f"a drag while it trains: {np.median(drags):.0f} pictures a second "
-              f"({min(drags):.0f} to {max(drags):.0f})")  # fmt: skip
+        drags, moves = zip(*(pictures_in_a_drag(page) for _ in range(args.rounds)), strict=True)
+        print(f"a drag while it trains: {np.median(drags):.0f} pictures a second ({min(drags):.0f} "
+              f"to {max(drags):.0f}), of {np.median(moves):.0f} moves")  # fmt: skip
 
 
 def measure_stories(page: Page, names: list[str]) -> None:
