@@ -75,7 +75,7 @@ def processor_seconds() -> float:
 
 
 def pictures_in_a_drag(page: Page) -> tuple[float, float]:
-    """Pictures, and moves of the pointer, a second while a unit is dragged and the network trains."""
+    """Pictures, and moves of the pointer, a second: a unit is dragged, and the network trains."""
     page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_timeout(1500)
     slider = page.get_by_label("unit of box")
