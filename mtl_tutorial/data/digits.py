@@ -154,7 +154,12 @@ def load_digits(split: str, *, digits: str = "embedded", device: str = "cpu") ->
     return Digits(images.to(where), labels.to(where), split)
 
 
-def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
+def load_small_digits(split: str) -> tuple[Tensor, Tensor]:
+    """Give scikit-learn's digits of a split as they come, before they are enlarged.
+
+    Returns:
+        Pixels from 0 (paper) to 16 (ink), shape ``(N, 8, 8)``, float32; and class numbers.
+    """
     from sklearn.datasets import load_digits as load_sklearn_digits  # slow to import
 
     bundle = load_sklearn_digits()
@@ -166,10 +171,14 @@ def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
         "validation": order[first:second],
         "test": order[second:],
     }[split]
-    small = torch.from_numpy(bundle.images).float()[index, None] / 16
-    large = F.interpolate(small, size=20, mode="bilinear", align_corners=False)
+    return torch.from_numpy(bundle.images).float()[index], torch.from_numpy(bundle.target)[index]
+
+
+def _load_embedded(split: str, digits: str) -> tuple[Tensor, Tensor]:
+    small, labels = load_small_digits(split)
+    large = F.interpolate(small[:, None] / 16, size=20, mode="bilinear", align_corners=False)
     images = F.pad(large, (4, 4, 4, 4)).mul(255).round().to(torch.uint8)
-    return images, torch.from_numpy(bundle.target)[index].long()
+    return images, labels.long()
 
 
 def _load_torchvision(split: str, digits: str) -> tuple[Tensor, Tensor]:

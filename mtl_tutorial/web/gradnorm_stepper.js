@@ -1,20 +1,15 @@
 // The GradNorm stepper. Moved: α, and training, a step or ten at a time, in the kernel. What answers:
 // each task's gradient norm beside its target, and why each loss weight moved.
 import { HALO, INK, draw, explorable, fixed, inked, kernelOf, coloursOf, looksOf, set, short } from "./kit.js";
-
-const BETAS = [0.9, 0.999];
+import { adamStep } from "./methods.js";
 
 /** One update of the weights with an exponent, as mtl_tutorial.balancing.gradnorm_step makes it. */
 export function gradnorm({ weights, gradient_norms: n, rates, moments, learning_rate: rate }, alpha) {
   const norms = weights.map((w, i) => w * n[i]), middle = norms.reduce((a, b) => a + b) / norms.length;
   const targets = rates.map((r) => middle * r ** alpha), gradients = n.map((x, i) => x * Math.sign(norms[i] - targets[i]));
-  const moved = weights.map((w, i) => {
-    const first = BETAS[0] * moments.first[i] + (1 - BETAS[0]) * gradients[i], t = moments.steps[i] + 1;
-    const second = BETAS[1] * moments.second[i] + (1 - BETAS[1]) * gradients[i] ** 2;
-    return Math.max(0, w - (rate * (first / (1 - BETAS[0] ** t))) / (Math.sqrt(second / (1 - BETAS[1] ** t)) + 1e-8));
-  });
+  const { move, after } = adamStep(gradients, moments, rate), moved = weights.map((w, i) => Math.max(0, w - move[i]));
   const before = weights.reduce((a, b) => a + b), total = moved.reduce((a, b) => a + b);
-  return { norms, targets, new_weights: moved.map((w) => (total ? (before * w) / total : before / weights.length)) };
+  return { norms, targets, new_moments: after, new_weights: moved.map((w) => (total ? (before * w) / total : before / weights.length)) };
 }
 
 /** Which task lags, and why each weight moves. */

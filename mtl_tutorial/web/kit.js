@@ -43,7 +43,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
 /** Of words that stand on lines. */
 export const HALO = { stroke: PAPER, "stroke-width": 3, "paint-order": "stroke" };
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-export const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+export const dot = (a, b) => { let sum = 0; for (let i = 0; i < a.length; i++) sum += a[i] * b[i]; return sum; }; // gradients are long
 export const norm = (a) => Math.hypot(...a);
 /** p a + q b + …: the sum of vectors with weights, given by turns. */
 export function mix(...parts) {

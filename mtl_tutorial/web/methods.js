@@ -5,6 +5,14 @@ import { dot, mix } from "./kit.js";
 /** K with K_ij = g_i · g_j. */
 export const gramian = (gradients) => gradients.map((a) => gradients.map((b) => dot(a, b)));
 
+/** What Adam subtracts from a row of numbers, and what it remembers after; mtl_tutorial.balancing's adam_step. */
+export function adamStep(gradient, moments, rate) {
+  const first = gradient.map((g, i) => 0.9 * moments.first[i] + 0.1 * g), steps = moments.steps.map((t) => t + 1);
+  const second = gradient.map((g, i) => 0.999 * moments.second[i] + 0.001 * g * g);
+  return { after: { first, second, steps }, move: steps.map((t, i) => (rate * (first[i] / (1 - 0.9 ** t))) / (Math.sqrt(second[i] / (1 - 0.999 ** t)) + 1e-8)) };
+}
+export const unmoved = (count) => Object.fromEntries(["first", "second", "steps"].map((name) => [name, Array(count).fill(0)]));
+
 const times = (K, w) => K.map((row) => dot(row, w)), quadratic = (K, w) => dot(times(K, w), w);
 
 /** Solve A x = b by elimination with pivots; null where A is singular. */

@@ -1,9 +1,10 @@
 // A network with hard parameter sharing in the page: HardSharing(ConvEncoder(width)) of the package,
-// with its losses, a backward pass for each task, and Adam. All numbers are 64-bit, batches at once.
+// with its losses, a backward pass for each task, and Adam. Numbers of 64 bits, JavaScript's fastest.
 
 export const SIDE = 28;
 const HALF = 14, QUARTER = 7, TAPS = 9;
-export const HEADS = { digit: 10, box: 4, mask: SIDE * SIDE };
+export const HEADS = { digit: 10, box: 4, mask: SIDE * SIDE, left: 10, right: 10 };
+export const KINDS = { digit: "class", box: "square", mask: "pixels", left: "class", right: "class" };
 
 /** C = A Bᵀ + bias, with A (M, K) and B (N, K) by rows; negative ones become 0 where `relu`. */
 function affine(A, B, bias, C, M, N, K, relu) {
@@ -28,18 +29,31 @@ function affine(A, B, bias, C, M, N, K, relu) {
   }
 }
 
-/** Of dC: add to the gradients of B and the bias, and where asked to that of A; zeros cost nothing. */
+const BLOCK = 64; // rows at a time, which stay near the processor
+const some = new Int32Array(1024), slopes = new Float64Array(1024);
+
+/** row += Σ_i slopes_i · (what stands in `from` at some_i), four at a time; what is left over counts as 0. */
+function addRows(row, at, from, K, count) {
+  for (let i = count; i & 3; i++) some[i] = slopes[i] = 0;
+  for (let i = 0; i < count; i += 4) {
+    const p = slopes[i], q = slopes[i + 1], r = slopes[i + 2], s = slopes[i + 3];
+    const f0 = some[i], f1 = some[i + 1], f2 = some[i + 2], f3 = some[i + 3];
+    for (let k = 0; k < K; k++) row[at + k] += p * from[f0 + k] + q * from[f1 + k] + r * from[f2 + k] + s * from[f3 + k];
+  }
+}
+
+/** Of dC: add to the gradients of B and the bias, and where asked to that of A. Zeros, most of dC
+ *  after ReLU, are passed over without a branch, which a processor could not foresee. */
 function back(dC, A, B, gB, gBias, gA, M, N, K) {
-  for (let m = 0; m < M; m++) {
-    const a = m * K;
-    for (let n = 0; n < N; n++) {
-      const g = dC[m * N + n];
-      if (g === 0) continue;
-      gBias[n] += g;
-      const b = n * K;
-      if (gA) for (let k = 0; k < K; k++) { gB[b + k] += g * A[a + k]; gA[a + k] += g * B[b + k]; }
-      else for (let k = 0; k < K; k++) gB[b + k] += g * A[a + k];
-    }
+  for (let m = 0; gA && m < M; m++) {
+    let count = 0;
+    for (let n = 0; n < N; n++) { const g = slopes[count] = dC[m * N + n]; some[count] = n * K; count += Number(g !== 0); }
+    addRows(gA, m * K, B, K, count);
+  }
+  for (let first = 0; first < M; first += BLOCK) for (let n = 0; n < N; n++) {
+    let count = 0;
+    for (let m = first; m < first + BLOCK && m < M; m++) { const g = slopes[count] = dC[m * N + n]; some[count] = m * K; gBias[n] += g; count += Number(g !== 0); }
+    addRows(gB, n * K, A, K, count);
   }
 }
 
@@ -56,8 +70,7 @@ const FIRST = patches(SIDE), SECOND = patches(HALF);
 
 /** Bring the inputs of every output pixel together: channels of a pixel are neighbours. */
 function gather(x, places, channels, pixels, out, batch) {
-  const P = places.length;
-  for (let b = 0; b < batch; b++) for (let p = 0; p < P; p++) {
+  for (let b = 0, P = places.length; b < batch; b++) for (let p = 0; p < P; p++) {
     const to = (b * P + p) * channels, from = (b * pixels + places[p]) * channels;
     if (places[p] < 0) out.fill(0, to, to + channels);
     else for (let c = 0; c < channels; c++) out[to + c] = x[from + c];
@@ -66,8 +79,7 @@ function gather(x, places, channels, pixels, out, batch) {
 
 /** The reverse: add what came back for every input. */
 function scatter(g, places, channels, pixels, out, batch) {
-  const P = places.length;
-  for (let b = 0; b < batch; b++) for (let p = 0; p < P; p++) {
+  for (let b = 0, P = places.length; b < batch; b++) for (let p = 0; p < P; p++) {
     if (places[p] < 0) continue;
     const from = (b * P + p) * channels, to = (b * pixels + places[p]) * channels;
     for (let c = 0; c < channels; c++) out[to + c] += g[from + c];
@@ -134,7 +146,7 @@ export class Net {
   loss(task, target, batch = this.batch) {
     const n = HEADS[task], y = this.out[task], d = this.slope[task];
     let total = 0;
-    if (task === "digit") {
+    if (KINDS[task] === "class") {
       for (let b = 0; b < batch; b++) {
         let top = -Infinity, sum = 0;
         for (let i = 0; i < n; i++) top = Math.max(top, y[b * n + i]);
@@ -146,8 +158,8 @@ export class Net {
     }
     const count = batch * n;
     for (let i = 0; i < count; i++) {
-      if (task === "box") { const e = y[i] - target[i]; total += e * e; d[i] = (2 * e) / count; }
-      else { const e = Math.exp(-Math.abs(y[i])); total += Math.max(y[i], 0) - y[i] * target[i] + Math.log1p(e); d[i] = ((y[i] >= 0 ? 1 / (1 + e) : e / (1 + e)) - target[i]) / count; }
+      if (KINDS[task] === "square") { const e = y[i] - target[i]; total += e * e; d[i] = (2 * e) / count; }
+      else { const e = Math.exp(-Math.abs(y[i])); total += Math.max(y[i], 0) - y[i] * target[i] + Math.log(1 + e); d[i] = ((y[i] >= 0 ? 1 / (1 + e) : e / (1 + e)) - target[i]) / count; }
     }
     return total / count;
   }

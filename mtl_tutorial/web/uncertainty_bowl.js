@@ -1,6 +1,7 @@
 // The uncertainty bowl. Moved: its lowest point, which is where two losses put it, and the start.
 // What answers: the way that learning takes down the bowl, and the loss weights on it.
 import { PURPLE, INK, clamp, explorable, coloursOf, fixed, looksOf, power, short } from "./kit.js";
+import { adamStep, unmoved } from "./methods.js";
 
 const LOW = -8, HIGH = 4, STEPS = 80, LOSSES = [1e-3, 10];
 export const SCALE = { regression: 0.5, classification: 1 }; // c in c e^{−s} L + s / 2
@@ -10,14 +11,11 @@ export const lowest = (state) => state.losses.map((loss, i) => Math.log(2 * SCAL
 
 /** s after every step of Adam from the start; the gradient is ½ − c e^{−s} L. */
 export function path({ losses, kinds, start, rate }, steps = STEPS) {
-  let s = [...start], m = [0, 0], v = [0, 0];
-  const points = [s];
-  for (let t = 1; t <= steps; t++) {
-    const g = s.map((x, i) => 0.5 - SCALE[kinds[i]] * Math.exp(-x) * losses[i]);
-    m = m.map((x, i) => 0.9 * x + 0.1 * g[i]);
-    v = v.map((x, i) => 0.999 * x + 0.001 * g[i] * g[i]);
-    s = s.map((x, i) => x - (rate * (m[i] / (1 - 0.9 ** t))) / (Math.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8));
-    points.push(s);
+  const points = [[...start]];
+  for (let t = 1, moments = unmoved(2); t <= steps; t++) {
+    const s = points.at(-1), { move, after } = adamStep(s.map((x, i) => 0.5 - SCALE[kinds[i]] * Math.exp(-x) * losses[i]), moments, rate);
+    points.push(s.map((x, i) => x - move[i]));
+    moments = after;
   }
   return points;
 }
