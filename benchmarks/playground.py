@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 from playwright.sync_api import Page
 
-from mtl_tutorial.commands.playground import PAGE, served, write_playground
+from mtl_tutorial.commands.playground import PAGE, write_playground
+from mtl_tutorial.commands.serving import served
 from mtl_tutorial.commands.stills import browser
 
 SEEDS = range(1, 6)

@@ -24,7 +24,8 @@ from mtl_tutorial.balancing import (
 )
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands import playground as command
-from mtl_tutorial.commands.playground import embedded, served, write_playground
+from mtl_tutorial.commands.playground import embedded, write_playground
+from mtl_tutorial.commands.serving import served
 from mtl_tutorial.data import load_digits, located_digits, two_digits
 from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, task_losses

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +15,7 @@ from playwright.sync_api import Browser, Page, Response
 
 from mtl_tutorial.commands import UsageError, reference
 from mtl_tutorial.commands import site as module
+from mtl_tutorial.commands.serving import served
 from mtl_tutorial.commands.site import address, site
 from mtl_tutorial.places import NOTEBOOKS
 
@@ -65,11 +63,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def origin(built: Path) -> Iterator[str]:
-    handler = functools.partial(module._Quiet, directory=str(built))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(built) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture

@@ -5,14 +5,9 @@ python -m mtl_tutorial.commands.playground FOLDER
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -57,24 +52,6 @@ def embedded() -> dict[str, Any]:
         letters = (small.flatten().int() + PAPER).tolist()
         found[split] = {"pixels": bytes(letters).decode("ascii"), "labels": labels.tolist()}
     return found
-
-
-@contextmanager
-def served(folder: Path | str) -> Iterator[str]:
-    """Serve a folder on a free port of this machine; gives its address."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing of what was served."""
 
 
 if __name__ == "__main__":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import html
-import http.server
 import importlib.util
 import os
 import re
 import shutil
-import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,13 +21,14 @@ from mtl_tutorial.commands.build import is_fresh, read
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
 from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
+from mtl_tutorial.commands.playground import write_playground
+from mtl_tutorial.commands.serving import served
 from mtl_tutorial.commands.slides import write_slides
 from mtl_tutorial.places import PACKAGE, RESULTS
 from mtl_tutorial.web import FOLDER as WEB
 
 ROOT = PACKAGE.parent
 DOCS = ROOT / "docs"
-HAS_PLAYGROUND = (DOCS / "playground" / "index.html").is_file()
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_revealjs", "latex2mathml", "ziamath")
 MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be replaced
 PLAYGROUND = """\
@@ -80,10 +79,7 @@ def site(out: Path | None = None, *, show: str | None = None, folder: Path | Non
         source, made = Path(scratch, "source"), Path(scratch, "made")
         _lay_out(lessons, source, made / "_static")
         _run_sphinx(source, made)
-        if HAS_PLAYGROUND:
-            shutil.copytree(DOCS / "playground", made / "playground")
-            for module in WEB.glob("*.js"):  # the playground's modules import them as neighbours
-                shutil.copy(module, made / "playground")
+        write_playground(made / "playground")
         _mend(made)
         write_font(_characters(made), made / "_static" / "math.woff")
         write_slides(made)
@@ -142,7 +138,7 @@ def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
     pictures = {}
     for lesson in lessons:
         page, found = page_of(
-            read(lesson.path)[0], lesson.name, static / "pictures", playground=HAS_PLAYGROUND
+            read(lesson.path)[0], lesson.name, static / "pictures", playground=True
         )
         nbformat.write(page, source / "lessons" / lesson.path.name)
         pictures[lesson.name] = next((widget.file for widget in found.values()), "")
@@ -170,7 +166,7 @@ def _parts(
         "map": reference.map_of(lessons, pictures),
         "compass": live("gradient_compass", reference.FIRST_COMPASS),
         "question": exercise(puzzle(reference.FIRST_QUESTION, "first page") or {}),
-        "playground": PLAYGROUND if HAS_PLAYGROUND else "",
+        "playground": PLAYGROUND,
         "count": str(len(lessons)),
         "table": reference.section(readme, "Do these methods help?"),
         "plans": reference.section(readme, "Teach with it"),
@@ -215,20 +211,7 @@ def _characters(made: Path) -> set[str]:
 
 
 def _serve(folder: Path, page: str) -> None:
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        where = f"http://127.0.0.1:{server.server_port}/{page}"
-        print(f"It is served at {where} (Ctrl-C stops it).", flush=True)
-        webbrowser.open(where)
-        server.serve_forever()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files, and writes nothing to the terminal."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-if sys.platform == "win32":  # where the registry may have another type for scripts
-    _Quiet.extensions_map = {**_Quiet.extensions_map, ".js": "text/javascript"}
+    with served(folder) as address:
+        print(f"It is served at {address}/{page} (Ctrl-C stops it).", flush=True)
+        webbrowser.open(f"{address}/{page}")
+        threading.Event().wait()
