@@ -34,7 +34,7 @@ RUN_THE_LESSONS = {"pytest", "pytest-xdist", "nbval"}  # of the extra "test"
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"scikit-learn": "sklearn", "PyYAML": "yaml", "pillow": "PIL",
                 "axe-playwright-python": "axe_playwright_python",
-                "fonttools": "fontTools"}  # fmt: skip
+                "fonttools": "fontTools", "beautifulsoup4": "bs4"}  # fmt: skip
 THINGS = ("a task", "an architecture", "a balancer", "a lesson", "an exercise", "a widget")
 NEW_MODULE = "from mtl_tutorial.balancing.random_weights import RandomWeights"
 JUPYTER = {"IPython", "jupyter_client", "jupyter_core", "jupyter_server", "nbconvert", "tornado",

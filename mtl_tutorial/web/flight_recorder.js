@@ -52,8 +52,7 @@ function build(view) {
       control.value = value;
     }];
   }));
-  const slider = view.slider("epoch", "epoch", 1, 100, { step: 1, format: String });
-  const hand = { at: null }; // where a pointer holds the line, between two epochs
+  const slider = view.slider("epoch", "epoch", 1, 100, { step: 1, format: String }), hand = { at: null }; // a line held between two epochs
   const heats = [0, 1].map(() => heat(view, hand)), charts = ["Loss weights", "Validation metrics"].map((title) => chart(view, title, hand));
   return (state) => {
     const { methods, seeds, pairs, pair, flights } = chosen(state), epoch = clamp(Math.round(state.epoch), 1, Math.max(...flights.map((f) => f.epochs)));
