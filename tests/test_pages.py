@@ -60,6 +60,11 @@ def test_an_explorable_is_alive_with_the_state_that_the_lesson_kept(tmp_path: Pa
     assert (tmp_path / widgets["GradientCompass"].file).read_bytes() == b"a picture"
 
 
+def test_a_title_leads_to_the_slides_of_its_lesson(tmp_path: Path) -> None:
+    page, _ = made(nbformat.v4.new_markdown_cell("# PCGrad"), compass(), folder=tmp_path)
+    assert 'href="../slides/08_pcgrad.html"' in page.cells[0].source
+
+
 def test_a_view_shows_its_picture_and_how_it_is_moved(tmp_path: Path) -> None:
     cell = shown("CrossStitchMixer(model)", png=PIXEL, plain="Two encoders")
     page, widgets = made(cell, folder=tmp_path, name="03_cross_stitch")

@@ -72,12 +72,13 @@ def page_of(
         The page, and the lesson's widgets by their class.
     """
     page, found = copy.deepcopy(lesson), dict[str, Widget]()
-    page.cells[0].source += f"\n\n{SLIDES.format(name)}"
     telling = {id(cell) for cell in after_a_guess(page)}
     for number, cell in enumerate(page.cells, 1):
         tags = cell.metadata.setdefault("tags", [])
         if cell.cell_type == "markdown":
-            if "answer" in tags:
+            if cell.source.startswith("# "):
+                cell.source += f"\n\n{SLIDES.format(name)}"
+            elif "answer" in tags:
                 cell.source = FOLDED.format(cell.source.strip("\n"))
             continue
         cell.metadata.pop("jupyter", None)
