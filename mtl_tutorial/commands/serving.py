@@ -8,17 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 
 class _Quiet(SimpleHTTPRequestHandler):
     """Serves files, and writes nothing to the terminal."""
 
-    # Windows may have another type for scripts in its registry.
-    extensions_map: ClassVar = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
-
     def log_message(self, *_: Any) -> None:
         """Say nothing of what was served."""
+
+
+# Windows may have another type for scripts in its registry.
+_Quiet.extensions_map = {**_Quiet.extensions_map, ".js": "text/javascript"}
 
 
 @contextmanager
