@@ -9,7 +9,7 @@ OWN_COPIES = "my_lessons"
 
 
 def course_folder(name: str) -> Path:
-    """Give ``notebooks`` or ``results``: those of the checkout, else those that were installed."""
+    """Give ``notebooks`` or ``results``: those of an installed package, or the checkout's."""
     installed = PACKAGE / "course" / name
     return installed if installed.exists() else PACKAGE.with_name(name)
 

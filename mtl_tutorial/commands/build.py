@@ -28,7 +28,7 @@ from PIL import Image
 from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
-from mtl_tutorial.commands.lessons import find_lesson, lessons, parse
+from mtl_tutorial.commands.lessons import find_lesson, lessons, no_notebook, parse
 from mtl_tutorial.commands.pictures import keep_pictures
 from mtl_tutorial.commands.stills import NoBrowserError, stills
 from mtl_tutorial.widgets.alt_text import keep_one_picture
@@ -150,10 +150,7 @@ def read(path: Path) -> tuple[NotebookNode, bytes]:
             nbformat.validate(notebook)
     except Exception as error:  # a ValidationError is of another kind in each nbformat
         reason = " ".join(str(getattr(error, "message", error)).split())
-        raise UsageError(
-            f"{path} is no notebook ({reason[:200]}); 'git checkout -- {path.name}' in its folder "
-            f"brings back the committed one"
-        ) from error
+        raise no_notebook(path, reason[:200]) from error
     return notebook, content
 
 

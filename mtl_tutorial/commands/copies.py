@@ -16,7 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.lessons import lessons, parse
+from mtl_tutorial.commands.lessons import lessons, no_notebook, parse
 from mtl_tutorial.places import NOTEBOOKS, own_folder
 from mtl_tutorial.widgets.alt_text import show_description
 
@@ -165,10 +165,7 @@ def _content(lesson: Path) -> bytes:
     try:
         notebook = for_learner(parse(lesson.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise UsageError(
-            f"{lesson} is no notebook ({error}); 'git checkout -- {lesson.name}' in its folder "
-            f"brings back the committed one"
-        ) from error
+        raise no_notebook(lesson, error) from error
     return (nbformat.writes(notebook) + "\n").encode()
 
 

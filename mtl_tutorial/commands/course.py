@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.lessons import lessons, parse
+from mtl_tutorial.commands.lessons import lessons, no_notebook, parse
 
 # By lesson: what it is about, the question that it answers, and its widget.
 QUESTIONS = {
@@ -128,10 +127,7 @@ def _lesson(path: Path) -> Lesson:
     try:
         cells = parse(path.read_text(encoding="utf-8")).cells
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} is no notebook ({error}); 'git checkout -- {path.name}' in its folder "
-            f"brings back the committed one"
-        ) from error
+        raise no_notebook(path, error) from error
     first = cells[0].source if cells else ""
     title, minutes = re.search(r"^# (.+)", first, re.MULTILINE), MINUTES.search(first)
     return Lesson(

@@ -57,6 +57,14 @@ def find_lesson(name: str, folder: Path | None = None) -> Path:
     )
 
 
+def no_notebook(path: Path, reason: object) -> UsageError:
+    """Give the sentence for a file that should hold a lesson, and does not."""
+    return UsageError(
+        f"{path} is no notebook ({reason}); 'git checkout -- {path.name}' in its folder brings "
+        f"back the committed one"
+    )
+
+
 def parse(text: str) -> NotebookNode:
     """Give the notebook that a file holds, as JupyterLab reads it.
 

@@ -55,7 +55,7 @@ class Widget(NamedTuple):
 
 
 def page_of(
-    lesson: NotebookNode, name: str, pictures: Path, *, playground: bool = False
+    lesson: NotebookNode, name: str, pictures: Path
 ) -> tuple[NotebookNode, dict[str, Widget]]:
     """Give a lesson as the site shows it.
 
@@ -66,7 +66,6 @@ def page_of(
         lesson: as it was committed.
         name: of its notebook.
         pictures: the folder that gets its pictures.
-        playground: whether the site has one.
 
     Returns:
         The page, and the lesson's widgets by their class.
@@ -91,7 +90,7 @@ def page_of(
                 found.setdefault(shown, Widget(name, picture, file.name, module, state))
                 more = live(module, state, picture) if module else picture
                 if not module or module in TRAINS:
-                    more += note(name, playground)
+                    more += note(name)
                 output.data[HTML] = f"{WIDGET}>{more}</div>"
             else:
                 _ask_for_a_guess(output, cell.source)
@@ -121,12 +120,11 @@ def _only_guesses(source: str) -> bool:
     return bool(called) and all(ast.unparse(call.func) == "guess" for call in called)
 
 
-def note(lesson: str, playground: bool = False) -> str:
+def note(lesson: str) -> str:
     """Say where a network trains that a page has not."""
-    here = ' or in the <a href="../playground/index.html">playground</a>' if playground else ""
     return (
-        f'<p class="needs-kernel">Its network runs in JupyterLab, <code>{LAB} {lesson[:2]}</code>'
-        f"{here}.</p>"
+        f'<p class="needs-kernel">Its network runs in JupyterLab, <code>{LAB} {lesson[:2]}</code> '
+        'or in the <a href="../playground/index.html">playground</a>.</p>'
     )
 
 

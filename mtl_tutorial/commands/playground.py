@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mtl_tutorial.commands import UsageError
+from mtl_tutorial.places import PACKAGE
 from mtl_tutorial.web import FOLDER, imported
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "playground"
+PAGE = PACKAGE.with_name("docs") / "playground"
 MODULES = ("draw_a_digit", "gradient_compass", "gradnorm_stepper", "loss_scale_mixer",
            "methods", "net", "statistics", "uncertainty_bowl")  # fmt: skip
 SPLITS = ("train", "test")

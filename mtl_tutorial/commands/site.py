@@ -8,12 +8,13 @@ import os
 import re
 import shutil
 import tempfile
-import threading
+import time
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from mtl_tutorial.commands import UsageError, reference
 from mtl_tutorial.commands.answers import puzzle
@@ -72,12 +73,12 @@ def site(out: Path | None = None, *, show: str | None = None, folder: Path | Non
     """
     _check_libraries()
     lessons = course(folder)
-    _check_fresh(lessons)
+    notebooks = _read_fresh(lessons)
     target = (out or ROOT / "site").resolve()
     _check_folder(target)
     with tempfile.TemporaryDirectory() as scratch:
         source, made = Path(scratch, "source"), Path(scratch, "made")
-        _lay_out(lessons, source, made / "_static")
+        _lay_out(lessons, notebooks, source, made / "_static")
         _run_sphinx(source, made)
         write_playground(made / "playground")
         _mend(made)
@@ -106,13 +107,16 @@ def _check_libraries() -> None:
         )
 
 
-def _check_fresh(lessons: Sequence[Lesson]) -> None:
-    for lesson in lessons:
-        if not is_fresh(read(lesson.path)[0]):
+def _read_fresh(lessons: Sequence[Lesson]) -> list[NotebookNode]:
+    """Read the lessons; each has to be as it was built."""
+    notebooks = [read(lesson.path)[0] for lesson in lessons]
+    for lesson, notebook in zip(lessons, notebooks, strict=True):
+        if not is_fresh(notebook):
             raise UsageError(
                 f"{lesson.name} was changed since it was built, and its pictures may not fit its "
                 f"text; run 'python -m mtl_tutorial build {lesson.name}' first"
             )
+    return notebooks
 
 
 def _check_folder(target: Path) -> None:
@@ -125,7 +129,9 @@ def _check_folder(target: Path) -> None:
         raise UsageError(f"{target} is a file, and the site needs a folder; give one with --out")
 
 
-def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
+def _lay_out(
+    lessons: Sequence[Lesson], notebooks: Sequence[NotebookNode], source: Path, static: Path
+) -> None:
     """Write what Sphinx reads, and the files that pages load."""
     kept_out = shutil.ignore_patterns("_static", "playground", "conf.py", "__pycache__")
     shutil.copytree(DOCS, source, ignore=kept_out)
@@ -136,10 +142,8 @@ def _lay_out(lessons: Sequence[Lesson], source: Path, static: Path) -> None:
         shutil.copy(module, static / "web")
     widgets: dict[str, Widget] = {}
     pictures = {}
-    for lesson in lessons:
-        page, found = page_of(
-            read(lesson.path)[0], lesson.name, static / "pictures", playground=True
-        )
+    for lesson, notebook in zip(lessons, notebooks, strict=True):
+        page, found = page_of(notebook, lesson.name, static / "pictures")
         nbformat.write(page, source / "lessons" / lesson.path.name)
         pictures[lesson.name] = next((widget.file for widget in found.values()), "")
         widgets = {**found, **widgets}
@@ -214,4 +218,5 @@ def _serve(folder: Path, page: str) -> None:
     with served(folder) as address:
         print(f"It is served at {address}/{page} (Ctrl-C stops it).", flush=True)
         webbrowser.open(f"{address}/{page}")
-        threading.Event().wait()
+        while True:
+            time.sleep(1)  # Ctrl-C ends it on every system
