@@ -55,8 +55,7 @@ export function run(name, start, { optimizer, rate, weight, steps }) {
       x -= (rate * (m / (1 - a))) / (Math.sqrt(u / (1 - b)) + 1e-8);
       y -= (rate * (n / (1 - a))) / (Math.sqrt(v / (1 - b)) + 1e-8);
     } else { x -= rate * out[0]; y -= rate * out[1]; }
-    if (Math.abs(y - PARETO_Y) >= NEAR || !arrived([x, y])) since = Infinity;
-    else if (step < since) since = step;
+    since = Math.abs(y - PARETO_Y) < NEAR && arrived([x, y]) ? Math.min(step, since) : Infinity;
     if (step % every === 0 || step === steps) { points.push([x, y]); losses.push(landscape([x, y]).losses); }
   }
   return { points, losses, every, since };
@@ -127,26 +126,27 @@ function build(view) {
     const starts = view.model.get("starts");
     if (starts.length > 1) { view.remember(); view.change({ starts: starts.slice(0, -1) }); }
   });
-  let ways = {}, made = "";
+  let made = new Map();
   return (state) => {
     state.steps = Math.round(state.steps);
-    const { shown, ...rest } = state, key = JSON.stringify(rest);
-    if (key !== made) {
-      ways = Object.fromEntries(RACERS.map((name) => [name, state.starts.map((start) => run(name, start, state))]));
-      made = key;
-    }
+    const { shown, starts, ...setting } = state, earlier = made;
+    made = new Map(); // ways by start and setting: a start that stays is not run again
+    const ways = Object.fromEntries(RACERS.map((name) => [name, starts.map((start) => {
+      const key = JSON.stringify([name, start, setting]);
+      return made.set(key, earlier.get(key) ?? run(name, start, state)).get(key);
+    })]));
     nodes.forEach(({ of, number, grip }, s) => {
-      const there = s < state.starts.length;
-      grip(there ? state.starts[s] : [0, 0], there);
-      number(there ? state.starts[s] : [0, 0], there ? String(s + 1) : "");
+      const there = s < starts.length, at = there ? starts[s] : [0, 0];
+      grip(at, there);
+      number(at, there ? String(s + 1) : "");
       for (const name of RACERS) {
-        const { points, losses } = there ? ways[name][s] : { points: [], losses: [] };
-        const upTo = Math.max(1, Math.round(shown * (points.length - 1)) + 1), { way, end, lossWay, lossEnd } = of[name];
-        way(points.slice(0, upTo));
-        lossWay(losses.slice(0, upTo));
-        const display = there ? "inline" : "none";
-        end(there ? points[upTo - 1] : [0, 0], { display });
-        lossEnd(there ? losses[upTo - 1] : [0, 0], { display });
+        const node = of[name], drawn = there && ways[name][s];
+        if (node.drawn === drawn && node.shown === shown) continue;
+        Object.assign(node, { drawn, shown });
+        const { points, losses } = drawn || { points: [], losses: [] }, upTo = Math.max(1, Math.round(shown * (points.length - 1)) + 1);
+        node.way(points.slice(0, upTo));
+        node.lossWay(losses.slice(0, upTo));
+        for (const [dot, along] of [[node.end, points], [node.lossEnd, losses]]) dot(along[upTo - 1] ?? [0, 0], { display: drawn ? "inline" : "none" });
       }
     });
     return describe(state, ways);
