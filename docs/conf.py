@@ -6,7 +6,7 @@ import re
 from docutils import nodes
 
 from mtl_tutorial.commands.formulas import mathml
-from mtl_tutorial.commands.site import address
+from mtl_tutorial.commands.hosts import address
 
 project = "Multi-task learning, hands on"
 author = "The mtl_tutorial authors"

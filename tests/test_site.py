@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Response
 from mtl_tutorial.commands import UsageError, reference
 from mtl_tutorial.commands import site as module
 from mtl_tutorial.commands.serving import served
-from mtl_tutorial.commands.site import address, site
+from mtl_tutorial.commands.site import site
 from mtl_tutorial.places import NOTEBOOKS
 
 MOST_BYTES = 1_500_000  # of a page with all that it loads
@@ -337,15 +337,3 @@ def test_a_lesson_that_is_no_notebook_is_named(tmp_path: Path) -> None:
     folder = lessons_with('"}]', tmp_path / "notebooks")
     with pytest.raises(UsageError, match=r"02_hard_sharing.ipynb is no notebook.*git checkout"):
         site(tmp_path / "out", folder=folder)
-
-
-def test_the_address_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MTL_SITE", "https://example.org/course/")
-    assert address() == "https://example.org/course/"
-    monkeypatch.delenv("MTL_SITE")
-    assert (
-        address()
-        == re.search(
-            r'^site = "(.*?)"', (NOTEBOOKS.parent / "pyproject.toml").read_text(), re.MULTILINE
-        )[1]
-    )  # type: ignore[index]

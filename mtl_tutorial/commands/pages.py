@@ -22,13 +22,14 @@ from mtl_tutorial import widgets
 from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import explorable_of
 from mtl_tutorial.commands.copies import LAB, after_a_guess, tells
+from mtl_tutorial.commands.hosts import elsewhere
 from mtl_tutorial.widgets.alt_text import HTML, PLAIN, show_description
 from mtl_tutorial.widgets.view import View
 
 FOLDED = "<details class='answer'><summary>The answer</summary>\n\n{}\n\n</details>"
 TOLD = "<details class='answer'><summary>What came out</summary>{}</details>"
 TRAINS = {"loss_weight_tuner", "gradnorm_stepper"}
-SLIDES = '<p class="as-slides"><a href="../slides/{}.html">As slides</a></p>'
+LINKS = '<p class="links">{}</p>'
 WIDGET = '<div class="mtl-widget"'
 GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
 COMPARED = re.compile(r"(\w+)\.compare\(")
@@ -76,7 +77,7 @@ def page_of(
         tags = cell.metadata.setdefault("tags", [])
         if cell.cell_type == "markdown":
             if cell.source.startswith("# "):
-                cell.source += f"\n\n{SLIDES.format(name)}"
+                cell.source += f"\n\n{_links(name)}"
             elif "answer" in tags:
                 cell.source = FOLDED.format(cell.source.strip("\n"))
             continue
@@ -107,6 +108,12 @@ def page_of(
                 if "mtl-compared" in _shown(output):
                     output.data[HTML] = TOLD.format(_shown(output))
     return page, found
+
+
+def _links(name: str) -> str:
+    """What else a lesson is: slides, and a notebook that runs elsewhere."""
+    links = {"As slides": f"../slides/{name}.html", **elsewhere(name)}
+    return LINKS.format(" · ".join(f'<a href="{to}">{words}</a>' for words, to in links.items()))
 
 
 def _shown(output: NotebookNode) -> str:

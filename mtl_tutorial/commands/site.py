@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import importlib.util
-import os
 import re
 import shutil
 import tempfile
@@ -21,6 +20,7 @@ from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import is_fresh, read
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
+from mtl_tutorial.commands.hosts import BRANCH, write_for_colab
 from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
 from mtl_tutorial.commands.playground import write_playground
 from mtl_tutorial.commands.serving import served
@@ -44,15 +44,6 @@ MENDED = (
     (r"<summary>(<span class=\"toctree-toggle)", r'<summary aria-label="Pages below">\1'),
     (r'<th class="head">\s*(?:<p>\s*</p>)?\s*</th>', "<td></td>"),
 )
-
-
-def address() -> str:
-    """Give the address at which the site is published: ``MTL_SITE``, else pyproject.toml's."""
-    if "MTL_SITE" in os.environ:
-        return os.environ["MTL_SITE"]
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    found = re.search(r'^\[tool\.mtl_tutorial\]\s+site = "(.*?)"', text, re.MULTILINE)
-    return found[1] if found else ""
 
 
 def site(out: Path | None = None, *, show: str | None = None, folder: Path | None = None) -> int:
@@ -84,6 +75,7 @@ def site(out: Path | None = None, *, show: str | None = None, folder: Path | Non
         _mend(made)
         write_font(_characters(made), made / "_static" / "math.woff")
         write_slides(made)
+        write_for_colab([lesson.path for lesson in lessons], made / BRANCH)
         (made / MARK).touch()
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(made, target)

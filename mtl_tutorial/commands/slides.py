@@ -83,7 +83,7 @@ def deck(page: str, lesson: str) -> str:
     article = soup.select_one("article section")
     if article is None:
         raise ValueError(f"{lesson} has no text on the site")
-    for link in article.select("a.headerlink, .as-slides"):
+    for link in article.select("a.headerlink, .links"):
         link.decompose()
     slides = [slide for slide in _slides(article) if slide.blocks or slide.kind == "title"]
     title = slides[0].heading
