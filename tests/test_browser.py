@@ -58,6 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         "--no-browser",
         str(folder / f"{LESSONS[0]}.ipynb"),
         MTL_PROFILE="quick",
+        MTL_STEPS="0.1",  # what the runs are worth is for nbval to say
         MPLCONFIGDIR=matplotlib.get_configdir(),  # a new home has to look for fonts, and says so
     ) as lab:
         yield lab

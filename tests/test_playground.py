@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 
@@ -199,7 +198,10 @@ def test_losses_gradients_and_metrics_are_the_packages(ask, batches) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize(("method", "optimizer"), [*itertools.product(METHODS, OPTIMIZERS)])
+@pytest.mark.parametrize(
+    ("method", "optimizer"),
+    [*((m, "adam") for m in METHODS), ("fixed", "sgd"), ("mgda", "momentum")],
+)
 def test_ten_steps_are_the_packages(ask, batches, method, optimizer, count) -> None:
     tasks = located_digits("train").tasks[:count]
     names = [task.name for task in tasks]

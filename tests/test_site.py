@@ -187,6 +187,9 @@ def test_a_page_loads_little_and_nothing_from_elsewhere_and_complains_of_nothing
     assert told == []
     assert sum(_size(built, origin, r.url) for r in loaded) <= MOST_BYTES
     assert violations(sheet) == []
+    widgets = sheet.locator(".mtl-widget")  # each is alive, or says where it is
+    assert widgets.count() or not name.startswith("lessons/")
+    assert all(widget.locator(".mtl, .needs-kernel").count() for widget in widgets.all())
     sheet.close()
 
 
@@ -262,16 +265,6 @@ def test_what_follows_a_guess_opens_with_a_click_and_widgets_stay_open(page: Pag
     assert page.locator("details.answer").count() >= 5
     assert not page.locator("details[open]").count()
     assert page.locator(COMPASS).first.is_visible()
-
-
-@pytest.mark.parametrize("name", LESSONS)
-def test_every_explorable_of_a_lesson_is_alive(name: str, page: Page) -> None:
-    page.goto(f"lessons/{name}.html")
-    page.evaluate(ACROSS)
-    widgets = page.locator(".mtl-widget").all()
-    assert widgets
-    for widget in widgets:
-        assert widget.locator(".mtl, .needs-kernel").count()
 
 
 def test_every_picture_of_a_lesson_has_words(built: Path) -> None:
