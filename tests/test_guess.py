@@ -77,6 +77,11 @@ def test_one_who_reads_the_notebook_alone_sees_question_and_choices() -> None:
     assert bundle["text/markdown"].startswith("**Which?**")
 
 
+def test_what_is_code_in_a_question_is_shown_as_code_and_nothing_else_is_html() -> None:
+    asked, _ = guess("Is `a < b`, or <b>?").children
+    assert asked.value == "<b>Is <code>a &lt; b</code>, or &lt;b&gt;?</b>"
+
+
 def test_a_result_that_is_no_choice_is_refused() -> None:
     with pytest.raises(ValueError, match=r"guess 'Which\?' must be one of 'a', 'b', got 'c'"):
         guess("Which?", ["a", "b"]).compare("c")

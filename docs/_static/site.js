@@ -42,7 +42,8 @@ function askForGuess(place, { guess, question, choices }) {
       told.querySelector("b").textContent = value ? `You guessed ${value};` : "No guess yet.";
     });
   };
-  const label = node("p", { className: "mtl-question", id: `guess-${guess}`, textContent: question });
+  const words = question.split("`").map((part, i) => (i % 2 ? node("code", { textContent: part }) : part));
+  const label = node("p", { className: "mtl-question", id: `guess-${guess}` }, ...words);
   const row = node("div", { className: "mtl-choices" });
   row.setAttribute("role", "group");
   row.setAttribute("aria-labelledby", label.id);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -44,8 +46,9 @@ class Guess(ipywidgets.VBox):
                 style={"description_width": "initial"},
                 layout={"width": "260px"},
             )
-        self._entry.tooltip = question
-        asked = ipywidgets.Label(question, layout=WIDE, style={"font_weight": "bold"})
+        self._entry.tooltip = question.replace("`", "")
+        words = re.sub("`(.+?)`", r"<code>\1</code>", html.escape(question))
+        asked = ipywidgets.HTML(f"<b>{words}</b>", layout=WIDE)
         super().__init__([asked, self._entry])
 
     @property
