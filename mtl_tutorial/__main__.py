@@ -333,10 +333,15 @@ def _site(out: Path | None, show: bool) -> int:
 
 
 def _slides(lesson: str, out: Path | None) -> int:
-    from mtl_tutorial.commands.lessons import find_lesson
+    from mtl_tutorial.commands.lessons import find_lesson, lessons
     from mtl_tutorial.commands.site import site
 
-    return site(out, show=f"slides/{find_lesson(lesson).stem}.html")
+    if (path := find_lesson(lesson)) not in lessons():
+        raise UsageError(
+            f"slides are made of the course's lessons, and {path} is none of them; give a number, "
+            "such as 02"
+        )
+    return site(out, show=f"slides/{path.stem}.html")
 
 
 def _audit(

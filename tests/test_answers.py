@@ -58,6 +58,7 @@ def answers(exercise: Exercise) -> list[Any]:
     far = [tuple(v + s * form.tolerance for v in right) for s in (-1.1, 1.1)]
     rounded = [tuple(round(v, digits) for v in right) for digits in range(5)]
     scaled = [tuple(factor * v for v in right) for factor in (100, 0.01, -3, 0)]
+    scaled += [tuple(float(round(100 * v, digits)) for v in right) for digits in range(3)]
     return [*known, *near, *far, *rounded, *scaled]
 
 
@@ -118,7 +119,9 @@ def test_both_languages_have_one_hash(text: str, page: Page) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [("0.25", 0.25), ("0,25", 0.25), ("1/4", 0.25), (" −3 ", -3), ("1e-3", 0.001), ("", None)]
-    + [(text, None) for text in ("a", "1/0", "1/2/3", "/", "Infinity", "3 %")],
+    + [("–3", -3), ("+.5", 0.5), ("3 %", 0.03), ("12,5%", 0.125), ("0,125", 0.125), ("5.", 5)]
+    + [(text, None) for text in ("a", "1/0", "1/2/3", "/", "Infinity", "%", "1 2", "0x10", "0b1")]
+    + [(text, None) for text in ("1,000", "-12,500", "1.2.3", ".", "e5", "1e")],
 )
 def test_a_number_is_read_as_people_write_it(text: str, value: float | None, page: Page) -> None:
     assert page.evaluate("(text) => site.read(text)", text) == value

@@ -63,6 +63,40 @@ def test_a_graded_cell_follows_its_exercise_and_is_locked(course) -> None:
     assert cells[at + 1].metadata.nbgrader.locked
 
 
+def sources(*cells: str) -> list[str]:
+    notebook = graded(new_notebook(cells=list(map(new_code_cell, cells))))
+    nbformat.validate(notebook)
+    return [cell.source for cell in notebook.cells]
+
+
+@pytest.mark.parametrize(
+    "line", [IMPORT, IMPORT.replace("q1, q2, q3", "(\n    q1,\n    q2 as q3,\n)")]
+)
+def test_exercises_are_imported_in_any_form(line) -> None:
+    _, locked, *_ = sources(f"import torch\n{line}", "q1.check(answer)  # look", IMPORT)
+    names = "q1, q2, q3" if line == IMPORT else "q1, q3"
+    assert f"{names} = without_solutions({names})" in locked
+    compile(locked, "cell", "exec")
+
+
+def test_every_exercise_of_a_cell_is_graded_and_a_line_for_the_shell_is_none() -> None:
+    found = sources("%pip list", IMPORT, "q2.check(answer)\nq1.check(answer)")
+    assert ["q2" in found[-2], "q1" in found[-1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        ([IMPORT, "q1.check(answer)", "q1.check(answer)"], "q1 is checked in two places"),
+        (["q1.check(answer)"], "no exercise that is imported"),
+        ([IMPORT], "no exercise that is imported"),
+    ],
+)
+def test_what_nbgrader_would_not_take_is_told(cells, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        sources(*cells)
+
+
 def test_what_is_there_is_not_overwritten(course, tmp_path) -> None:
     path = assignment("0", tmp_path / "grading", folder=course)
     assert path == tmp_path / "grading" / "source" / NAME / f"{NAME}.ipynb"

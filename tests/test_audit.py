@@ -10,6 +10,8 @@ import pytest
 
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.audit import ARITHMETIC, AS_IT_COMES, audit, sizes
+from mtl_tutorial.commands.lessons import lessons
+from mtl_tutorial.places import RESULTS
 
 CELLS = (
     "from mtl_tutorial.claims import claim\n"
@@ -86,3 +88,14 @@ def test_where_all_holds_the_exit_code_is_0(folder) -> None:
 def test_a_size_that_cannot_be_is_refused_before_anything_runs(asked, rule) -> None:
     with pytest.raises(UsageError, match=rule):
         sizes(**asked)
+
+
+def test_the_table_that_comes_with_the_course_has_every_lesson_and_no_claim_that_turns() -> None:
+    table = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))
+    assert list(table) == [path.stem for path in lessons()]
+    sizes = {"2 × steps", "4 × steps", "seeds from 3", "0.5 × rate", "2 × rate"}
+    for name, entry in table.items():
+        assert sizes < set(entry["sizes"]) and not entry["stopped"], name
+        assert [claim["sentence"] for claim in entry["claims"] if claim["turns"]] == [], name
+        for claim in entry["claims"]:  # each was measured wherever the lesson was run
+            assert set(claim["values"]) == set(entry["sizes"]), claim["sentence"]

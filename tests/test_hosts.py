@@ -48,6 +48,33 @@ def test_without_settings_nothing_is_known(settings, text) -> None:
     assert elsewhere("02_hard_sharing") == {}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tool.mtl_tutorial]\nsite="https://example.org/a/"',
+        "[tool.mtl_tutorial]  # a word\n\n  site = 'https://example.org/a'  # another\n",
+        '[tool.mtl_tutorial]\r\nsite = "https://example.org/a"\r\n[tool.x]\r\nsite = "b"\r\n',
+    ],
+)
+def test_settings_are_read_in_every_form_that_toml_has(settings, text) -> None:
+    settings.write_text(text)
+    assert address() == "https://example.org/a/"
+
+
+def test_a_table_that_follows_at_once_is_another(settings) -> None:
+    settings.write_text('[tool.mtl_tutorial]\n[tool.x]\nsite = "https://example.org/a"\n')
+    assert address() == ""
+    settings.write_bytes(b"\xff\xfe[")
+    assert address() == ""
+
+
+@pytest.mark.parametrize("given", ["nonsense here", "example.org", "ftp://a/b", "https://", "//a"])
+def test_what_is_no_address_of_a_site_is_told(monkeypatch, given) -> None:
+    monkeypatch.setenv("MTL_SITE", given)
+    with pytest.raises(UsageError, match="https://HOST/FOLDER/, got .*MTL_SITE"):
+        address()
+
+
 @pytest.mark.parametrize("end", ["", "/", ".git"])
 def test_a_repository_is_named_as_people_copy_it(monkeypatch, end) -> None:
     monkeypatch.setenv("MTL_REPOSITORY", f"https://github.com/a-team/mtl.course{end}")

@@ -44,6 +44,12 @@ def test_what_is_not_understood_is_told_in_one_sentence(words, told, capsys) -> 
     assert told in shown.err
 
 
+def test_slides_are_of_the_courses_lessons_alone(tmp_path, capsys) -> None:
+    (tmp_path / "mine.ipynb").write_text("{}")
+    assert main(["slides", str(tmp_path / "mine.ipynb")]) == 2
+    assert "mine.ipynb is none of them; give a number" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_no_traceback(monkeypatch, capsys) -> None:
     def interrupted(network):
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.pages import page_of
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
 
@@ -58,6 +59,31 @@ def test_an_explorable_is_alive_with_the_state_that_the_lesson_kept(tmp_path: Pa
     assert 'alt="Two gradients"' in text
     assert widgets["GradientCompass"].state["g2"] == [0, 2]
     assert (tmp_path / widgets["GradientCompass"].file).read_bytes() == b"a picture"
+
+
+def test_cells_of_every_kind_pass(tmp_path: Path) -> None:
+    odd = [
+        nbformat.v4.new_raw_cell("raw"),
+        nbformat.v4.new_code_cell("!ls"),
+        nbformat.v4.new_code_cell("%matplotlib inline\nx = guess("),
+        nbformat.v4.new_code_cell(""),
+    ]
+    page, _ = made(*odd, folder=tmp_path)
+    assert [cell.source for cell in page.cells] == [cell.source for cell in odd]
+
+
+@pytest.mark.parametrize("name", ["08_pcgrad", "77_mine"])
+def test_an_exercise_that_is_not_there_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"{name} has q9.check.*no q9 in .*lesson_{name[:2]}"):
+        made(nbformat.v4.new_code_cell("q9.check(answer)"), folder=tmp_path, name=name)
+
+
+def test_a_question_can_not_end_the_script_that_holds_it(tmp_path: Path) -> None:
+    question = "Is <!--<script> or </script> in it?"
+    cell = shown('x = guess("?", ["a", "b"])', plain=f"{question} Choose: a / b")
+    page, _ = made(cell, folder=tmp_path)
+    assert html_of(page.cells[0]).count("<") == 4  # of the place and its script
+    assert data_in(html_of(page.cells[0]))["question"] == question
 
 
 def test_a_title_leads_to_the_slides_of_its_lesson(tmp_path: Path) -> None:

@@ -246,6 +246,27 @@ def test_ten_steps_are_the_packages(ask, batches, method, optimizer, count) -> N
     assert np.abs(np.array(found[1]) - start).max() > 1e-3  # it has moved
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_with_one_task_a_weight_that_was_turned_is_the_fixed_weights_alone(
+    ask, batches, method
+) -> None:
+    tasks = located_digits("train").tasks[:1]
+    model = fresh(tasks)
+    found = ask(
+        """([method, batch]) => {
+        const training = new engine.Training({ tasks: ["digit"], width: 4, method, optimizer: "sgd",
+            seed: 1, rate: 0.01, weights: [20], units: [1] }, 3);
+        return training.step({ ...batch, images: Float64Array.from(batch.images) }).weights; }""",
+        [method, plain(batches[0])],
+    )
+    if method in ("fixed", "uncertainty"):  # the latter is for two or more
+        made = FixedWeights({"digit": 20 if method == "fixed" else 1})
+    else:
+        made = METHODS[method](tasks, 3)
+    losses = task_losses(model(batches[0].inputs), batches[0].targets, tasks)
+    assert found == pytest.approx([float(w) for w in made.backward(losses, model).values()])
+
+
 class Visit:
     """A visitor's page."""
 
@@ -352,6 +373,11 @@ def test_a_setting_that_is_sent_arrives(visit, setting) -> None:
         ("#story=nothing", "story must be one of drowns, unit, surgery, half, alone"),
         ("#constructor=1", "This address has “constructor”, which is no part of a setting"),
         ("#scenes=toString", "scenes must be one of located_digits, two_digits"),
+        ("#weights=digit:1:9", "weights must be task:number"),
+        ("#weights=digit:2,digit:3", "weights must be task:number"),
+        ("#weights=left:5", "such as digit:1,box:20, and it is “left:5”"),
+        ("#rate=0x1", "rate must be a number from 0.0001 to 1"),
+        ("#story=surgery&scenes=two_digits", "the story “surgery” is about one digit"),
     ],
 )  # fmt: skip
 def test_a_bad_address_gets_one_sentence_and_the_page_goes_on(visit, setting, told) -> None:

@@ -65,7 +65,26 @@ def test_what_was_run_after_a_guess_and_solved_counts(lesson: Path, own: Path) -
     assert progress(lesson, own) == (1, 2, 1, 1)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": [1]}'])
+def test_an_exercise_counts_once_however_often_its_cell_was_copied(lesson: Path, own: Path) -> None:
+    right = nbformat.v4.new_output("display_data", {"text/plain": "Exercise 1. Correct. Yes."})
+    change(own, 5, outputs=[right])
+    notebook = nbformat.read(own, 4)
+    notebook.cells += [nbformat.v4.new_code_cell(CHECK, outputs=[right]) for _ in range(3)]
+    nbformat.write(notebook, own)
+    assert progress(lesson, own).solved == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"cells": [1]}', '{"cells": [{"cell_type": "code"}]}'),
+        '{"cells": [{"cell_type": "code", "outputs": null}]}',
+        '{"cells": [{"cell_type": "code", "outputs": ["a"]}]}',
+        '{"cells": [{"cell_type": "code", "outputs": [{"data": null}]}]}',
+        '{"cells": [{"cell_type": "code", "outputs": [{"data": {"text/plain": null}}]}]}',
+        '{"cells": [{"cell_type": "code", "id": [], "execution_count": 1, "outputs": []}]}',
+    ],
+)
 def test_a_damaged_copy_is_not_begun(text: str, lesson: Path, own: Path) -> None:
     own.write_text(text)
     assert str(progress(lesson, own)) == "not\u00a0begun"

@@ -279,6 +279,15 @@ def test_no_solution_stands_in_a_page(built: Path) -> None:
     assert "1.375" not in text.partition("Exercise 1")[2].partition("Exercise 2")[0]
 
 
+def test_as_files_pages_and_slides_say_what_to_do(browser: Browser, built: Path) -> None:
+    for name in ("lessons/08_pcgrad", "slides/08_pcgrad", "index"):
+        page = browser.new_page()
+        page.goto((built / f"{name}.html").as_uri())
+        assert page.get_by_role("alert").is_visible()
+        assert "python -m http.server" in page.get_by_role("alert").inner_text()
+        page.close()
+
+
 def test_the_search_finds_a_lesson(page: Page) -> None:
     page.goto("search.html?q=hypervolume")
     page.locator("#search-results li a").first.wait_for()
@@ -292,6 +301,20 @@ def test_a_site_is_replaced_and_other_files_are_not(built: Path, tmp_path: Path)
         site(tmp_path)
     with pytest.raises(UsageError, match="is a file"):
         site(tmp_path / "letter.txt")
+    with pytest.raises(UsageError, match="can't be written.*--out"):
+        site(tmp_path / "letter.txt" / "site")
+
+
+def test_an_old_site_stays_until_the_new_one_is_there_and_leaves_nothing(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder, names in ((new, ("a.html", "web/b.js")), (old, ("a.html", "c.html", "x/y/z.js"))):
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(f"{folder.name} {name}")
+    module._replace(old, new)
+    found = {path.relative_to(old).as_posix() for path in old.rglob("*")}
+    assert found == {"a.html", "web", "web/b.js"}
+    assert (old / "a.html").read_text() == "new a.html"
 
 
 def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,18 @@ def test_the_shortest_vector_of_three_tasks_is_exact(ask) -> None:
         assert np.allclose(given, mgda(j), atol=1e-6 * float(j.norm()))
 
 
+@pytest.mark.parametrize("ratio", [1e3, 1e6, 1e9])
+def test_the_shortest_vector_is_exact_where_gradients_are_far_apart_in_length(ask, ratio) -> None:
+    cases = torch.randn(40, 3, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    cases[:, 0] *= ratio
+    cases[20:, 1] /= ratio
+    found = ask("methods", "cases.map((j) => m.mgda(m.gramian(j)))", cases.tolist())
+    for j, weights in zip(cases, found, strict=True):
+        d = torch.tensor(weights, dtype=torch.float64) @ j
+        assert np.allclose(d, mgda(j), rtol=1e-6, atol=1e-9 * float(d.norm()))
+        assert (j @ d >= -1e-9 * j.norm(dim=1) * d.norm()).all()  # nobody is hurt
+
+
 def test_pcgrad_of_three_tasks_takes_the_order_that_it_is_given(ask) -> None:
     cases = jacobians(3, 4, 12)
     found = ask(

@@ -101,10 +101,13 @@ function near_(locks, prefix, values, tolerance) {
     .filter((found) => found?.[1].every((known, i) => Math.abs(known - values[i]) <= tolerance));
 }
 
-/** The number that a text is: 0.25, 0,25, 1/4 or −3. */
+/** The number that a text is: 0.25, 0,25, 25 %, 1/4 or −3; not 1,000, which may be one or a thousand. */
 export function read(text) {
-  const parts = text.trim().replaceAll(",", ".").replaceAll("−", "-").split("/");
-  const numbers = parts.map((part) => (part.trim() === "" ? NaN : Number(part)));
+  const parts = text.trim().replace(/[−–]/g, "-").split("/");
+  const numbers = parts.map((part) => {
+    const [, digits, percent] = /^\s*([+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:e[+-]?\d+)?)\s*(%?)\s*$/i.exec(part) ?? [];
+    return !digits || /^[+-]?[1-9]\d{0,2},\d{3}$/.test(digits) ? NaN : Number(digits.replace(",", ".")) / (percent ? 100 : 1);
+  });
   const value = numbers.length === 2 ? numbers[0] / numbers[1] : numbers[0];
   return parts.length <= 2 && Number.isFinite(value) ? value : null;
 }
@@ -138,7 +141,7 @@ function askExercise(place, asked) {
     const answer = asked.words.length ? given : fields.map((field) => read(field.value));
     if (asked.words.length ? !answer : fields.every((field) => !field.value.trim())) return tell("Not answered yet.", "", "");
     const wrong = asked.words.length ? -1 : answer.indexOf(null);
-    if (wrong >= 0) return tell("Not yet.", `A number is needed; yours is "${fields[wrong].value}".`, "wrong");
+    if (wrong >= 0) return tell("Not yet.", `A number is needed, such as 0.25; yours is "${fields[wrong].value}".`, "wrong");
     const { right, text } = judge(asked, answer);
     tell(right ? "Correct." : "Not yet.", text, right ? "right" : "wrong");
   };

@@ -96,10 +96,10 @@ export class Training {
 
   /** Go on with another method, optimizer, rate, weights or units; what is the same keeps its memory. */
   take({ method, optimizer, rate, weights, units }) {
-    if (method !== this.name) this.method = METHODS[this.tasks.length > 1 ? method : "fixed"](this.tasks, this);
-    if (optimizer !== this.kind) this.optimizer = OPTIMIZERS[optimizer](this.net.count, rate);
-    this.optimizer.rate = rate;
-    Object.assign(this, { name: method, kind: optimizer, given: weights, units });
+    const alone = this.tasks.length < 2 && method !== "fixed"; // nothing to weigh
+    if (method !== this.name) this.method = METHODS[alone ? "fixed" : method](this.tasks, this);
+    this.optimizer = optimizer === this.kind ? Object.assign(this.optimizer, { rate }) : OPTIMIZERS[optimizer](this.net.count, rate);
+    Object.assign(this, { name: method, kind: optimizer, given: alone ? [1] : weights, units });
   }
 
   /** One step. @param look whether to look at gradients where the method does not @param orders of PCGrad; drawn where left out */

@@ -15,16 +15,16 @@ export const START = {
 };
 
 const whole = (low, high) => [`a whole number from ${low} to ${high}`, (text) => (/^\d+$/.test(text) && text >= low && text <= high ? Number(text) : undefined)];
-const number = (low, high) => [`a number from ${low} to ${high}`, (text) => (text.trim() && text >= low && text <= high ? Number(text) : undefined)];
+const number = (low, high) => [`a number from ${low} to ${high}`, (text) => (/^[\d.]+(e-?\d+)?$/i.test(text) && text >= low && text <= high ? Number(text) : undefined)];
 const choice = (names) => [`one of ${names.join(", ")}`, (text) => (names.includes(text) ? text : undefined)];
-const rows = [`task:number from ${FACTOR.join(" to ")}, such as digit:1,box:20`, (text) => {
-  const found = ALL.map(() => 1);
+const rows = (own) => [`task:number from ${FACTOR.join(" to ")}, such as ${own[0]}:1,${own[1]}:20`, (text) => {
+  const found = ALL.map(() => undefined);
   for (const part of text.split(",")) {
-    const [task, value] = part.split(":"), at = ALL.indexOf(task), right = number(...FACTOR)[1](value ?? "");
-    if (at < 0 || right === undefined) return undefined;
+    const [task, value, ...more] = part.split(":"), at = ALL.indexOf(task), right = number(...FACTOR)[1](value ?? "");
+    if (!own.includes(task) || right === undefined || found[at] || more.length) return undefined;
     found[at] = right;
   }
-  return found;
+  return found.map((value) => value ?? 1);
 }];
 
 /** For each part of a setting: its rule in words, and what reads it, giving nothing where it breaks the rule. */
@@ -33,7 +33,7 @@ function rules(stories, scenes) {
   return {
     tasks: [`one or more of ${own.join(", ")}, with commas`, (text) => { const found = text.split(","); return found.every((t) => own.includes(t)) ? own.filter((t) => found.includes(t)) : undefined; }],
     width: whole(...WIDTH), method: choice(Object.keys(METHODS)), optimizer: choice(Object.keys(OPTIMIZERS)), rate: number(...RATE),
-    weights: rows, units: rows, alone: ["0 or 1", (text) => ({ 0: false, 1: true })[text]], seed: whole(1, 999), stop: whole(0, LAST), story: choice(stories),
+    weights: rows(own), units: rows(own), alone: ["0 or 1", (text) => ({ 0: false, 1: true })[text]], seed: whole(1, 999), stop: whole(0, LAST), story: choice(stories),
   };
 }
 
@@ -43,13 +43,13 @@ const usual = ({ scenes = START.scenes, story }, stories) => structuredClone({ .
 /** The setting that an address holds, and one sentence about the first part that is none. */
 export function read(hash, stories) {
   const given = Object.fromEntries(new URLSearchParams(hash.replace(/^#/, ""))), told = [];
-  const story = Object.hasOwn(stories, given.story) ? given.story : "", known = Object.hasOwn(TASKS, given.scenes) ? given.scenes : undefined;
-  const setting = { ...usual({ scenes: known, story }, stories), story };
-  const all = { scenes: choice(Object.keys(TASKS)), ...rules(Object.keys(stories), known ?? setting.scenes) };
+  const story = Object.hasOwn(stories, given.story) ? given.story : "", known = !story && Object.hasOwn(TASKS, given.scenes) ? given.scenes : undefined;
+  const setting = { ...usual({ scenes: known, story }, stories), story }, all = { scenes: choice(Object.keys(TASKS)), ...rules(Object.keys(stories), setting.scenes) };
   for (const [name, text] of Object.entries(given)) {
     if (!Object.hasOwn(all, name)) { told.push(`This address has “${name.slice(0, 40)}”, which is no part of a setting; the parts are ${Object.keys(all).join(", ")}.`); continue; }
     const [rule, reads] = all[name], value = reads(text);
     if (value === undefined) told.push(`In this address ${name} must be ${rule}, and it is “${text.slice(0, 40)}”; the page goes on with ${said(setting, name) || "none"}.`);
+    else if (name === "scenes" && story && value !== setting.scenes) told.push(`In this address the story “${story}” is about ${WORDS[setting.scenes]}, and scenes is “${value}”; the page goes on with the story's.`);
     else setting[name] = value;
   }
   return { setting, trouble: told[0] ?? "" };

@@ -7,6 +7,7 @@ that the same key makes. It keeps a solution from the eye, not from a determined
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -58,8 +59,13 @@ def _word_locks(form: Form, praise: str, salt: str) -> dict[str, str]:
 def _other_words(form: Form) -> list[tuple[tuple[float, ...], str, float]]:
     """The right numbers, rounded further or in per cent, with what is said to them."""
     right = form.known[0][0]
-    tried = [tuple(round(v, digits) for v in right) for digits in range(MOST_DECIMALS + 1)]
-    tried += [tuple(factor * v for v in right) for factor in (100, 0.01)]
+    digits = range(MOST_DECIMALS + 1)
+    tried = [tuple(round(v, d) for v in right) for d in digits]
+    if len(right) == 2:  # each rounded for itself
+        tried += itertools.product(*([round(v, d) for d in digits] for v in right))
+    for factor in (100, 0.01):
+        tried.append(tuple(factor * v for v in right))
+        tried += [tuple(round(factor * v, d) for v in right) for d in digits]
     told = [(given, in_other_words(given, right)) for given in dict.fromkeys(tried)]
     return [(given, text, 1e-9) for given, text in told if text and given != right]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.copies import for_learner
 from mtl_tutorial.commands.kernel import name_kernel
-from mtl_tutorial.commands.lessons import find_lesson, parse
+from mtl_tutorial.commands.lessons import checks, find_lesson, parse
 
-CHECK = re.compile(r"^(q\d+)\.check\(answer\)$", re.MULTILINE)
-IMPORT = re.compile(r"^from mtl_tutorial\.exercises\.lesson_(\d+) import (.+)$", re.MULTILINE)
+EXERCISES = "mtl_tutorial.exercises.lesson_"
 NOTE = """**This lesson is graded.** Each exercise is followed by a cell that grades your `answer`;
 leave these cells as they are, and run them as often as you like. Grading runs the notebook anew, so
 what a hand has moved is not there: where an answer is a widget, write down in code where you left
@@ -70,6 +69,7 @@ def graded(lesson: NotebookNode) -> NotebookNode:
         ValueError: where it has no exercises.
     """
     notebook, number, cells = for_learner(lesson), None, []
+    graded: set[str] = set()
     for at, cell in enumerate(notebook.cells):
         cells.append(cell)
         if cell.cell_type != "code":
@@ -77,27 +77,49 @@ def graded(lesson: NotebookNode) -> NotebookNode:
                 cells.append(new_markdown_cell(NOTE, id="graded"))
             continue
         cell.update(outputs=[], execution_count=None)
-        if imported := IMPORT.search(cell.source):
-            number, names = imported.groups()
+        if number is None and (imported := _imported(cell.source)):
+            number, names = imported
             source = (
                 "from mtl_tutorial.exercises.grading import without_solutions\n\n"
-                f"{names} = without_solutions({names})"
+                f"{', '.join(names)} = without_solutions({', '.join(names)})"
             )
             cells.append(_locked("without_solutions", source))
-        if number and (checked := CHECK.search(cell.source)):
+        for name in checks(cell.source) if number else ():
+            if name in graded:
+                raise ValueError(
+                    f"{name} is checked in two places, and nbgrader grades each exercise once; "
+                    f"leave one of them out"
+                )
+            graded.add(name)
             source = (
                 "# This cell grades the answer above. Leave it as it is.\n"
                 "from mtl_tutorial.exercises.grading import grade\n\n"
-                f'grade("{number}", "{checked[1]}", answer)'
+                f'grade("{number}", "{name}", answer)'
             )
-            cells.append(_locked(f"grade_{checked[1]}", source, points=1))
-    if not any("points" in cell.metadata.get("nbgrader", {}) for cell in cells):
-        raise ValueError("it has no exercise that is checked by 'q1.check(answer)'")
+            cells.append(_locked(f"grade_{name}", source, points=1))
+    if not graded:
+        raise ValueError(
+            f"it has no exercise that is imported, as by 'from {EXERCISES}02 import q1', and "
+            f"checked, as by 'q1.check(answer)'"
+        )
     notebook.cells = cells
     notebook.metadata.pop("mtl_tutorial", None)  # it is no lesson to be built
     notebook.metadata.pop("widgets", None)
     name_kernel(notebook.metadata)
     return notebook
+
+
+def _imported(source: str) -> tuple[str, list[str]] | None:
+    """The number of the lesson of which a cell imports exercises, and their names."""
+    try:
+        lines = ast.parse(source).body
+    except SyntaxError:  # such as a line for the shell
+        return None
+    for line in lines:
+        if isinstance(line, ast.ImportFrom) and (line.module or "").startswith(EXERCISES):
+            module, names = str(line.module), [found.asname or found.name for found in line.names]
+            return module.removeprefix(EXERCISES), names
+    return None
 
 
 def _locked(name: str, source: str, points: int | None = None) -> NotebookNode:

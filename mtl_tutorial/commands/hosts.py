@@ -29,8 +29,19 @@ if importlib.util.find_spec("mtl_tutorial") is None:
 
 
 def address() -> str:
-    """Give the address at which the site is published; empty where none is known."""
-    return _setting("site")
+    """Give the address at which the site is published, up to a slash; empty where none is known.
+
+    Raises:
+        UsageError: where the setting is no address.
+    """
+    if not (given := _setting("site")):
+        return ""
+    if re.fullmatch(r"https?://[^\s/]\S*", given):
+        return f"{given.rstrip('/')}/"
+    raise UsageError(
+        f"the site's address has the form https://HOST/FOLDER/, got {given!r}; change MTL_SITE, or "
+        "site in [tool.mtl_tutorial] of pyproject.toml"
+    )
 
 
 def repository() -> str:
@@ -55,9 +66,10 @@ def _setting(name: str) -> str:
         return given
     if not SETTINGS.exists():
         return ""
-    own = SETTINGS.read_text(encoding="utf-8").partition("[tool.mtl_tutorial]\n")[2]
-    found = re.search(rf'^{name} = "(.*?)"', own.partition("\n[")[0], re.MULTILINE)
-    return found[1] if found else ""
+    text = SETTINGS.read_text(encoding="utf-8", errors="replace")
+    own = re.search(r"(?ms)^\[tool\.mtl_tutorial\][ \t]*(?:#.*?)?$(.*?)(?=^\s*\[|\Z)", text)
+    found = re.search(rf"(?m)^\s*{name}\s*=\s*([\"'])(.*?)\1", own[1] if own else "")
+    return found[2] if found else ""
 
 
 def elsewhere(lesson: str) -> dict[str, str]:

@@ -233,7 +233,7 @@ def _serve(
 def _keep_map(model: dict[str, Any], os_path: str, contents_manager: Any) -> None:
     """After a lesson is saved: let the map say what was done."""
     if model["type"] == "notebook":
-        with suppress(OSError):
+        with suppress(Exception):  # JupyterLab would say that the lesson was not saved
             write_map(Path(os_path).parent, NOTEBOOKS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -55,6 +56,11 @@ def find_lesson(name: str, folder: Path | None = None) -> Path:
         f"lesson must be one of {', '.join(path.stem for path in found)} or its number, "
         f"got {name!r}"
     )
+
+
+def checks(source: str) -> list[str]:
+    """Give the exercises that a cell checks, such as ``["q1"]`` for ``q1.check(answer)``."""
+    return re.findall(r"^\s*(q\d+)\.check\(", source, re.MULTILINE)
 
 
 def no_notebook(path: Path, reason: object) -> UsageError:

@@ -7,7 +7,7 @@ import base64
 import copy
 import functools
 import html
-import importlib
+import importlib.util
 import json
 import pkgutil
 import re
@@ -19,10 +19,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from mtl_tutorial import widgets
+from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import explorable_of
 from mtl_tutorial.commands.copies import LAB, after_a_guess, tells
 from mtl_tutorial.commands.hosts import elsewhere
+from mtl_tutorial.commands.lessons import checks
 from mtl_tutorial.widgets.alt_text import HTML, PLAIN, show_description
 from mtl_tutorial.widgets.view import View
 
@@ -33,7 +35,6 @@ LINKS = '<p class="links">{}</p>'
 WIDGET = '<div class="mtl-widget"'
 GUESS = re.compile(r"^(\w+) = guess\(", re.MULTILINE)
 COMPARED = re.compile(r"(\w+)\.compare\(")
-CHECKED = re.compile(r"\b(q\d)\.check\(")
 IN_TEXT = re.compile(r'src="data:image/png;base64,([^"]+)"')
 
 
@@ -80,6 +81,7 @@ def page_of(
                 cell.source += f"\n\n{_links(name)}"
             elif "answer" in tags:
                 cell.source = FOLDED.format(cell.source.strip("\n"))
+        if cell.cell_type != "code":
             continue
         cell.metadata.pop("jupyter", None)
         for place, output in enumerate(cell.outputs):
@@ -95,8 +97,8 @@ def page_of(
                 output.data[HTML] = f"{WIDGET}>{more}</div>"
             else:
                 _ask_for_a_guess(output, cell.source)
-        if checked := CHECKED.search(cell.source):
-            _ask(cell, name, checked[1])
+        if checked := checks(cell.source):
+            _ask(cell, name, checked[0])
         elif id(cell) in telling and not any(WIDGET in _shown(out) for out in cell.outputs):
             if cell.outputs:
                 tags.append("hide-cell" if tells(cell.source) else "hide-output")
@@ -122,7 +124,10 @@ def _shown(output: NotebookNode) -> str:
 
 def _only_guesses(source: str) -> bool:
     """Whether a cell asks for a guess and does nothing else."""
-    lines = [node for node in ast.parse(source).body if not isinstance(node, ast.Expr)]
+    try:
+        lines = [node for node in ast.parse(source).body if not isinstance(node, ast.Expr)]
+    except SyntaxError:  # such as a line for the shell
+        return False
     called = [node for line in lines for node in ast.walk(line) if isinstance(node, ast.Call)]
     return bool(called) and all(ast.unparse(call.func) == "guess" for call in called)
 
@@ -152,7 +157,8 @@ def exercise(asked: dict[str, Any]) -> str:
 
 
 def _data(content: Any) -> str:
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    text = text.replace("<", "\\u003c")  # nothing in it ends the script, or begins a comment
     return f'<script type="application/json">{text}</script>'
 
 
@@ -198,7 +204,13 @@ def _ask_for_a_guess(output: NotebookNode, source: str) -> None:
 
 def _ask(cell: NotebookNode, lesson: str, name: str) -> None:
     """Have an exercise answered in the page; where only Python can judge, say so."""
-    module = importlib.import_module(f"mtl_tutorial.exercises.lesson_{lesson[:2]}")
+    place = f"mtl_tutorial.exercises.lesson_{lesson[:2]}"
+    module = importlib.import_module(place) if importlib.util.find_spec(place) else None
+    if not hasattr(module, name):
+        raise UsageError(
+            f"{lesson} has {name}.check(...), and there is no {name} in {place}; add it there, or "
+            f"take the line out of the lesson"
+        )
     asked = puzzle(getattr(module, name), lesson)
     cell.outputs = [out for out in cell.outputs if "Not answered yet" not in str(out.get("data"))]
     if asked is None:

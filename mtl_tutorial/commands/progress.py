@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands.copies import LAB, after_a_guess
 from mtl_tutorial.commands.course import Lesson, course
-from mtl_tutorial.commands.lessons import parse
+from mtl_tutorial.commands.lessons import checks, parse
 
 MAP = "00_map_of_the_course.md"  # stands before the first lesson
-CHECK = re.compile(r"^\s*(q\d)\.check\(", re.MULTILINE)
 HEAD = """# The course on one page
 
 A click opens a lesson. This page is written anew when the course starts and a lesson is saved.
@@ -60,11 +59,11 @@ def progress(lesson: Path, own: Path) -> Progress:
     try:
         cells = json.loads(own.read_text(encoding="utf-8"))["cells"]
         code = [cell for cell in cells if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError):
-        code = []
-    seen = {cell.get("id") for cell in code if cell.get("execution_count")} & telling
-    solved = sum(any(map(_is_right, cell.get("outputs", ()))) for cell in code)
-    return Progress(len(seen), len(telling), solved, exercises)
+        seen = {cell.get("id") for cell in code if cell.get("execution_count")} & telling
+        solved = set(filter(None, (_solved(out) for cell in code for out in cell["outputs"])))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, in some way
+        seen, solved = set(), set()
+    return Progress(len(seen), len(telling), len(solved), exercises)
 
 
 @functools.cache
@@ -72,13 +71,14 @@ def _of_lesson(lesson: Path) -> tuple[frozenset[str], int]:
     """The cells that follow a guess, by id, and the number of exercises."""
     notebook = parse(lesson.read_text(encoding="utf-8"))
     telling = frozenset(cell.get("id", "") for cell in after_a_guess(notebook))
-    return telling, sum(len(CHECK.findall(cell.source)) for cell in notebook.cells)
+    return telling, len({name for cell in notebook.cells for name in checks(cell.source)})
 
 
-def _is_right(output: Mapping[str, Any]) -> bool:
-    """Whether an output is what an exercise says to a right answer."""
+def _solved(output: Mapping[str, Any]) -> str | None:
+    """The number of the exercise to whose right answer an output is the reply."""
     text = "".join(output.get("data", {}).get("text/plain", ""))
-    return re.match(r"Exercise \d+\. Correct\.", text) is not None
+    found = re.match(r"Exercise (\d+)\. Correct\.", text)
+    return found and found[1]
 
 
 def map_page(lessons: Iterable[Lesson], folder: Path) -> str:

@@ -77,8 +77,7 @@ def site(out: Path | None = None, *, show: str | None = None, folder: Path | Non
         write_slides(made)
         write_for_colab([lesson.path for lesson in lessons], made / BRANCH)
         (made / MARK).touch()
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(made, target)
+        _replace(target, made)
     print(f"The site of {len(lessons)} lessons is in {target}.", flush=True)
     if show is not None:
         _serve(target, show)
@@ -119,6 +118,21 @@ def _check_folder(target: Path) -> None:
         )
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is a file, and the site needs a folder; give one with --out")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=target).close()
+    except OSError as error:
+        raise UsageError(
+            f"{target} can't be written ({error.strerror}); give another folder with --out"
+        ) from None
+
+
+def _replace(target: Path, made: Path) -> None:
+    """Put the new site in the place of the old one, which stays where that fails."""
+    shutil.copytree(made, target, dirs_exist_ok=True)
+    for old in sorted(target.rglob("*"), reverse=True):  # what lies in a folder comes before it
+        if not (made / old.relative_to(target)).exists():
+            old.rmdir() if old.is_dir() and not old.is_symlink() else old.unlink()
 
 
 def _lay_out(

@@ -31,6 +31,7 @@ PAGE = """<!DOCTYPE html>
 <link rel="stylesheet" href="../_static/pygments.css">
 <link rel="stylesheet" href="../_static/site.css">
 <link rel="stylesheet" href="../_static/slides.css">
+<script src="../_static/file.js"></script>
 <script type="module" src="../_static/site.js"></script>
 <script type="module" src="../_static/slides.js"></script>
 </head><body><main class="reveal"><div class="slides">

@@ -39,7 +39,7 @@ function scaled(K) {
 }
 
 /** The one with the smallest wᵀSw. */
-const shortest = (S, candidates) => candidates.reduce((best, w) => (quadratic(S, w) < quadratic(S, best) - 1e-15 ? w : best));
+const shortest = (S, candidates) => candidates.reduce((best, w) => (quadratic(S, w) < (1 - 1e-12) * quadratic(S, best) ? w : best));
 
 /** The sum of the losses: 1 for each task. */
 export const sum = (K) => K.map(() => 1);
@@ -58,16 +58,16 @@ export function pcgrad(K, orders = K.map((_, i) => K.map((__, j) => j).filter((j
   return total;
 }
 
-/** The shortest vector of the convex hull (Désidéri 2012): the best of all active sets. */
+/** The shortest vector of the convex hull (Désidéri 2012): of all active sets, the one that keeps its conditions. */
 export function mgda(K) {
-  const n = K.length, S = scaled(K);
-  if (!S) return K.map(() => 1 / n);
-  return shortest(S, subsets(n).flatMap((set) => {
-    // min wᵀSw with Σ w = 1 on the set: S w = λ 1
-    const A = [...set.map((i) => [...set.map((j) => S[i][j]), -1]), [...set.map(() => 1), 0]];
-    const x = solve(A, [...set.map(() => 0), 1]);
-    return !x || set.some((_, k) => x[k] < -1e-12) ? [] : [K.map((_, i) => Math.max(0, x[set.indexOf(i)] ?? 0))];
-  }));
+  const n = K.map((row, i) => Math.sqrt(row[i])), least = Math.min(...n), share = (w) => mix(1 / w.reduce((a, b) => a + b), w);
+  if (!least) return share(n.map((length) => Number(!length)));
+  const C = K.map((row, i) => row.map((k, j) => k / n[i] / n[j] + (i === j) * 1e-13)), q = n.map((length) => least / length);
+  const found = subsets(n.length).flatMap((set) => { // C x = q on the set, C x ≥ q beside it, x ≥ 0
+    const on = solve(set.map((i) => set.map((j) => C[i][j])), set.map((i) => q[i])), x = on && n.map((_, i) => on[set.indexOf(i)] ?? 0);
+    return x ? [[Math.max(...times(C, x).map((c, i) => Math.max(-x[i], q[i] - c))) / x.reduce((a, b) => a + Math.abs(b), 0), x]] : [];
+  });
+  return share(found.reduce((a, b) => (b[0] < a[0] - 1e-15 ? b : a))[1].map((x, i) => Math.max(0, x) * q[i]));
 }
 
 /** The mean of the gradients, each brought into the cone that hurts nobody (Quinton & Rey 2024). */
