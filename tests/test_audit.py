@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -25,19 +27,20 @@ CELLS = (
 )
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_sizes.ipynb")
-    return tmp_path
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "01_sizes.ipynb")
+    return folder
 
 
-@pytest.fixture
-def audited(folder, capsys) -> tuple[int, str, dict]:
-    results = folder / "claims.json"
-    at = sizes(steps=[4], seeds=[3])
-    code = audit(at=at, folder=folder, results=results)
-    return code, capsys.readouterr().out, json.loads(results.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def audited(folder) -> tuple[int, str, dict]:
+    results, out = folder / "claims.json", io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = audit(at=sizes(steps=[4], seeds=[3]), folder=folder, results=results)
+    return code, out.getvalue(), json.loads(results.read_text(encoding="utf-8"))
 
 
 def test_each_claim_is_told_with_the_sizes_at_which_it_turns(audited) -> None:
@@ -65,8 +68,8 @@ def test_a_cell_that_stops_is_told_and_those_after_it_run(audited) -> None:
     assert set(last["values"]) == {AS_IT_COMES, "4 × steps", "seeds from 3"}
 
 
-def test_the_table_keeps_lessons_that_were_not_run_again(audited, folder) -> None:
-    results = folder / "claims.json"
+def test_the_table_keeps_lessons_that_were_not_run_again(folder, tmp_path) -> None:
+    results = tmp_path / "claims.json"
     results.write_text(json.dumps({"00_other": {"claims": []}}), encoding="utf-8")
     audit(["01_sizes"], at=sizes(), folder=folder, results=results)
     assert list(json.loads(results.read_text(encoding="utf-8"))) == ["00_other", "01_sizes"]

@@ -290,6 +290,8 @@ def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(
     page.save()
     course = small_lab.stderr.parent / "course"  # the file beside it, while it saves, goes again
     wait_until(lambda: git(course, "status", "--porcelain") == "", "a clean checkout")
+    draft = page.notebook.with_name(f".~{page.notebook.name}")
+    wait_until(lambda: not draft.exists(), "a lesson that is saved")
     saved = nbformat.read(page.notebook, as_version=4)
     assert ("widgets" in saved.metadata) == (page.notebook.parent.name == "my_lessons")
     page.close()

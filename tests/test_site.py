@@ -114,6 +114,7 @@ def test_no_link_is_dead(built: Path) -> None:
 OVERFLOWING = f"""async () => {{
     const frames = {FRAMES}, found = [];
     for (let k = 0; k < deck.getTotalSlides(); k++) {{
+        do await frames(); while (deck.getCurrentSlide().querySelector(".mtl-live > script"));
         await frames();
         const slide = deck.getCurrentSlide(), edge = slide.getBoundingClientRect();
         for (const part of slide.children) {{
