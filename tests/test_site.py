@@ -317,6 +317,21 @@ def test_an_old_site_stays_until_the_new_one_is_there_and_leaves_nothing(tmp_pat
     assert (old / "a.html").read_text() == "new a.html"
 
 
+def test_where_the_repository_is_known_every_page_leads_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    styles = tmp_path / "_static" / "styles"
+    styles.mkdir(parents=True)
+    (styles / "pydata-sphinx-theme.css").touch()
+    (tmp_path / "a.html").write_text('<div class="article-header-buttons"></div>')
+    monkeypatch.setenv("MTL_REPOSITORY", "https://github.com/who/course")
+    module._mend(tmp_path)
+    assert 'href="https://github.com/who/course"' in (tmp_path / "a.html").read_text()
+    assert "https://github.com/who/course" in module._parts([], {})["repository"]
+    monkeypatch.setenv("MTL_REPOSITORY", "")
+    assert module._parts([], {})["repository"] == ""
+
+
 def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"sphinx, which is not installed.*\[docs\]"):

@@ -52,10 +52,9 @@ export function cone(gradients, far = 20) {
 }
 
 function build(view) {
-  let replayed = view.model.get("needle");
+  let replayed = view.model.get("needle"), offered = view.model.get("offered"); // by a page that has not yet told of all
   view.history();
   view.toggle("Third task", "third");
-  const offered = view.model.get("offered"); // by a page that has not yet told of the others
   if (!offered) view.toggle("Show projections", "parts");
   const needles = view.model.get("needles") ?? [];
   if (needles.length) {

@@ -42,9 +42,8 @@ function build(view) {
   const { buttons: [start], rests, note } = kernelOf(view, [["Start", () => (model.get("running") ? "pause" : "start")], ["Step", "step"],
     ["Reset", "reset", "Reset: keep this run as a ghost, and start anew"]], ["running", "runs_shown", "said"]);
   view.follow(() => { start.textContent = model.get("running") ? "Pause" : "Start"; }, ["running"]);
-  const sliders = [view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") }),
-    ...tasks.map((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }))];
-  sliders.forEach((slider) => { slider.disabled = rests; });
+  [view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") }),
+    ...tasks.map((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }))].forEach((slider) => { slider.disabled = rests; });
   if (!rests) view.history();
 
   const size = { width: 450, height: 235, pad: [52, 66, 30, 38] };
