@@ -21,6 +21,7 @@ nb_execution_mode = "off"  # the site shows what was built, and runs nothing
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # which has tables
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 default_role = "code"
@@ -61,7 +62,12 @@ def _inline(self, node: nodes.Element) -> None:
 
 
 def _block(self, node: nodes.Element) -> None:
-    self.body.append(f'<div class="formula" tabindex="0">{mathml(node.astext(), True)}</div>')
+    parts = re.split(r"\\qquad", text := node.astext())
+    if any(part.count("{") != part.count("}") or "\\begin" in part for part in parts):
+        parts = [text]
+    parts = [part for part in parts if part.strip()]
+    shown = "".join(f"<span>{mathml(part, True)}</span>" for part in parts)  # below each other
+    self.body.append(f'<div class="formula" tabindex="0">{shown}</div>')  # where it is narrow
     raise nodes.SkipNode
 
 
@@ -81,8 +87,17 @@ def _of_init(app, what, name, thing, options, signature, returns):
     return str(inspect.Signature(bare)), None
 
 
+def _short_titles(app, page, template, context, doctree) -> None:
+    """The pages before and after are told by their titles up to the colon."""
+    for place in ("prev", "next"):
+        if context.get(place):
+            title = context[place]["title"].partition(":")[0]
+            context[place] = {**context[place], "title": title}
+
+
 def setup(app) -> None:
     """Have formulas drawn by the browser itself, and docstrings read as they are written."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("autodoc-process-docstring", _keep_bars)
     app.connect("autodoc-process-signature", _of_init)
+    app.connect("html-page-context", _short_titles)

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from mtl_tutorial.commands import UsageError
-from mtl_tutorial.commands.pages import page_of
+from mtl_tutorial.commands.pages import Widget, page_of, shown_of
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
 
 PIXEL = base64.b64encode(b"a picture").decode()
@@ -94,8 +94,18 @@ def test_a_title_leads_to_the_slides_of_its_lesson(tmp_path: Path) -> None:
 def test_a_view_shows_its_picture_and_how_it_is_moved(tmp_path: Path) -> None:
     cell = shown("CrossStitchMixer(model)", png=PIXEL, plain="Two encoders")
     page, widgets = made(cell, folder=tmp_path, name="03_cross_stitch")
-    assert "lab 03</code>" in html_of(page.cells[0])
+    note, _, picture = html_of(page.cells[0]).partition("</p>")
+    assert "On this page this is a picture" in note and "lab 03</code>" in note
+    assert "playground" not in note
+    assert f'href="../_static/pictures/{widgets["CrossStitchMixer"].file}"' in picture
     assert not widgets["CrossStitchMixer"].module
+
+
+def test_a_network_that_trains_is_told_above_its_picture_with_the_playground() -> None:
+    widget = Widget("07_gradnorm", "<img>", "a.png", "gradnorm_stepper", {})
+    note, _, alive = shown_of(widget, "GradNormStepper").partition("</p>")
+    assert "It trains in JupyterLab" in note and "#method=gradnorm" in note
+    assert "mtl-live" in alive
 
 
 def test_a_guess_is_made_in_the_page_and_what_came_out_waits(tmp_path: Path) -> None:
@@ -105,9 +115,52 @@ def test_a_guess_is_made_in_the_page_and_what_came_out_waits(tmp_path: Path) -> 
     asked = data_in(html_of(page.cells[0]))
     assert asked == {"guess": "first", "question": "Which?", "choices": ["a", "b"]}
     assert "remove-input" in page.cells[0].metadata.tags
-    assert "hide-cell" in page.cells[1].metadata.tags
-    assert 'data-guess="first"' in html_of(page.cells[1])
-    assert "B came out." in html_of(page.cells[1])
+    _, opened, told_in_page, closed = page.cells
+    assert "See what is printed" in opened.source and closed.source == "</details>"
+    assert "hide-input" in told_in_page.metadata.tags
+    assert 'data-guess="first"' in html_of(told_in_page)
+    assert "It was “b”." in html_of(told_in_page)
+
+
+def answer(text: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_markdown_cell(text, metadata={"tags": ["answer"]})
+
+
+def test_neighbours_that_tell_a_guess_are_one_fold_named_by_what_it_holds(tmp_path: Path) -> None:
+    picture = shown("show(draw)", png=PIXEL, plain="A picture")
+    page, _ = made(GUESS, picture, answer("So it is."), folder=tmp_path)
+    _, opened, *inside, closed = page.cells
+    assert "See the picture and the answer" in opened.source and "Hide" in opened.source
+    assert [cell.cell_type for cell in inside] == ["code", "markdown"]
+    assert closed.source == "</details>"
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("It is 1.\n\nNow look:", ["It is 1."], "Now look:"),
+        ("It is 1. **So.** Now look:", ["It is 1. **So.**"], "Now look:"),
+        ("Now look:", [], "Now look:"),
+    ],
+)
+def test_what_an_answer_says_of_what_follows_stays_open(text, inside, outside, tmp_path) -> None:
+    page, _ = made(answer(text), folder=tmp_path)
+    *fold, last = [cell.source for cell in page.cells]
+    assert fold[1:-1] == inside
+    assert last == outside
+
+
+def test_a_page_does_not_speak_as_a_notebook(tmp_path: Path) -> None:
+    told = "**Before you run the two next cells:** is it?"
+    asked = "**Exercise 2.** Is it?\n\nPut your answer where the `...` is and run the cell. "
+    hint = "`q1.hint()` gives a hint, `q1.solution()` shows code."
+    code = "# NBVAL_CHECK_OUTPUT\nf = lambda: 1  # noqa: E731\ng = f()"
+    cells = [nbformat.v4.new_markdown_cell(text) for text in (told, asked + hint)]
+    exercise = shown("answer = ...\nq2.check(answer)", plain="Exercise. Not answered yet.")
+    page, _ = made(*cells, exercise, nbformat.v4.new_code_cell(code), folder=tmp_path)
+    assert page.cells[0].source == "**Before you open what comes next:** is it?"
+    assert page.cells[1].source == "**Exercise 2.** Is it?"
+    assert page.cells[3].source == "f = lambda: 1\ng = f()"
 
 
 def test_an_explorable_after_a_guess_stays_open(tmp_path: Path) -> None:
@@ -127,9 +180,9 @@ def test_an_exercise_is_asked_in_the_page_or_sent_to_python(
 
 
 def test_an_answer_is_folded(tmp_path: Path) -> None:
-    cell = nbformat.v4.new_markdown_cell("It is $x$.", metadata={"tags": ["answer"]})
-    source = made(cell, folder=tmp_path)[0].cells[0].source
-    assert source.startswith("<details") and "\n\nIt is $x$.\n\n" in source
+    opened, inside, closed = made(answer("It is $x$."), folder=tmp_path)[0].cells
+    assert opened.source.startswith("<details") and "See the answer" in opened.source
+    assert (inside.source, closed.source) == ("It is $x$.", "</details>")
 
 
 def test_the_lesson_stays_as_it_is(tmp_path: Path) -> None:

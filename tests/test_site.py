@@ -21,7 +21,6 @@ from mtl_tutorial.places import NOTEBOOKS
 
 MOST_BYTES = 1_500_000  # of a page with all that it loads
 LESSONS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
-OTHERS = ["index", "map", "methods", "methods/PCGrad", "results", "teaching"]
 EVERY = [
     *("index", "map", "methods", "results", "teaching", "search", "genindex"),
     *("results/PROTOCOL", "results/README"),
@@ -219,7 +218,7 @@ def test_a_page_is_accessible_in_the_dark(name: str, browser: Browser, origin: s
     sheet.close()
 
 
-@pytest.mark.parametrize("name", [*OTHERS, "lessons/04_attention_fusion", "lessons/08_pcgrad"])
+@pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_wider_than_a_phone(name: str, browser: Browser, origin: str) -> None:
     sheet = browser.new_page(viewport={"width": 375, "height": 800})
     sheet.goto(f"{origin}{name}.html")
@@ -257,7 +256,7 @@ def test_a_guess_is_set_beside_what_came_out(page: Page) -> None:
     page.goto("lessons/08_pcgrad.html")
     page.get_by_role("button", name="only the digit's").click()
     told = page.locator('.mtl-compared[data-guess="falls"]')
-    assert told.text_content().startswith("You guessed only the digit's; ")  # type: ignore[union-attr]
+    assert told.text_content().startswith("You guessed “only the digit's”. It was “")  # type: ignore[union-attr]
     assert not told.is_visible()
 
 
@@ -316,6 +315,21 @@ def test_an_old_site_stays_until_the_new_one_is_there_and_leaves_nothing(tmp_pat
     found = {path.relative_to(old).as_posix() for path in old.rglob("*")}
     assert found == {"a.html", "web", "web/b.js"}
     assert (old / "a.html").read_text() == "new a.html"
+
+
+def test_where_the_repository_is_known_every_page_leads_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    styles = tmp_path / "_static" / "styles"
+    styles.mkdir(parents=True)
+    (styles / "pydata-sphinx-theme.css").touch()
+    (tmp_path / "a.html").write_text('<div class="article-header-buttons"></div>')
+    monkeypatch.setenv("MTL_REPOSITORY", "https://github.com/who/course")
+    module._mend(tmp_path)
+    assert 'href="https://github.com/who/course"' in (tmp_path / "a.html").read_text()
+    assert "https://github.com/who/course" in module._parts([], {})["repository"]
+    monkeypatch.setenv("MTL_REPOSITORY", "")
+    assert module._parts([], {})["repository"] == ""
 
 
 def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

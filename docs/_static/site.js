@@ -8,6 +8,12 @@ const node = (name, attributes = {}, ...parts) => {
   return made;
 };
 
+/** Words with `code`, and an index after a letter, such as α_ab, as it is set. */
+const rich = (text) => text.split("`").flatMap((part, i) => {
+  const set = part.split(/(?<![\p{L}\d_])(\p{L})_([\p{L}\d]{1,2})(?![\p{L}\d_])/u).map((piece, k) => (k % 3 === 2 ? node("sub", {}, piece) : piece));
+  return i % 2 ? [node("code", {}, ...set)] : set;
+});
+
 // Explorables -------------------------------------------------------------------------------------
 
 async function bringToLife(place) {
@@ -39,29 +45,32 @@ function askForGuess(place, { guess, question, choices }) {
   const tell = (value) => {
     guesses[guess] = value;
     document.querySelectorAll(`.mtl-compared[data-guess="${guess}"]`).forEach((told) => {
-      told.querySelector("b").textContent = value ? `You guessed ${value};` : "No guess yet.";
+      told.querySelector("b").textContent = value ? `You guessed “${value}”.` : "No guess yet.";
     });
   };
-  const words = question.split("`").map((part, i) => (i % 2 ? node("code", { textContent: part }) : part));
-  const label = node("p", { className: "mtl-question", id: `guess-${guess}` }, ...words);
+  const label = node("p", { className: "mtl-question", id: `guess-${guess}` }, ...rich(question));
   const row = node("div", { className: "mtl-choices" });
   row.setAttribute("role", "group");
   row.setAttribute("aria-labelledby", label.id);
   if (choices.length) row.append(...buttons(choices, tell));
-  else row.append(node("label", {}, "Your guess ", node("input", { oninput: (event) => tell(event.target.value.trim()) })));
+  else {
+    const noted = node("span", { role: "status" });
+    const take = ({ target: { value } }) => { tell(value.trim()); noted.textContent = value.trim() && "Noted."; };
+    row.append(node("label", {}, "Your guess ", node("input", { oninput: take, autocomplete: "off" })), noted);
+  }
   place.append(label, row);
 }
 
 /** Buttons of which one stays down, or several; `chosen` gets the words that are. */
 function buttons(words, chosen, several = false) {
-  const made = words.map((word) => node("button", { type: "button", textContent: word }));
+  const made = words.map((word) => node("button", { type: "button" }, ...rich(word)));
   made.forEach((button) => {
     button.setAttribute("aria-pressed", "false");
     button.onclick = () => {
       const down = button.getAttribute("aria-pressed") === "true";
       if (!several) made.forEach((other) => other.setAttribute("aria-pressed", "false"));
       button.setAttribute("aria-pressed", String(several ? !down : true));
-      chosen(made.filter((other) => other.getAttribute("aria-pressed") === "true").map((other) => other.textContent).join(""));
+      chosen(words.filter((_, i) => made[i].getAttribute("aria-pressed") === "true").join(""));
     };
   });
   return made;
@@ -133,8 +142,7 @@ function askExercise(place, asked) {
   const tell = (head, text, look) => {
     said.hidden = false;
     said.className = `mtl-told ${look}`;
-    said.replaceChildren(node("b", { textContent: `${asked.name}. ${head} ` }));
-    text.split("`").forEach((part, i) => said.append(i % 2 ? node("code", { textContent: part }) : part));
+    said.replaceChildren(node("b", { textContent: `${asked.name}. ${head} ` }), ...rich(text));
   };
   const fields = asked.fields.map((name) => node("input", { inputMode: "text", autocomplete: "off", size: 10, ariaLabel: name || "Your answer" }));
   const check = () => {
@@ -149,7 +157,7 @@ function askExercise(place, asked) {
   row.setAttribute("aria-label", asked.name);
   row.append(node("b", { textContent: asked.name }));
   if (asked.words.length) row.append(...buttons(asked.words, (word) => { given = word; }, asked.several));
-  else row.append(...fields.map((field, i) => node("label", {}, asked.fields[i] ? `${asked.fields[i]} ` : "", field)));
+  else row.append(...fields.map((field, i) => node("label", {}, ...rich(asked.fields[i] ? `${asked.fields[i]} ` : ""), field)));
   const hint = () => {
     shown = Math.min(shown + 1, asked.hints.length);
     tell(`Hint ${shown} of ${asked.hints.length}.`, asked.hints[shown - 1], "hint");
@@ -163,3 +171,19 @@ document.querySelectorAll(".mtl-asked").forEach((place) => {
   if (asked.guess) askForGuess(place, asked);
   else askExercise(place, asked);
 });
+
+// A line that begins with a tick goes on below itself; tables keep their lines.
+document.querySelectorAll("div.cell_output pre").forEach((pre) => {
+  const lines = pre.textContent.replace(/\n$/, "").split("\n");
+  if (!lines.some((line) => line.startsWith("✓"))) return;
+  pre.replaceChildren(...lines.map((line) => (line.startsWith("✓") ? node("span", { className: "claim" }, line) : `${line}\n`)));
+});
+
+// The search: what it shows of a page is the page's own text, without what stands around it.
+if (typeof Search !== "undefined") {
+  const read = Search.htmlToText;
+  Search.htmlToText = (text, anchor) => {
+    const page = new DOMParser().parseFromString(text, "text/html"), article = page.querySelector("article");
+    return article && !anchor ? (article.querySelectorAll(".headerlink, .links, script, style, summary").forEach((part) => part.remove()), article.textContent.trim()) : read(text, anchor);
+  };
+}

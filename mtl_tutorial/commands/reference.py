@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_tutorial.commands.course import Lesson
-from mtl_tutorial.commands.pages import Widget, live
+from mtl_tutorial.commands.pages import TRAINS, Widget, shown_of
 from mtl_tutorial.exercises import Exercise, choice
 
 COMPASS = "GradientCompass"
@@ -45,7 +45,8 @@ FIRST_COMPASS = {
     "g3": [0.3, 1.5],
     "third": False,
     "parts": False,
-    "methods": ["sum", "PCGrad"],
+    "methods": ["sum"],
+    "offered": ["sum", "PCGrad"],
     "needles": [],
     "needle": 0,
 }
@@ -60,7 +61,8 @@ FIRST_QUESTION = Exercise(
         },
     ),
     praise="The sum goes where the longer gradient wants. Below 90° that still helps the shorter "
-    "one a little; above it, it does not. PCGrad first cuts away what works against the other.",
+    "one a little; above it, it does not. Now tick PCGrad below the picture, one of the methods of "
+    "this course: it first cuts away from each gradient what works against the other.",
     hints=("Change the angle alone, then one length alone.",),
     solution_code='answer = "c"',
 )
@@ -68,27 +70,32 @@ ARXIV, ARXIV_LINK = re.compile(r"arXiv (\d{4}\.\d{5})"), r"[arXiv \1](https://ar
 SOURCE = re.compile(r"Source: (.*?)(?:\n\s*\n|\Z)", re.DOTALL)
 
 
-def map_of(lessons: Sequence[Lesson], pictures: Mapping[str, str]) -> str:
+def map_of(lessons: Sequence[Lesson], shown: Mapping[str, Sequence[Widget]]) -> str:
     """Give the map of the course as Markdown.
 
     Args:
         lessons: in their order.
-        pictures: of their first widgets, by the lesson's name.
+        shown: their widgets, by the lesson's name.
     """
     parts = []
     for part, members in groupby(lessons, lambda lesson: lesson.part):
-        cards = "\n".join(_card(lesson, pictures.get(lesson.name)) for lesson in members)
+        cards = "\n".join(_card(lesson, shown.get(lesson.name, ())) for lesson in members)
         parts.append(f'## {part}\n\n<div class="cards">\n{cards}\n</div>')
     return "\n\n".join(parts)
 
 
-def _card(lesson: Lesson, picture: str | None) -> str:
-    image = f'<img src="_static/pictures/{picture}" alt="" loading="lazy">' if picture else ""
+def _card(lesson: Lesson, shown: Sequence[Widget]) -> str:
+    image = ""
+    if shown:
+        file = f"_static/pictures/{shown[0].file}"
+        image = f'<img src="{file}" alt="" loading="lazy">'
+    here = bool(shown) and shown[0].module not in {"", *TRAINS}
     time = f"{lesson.minutes} + {lesson.exercises} minutes"
+    where = f"moves {'here' if here else 'in JupyterLab'}"
     return (
         f'<a class="card" href="lessons/{lesson.name}.html">{image}<b>{lesson.short_title}</b>'
         f"<span>{html.escape(lesson.question)}</span>"
-        f"<small>{time} · {html.escape(lesson.widget)}</small></a>"
+        f"<small>{html.escape(lesson.widget)} · {where}<br>{time}</small></a>"
     )
 
 
@@ -126,9 +133,9 @@ def method_page(room: str, name: str, widgets: Mapping[str, Widget]) -> str:
     shown = widgets.get(widget)
     beside = ""
     if shown:
-        alive = live(shown.module, {**shown.state, **begin}, shown.picture) if shown.module else ""
+        shown = shown._replace(state={**shown.state, **begin})
         where = f"[lesson {shown.lesson[:2]}](../lessons/{shown.lesson}.ipynb)"
-        beside = f"\n{alive or shown.picture}\n\nFrom {where}, where it is explained.\n"
+        beside = f"\n{shown_of(shown, widget)}\n\nFrom {where}, where it is explained.\n"
     file = Path(inspect.getsourcefile(method) or "")
     functions = "\n".join(
         f".. autofunction:: mtl_tutorial.{room}.{f}" for f in _functions(room, name)

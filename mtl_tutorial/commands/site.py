@@ -20,7 +20,7 @@ from mtl_tutorial.commands.answers import puzzle
 from mtl_tutorial.commands.build import is_fresh, read
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.formulas import write_font
-from mtl_tutorial.commands.hosts import BRANCH, write_for_colab
+from mtl_tutorial.commands.hosts import BRANCH, repository, write_for_colab
 from mtl_tutorial.commands.pages import Widget, exercise, live, page_of
 from mtl_tutorial.commands.playground import write_playground
 from mtl_tutorial.commands.serving import served
@@ -35,6 +35,7 @@ MARK = ".mtl_site"  # in a folder that a site was built to, so that it may be re
 PLAYGROUND = """\
 - <a href="playground/index.html">Train a network yourself, here in the page</a>: turn the weights,
   and watch what each task gains and loses."""
+REPOSITORY = "- [The repository](https://github.com/{}): code, lessons and results."
 ICONS = re.compile(  # 2,600 rules of its style sheet
     r"(?<=[{};/])(?:\.fa-[\w-]+(?:::?\w+)?,?)+\{[^{}]*\}|@font-face\{[^{}]*webfonts[^{}]*\}"
 )
@@ -147,11 +148,11 @@ def _lay_out(
     for module in WEB.glob("*.js"):
         shutil.copy(module, static / "web")
     widgets: dict[str, Widget] = {}
-    pictures = {}
+    shown = {}
     for lesson, notebook in zip(lessons, notebooks, strict=True):
         page, found = page_of(notebook, lesson.name, static / "pictures")
         nbformat.write(page, source / "lessons" / lesson.path.name)
-        pictures[lesson.name] = next((widget.file for widget in found.values()), "")
+        shown[lesson.name] = list(found.values())
         widgets = {**found, **widgets}
     for room, name in reference.names():
         text = reference.method_page(room, name, widgets)
@@ -159,24 +160,23 @@ def _lay_out(
     for told in RESULTS.glob("*.md"):
         text = told.read_text(encoding="utf-8").replace("](../README.md", "](../results.md")
         (source / "results" / told.name).write_text(text, encoding="utf-8")
-    parts = _parts(lessons, pictures, widgets)
+    parts = _parts(lessons, shown)
     for own in source.glob("*.md"):
         own.write_text(reference.filled(own.read_text(encoding="utf-8"), parts), encoding="utf-8")
 
 
-def _parts(
-    lessons: Sequence[Lesson], pictures: Mapping[str, str], widgets: Mapping[str, Widget]
-) -> dict[str, str]:
+def _parts(lessons: Sequence[Lesson], shown: Mapping[str, Sequence[Widget]]) -> dict[str, str]:
     """What the pages of `docs` leave a place for, by name."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     readme = re.sub(r"\]\(notebooks/(\w+\.ipynb)\)", r"](lessons/\1)", readme)
     others = {"methods": "Methods", "results": "Results", "teaching": "Teach with it"}
     return {
         "toctrees": reference.toctrees(lessons, others),
-        "map": reference.map_of(lessons, pictures),
+        "map": reference.map_of(lessons, shown),
         "compass": live("gradient_compass", reference.FIRST_COMPASS),
         "question": exercise(puzzle(reference.FIRST_QUESTION, "first page") or {}),
         "playground": PLAYGROUND,
+        "repository": REPOSITORY.format(repository()) if repository() else "",
         "count": str(len(lessons)),
         "table": reference.section(readme, "Do these methods help?"),
         "plans": reference.section(readme, "Teach with it"),
@@ -198,9 +198,13 @@ def _mend(made: Path) -> None:
 
     Its icons are a script of 1.6 MB; `_static/site.css` has the few that are shown.
     """
+    mended = list(MENDED)
+    if known := repository():
+        link = f'<a class="repository" href="https://github.com/{known}">GitHub</a>'
+        mended.append((r'(<div class="article-header-buttons">)', rf"\1{link}"))
     for page in made.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        for found, instead in MENDED:
+        for found, instead in mended:
             text = re.sub(found, instead, text)
         page.write_text(text, encoding="utf-8")
     style = made / "_static" / "styles" / "pydata-sphinx-theme.css"

@@ -136,7 +136,7 @@ def _opened(block: Tag) -> Iterator[str]:
     if block.name == "details":
         for part in block.find_all(recursive=False):
             if part.name != "summary":
-                yield str(part)
+                yield _shown(part)
     else:
         yield _shown(block)
 

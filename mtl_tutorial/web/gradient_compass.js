@@ -52,10 +52,10 @@ export function cone(gradients, far = 20) {
 }
 
 function build(view) {
-  let replayed = view.model.get("needle");
+  let replayed = view.model.get("needle"), offered = view.model.get("offered"); // by a page that has not yet told of all
   view.history();
   view.toggle("Third task", "third");
-  view.toggle("Show projections", "parts");
+  if (!offered) view.toggle("Show projections", "parts");
   const needles = view.model.get("needles") ?? [];
   if (needles.length) {
     view.slider("measured pair", "needle", 0, needles.length, { step: 1, format: (k) => (k ? `${k} of ${needles.length}` : "none") });
@@ -77,7 +77,7 @@ function build(view) {
   const taken = [0, 1].map((i) => plane.arrow("", COLOURS[i], 1.6, { dash: "3 4" }));
   const left = [0, 1].map((i) => plane.arrow(`v${"₁₂"[i]}`, COLOURS[i], 2));
   const corner = [0, 1].map(() => plane.curve(INK, { "stroke-width": 1 }));
-  const methods = Object.keys(METHODS);
+  const methods = offered ?? Object.keys(METHODS);
   const arrows = Object.fromEntries(methods.map((name) => [name, plane.arrow(name, OF_METHOD[name], 2)]));
   const tips = NAMES.map((name, i) => ({
     arrow: plane.arrow(SIGNS[i], COLOURS[i], 3.5),
@@ -85,7 +85,7 @@ function build(view) {
       view.change({ [name]: [clamp(x, -REACH, REACH), clamp(y, -1.6, REACH)].map((v) => Number(v.toFixed(4))) })),
   }));
   view.checks(view.below, "methods", methods);
-  bars.axes("first-order change of each loss", "", { yTicks: [] });
+  bars.axes("how fast each loss changes at first", "", { yTicks: [] });
   bars.curve(INK, { "stroke-width": 1 })([[0, 0], [0, 1]]);
   const rows = methods.map((name) => ({
     name: draw("text", { "text-anchor": "end" }, bars.above, name),

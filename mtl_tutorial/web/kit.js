@@ -452,7 +452,7 @@ export function kernelOf(view, acts, heard) {
     if (silent >= SILENCE) view.say.textContent = `No word from the kernel for ${silent} seconds: it is busy with another cell, or it has died. If it has, restart it and run this cell again.`;
   }, 500);
   view.end = () => clearInterval(beat);
-  return { buttons, note: there ? "" : " It trains in a notebook; here you see the run with which the lesson begins." };
+  return { buttons, rests: !there, note: there ? "" : " It trains in a notebook; here you see the run with which the lesson begins." };
 }
 
 /** Make a module of anywidget from a picture and its state.

@@ -39,12 +39,12 @@ export function describe({ tasks, metric_names: names, runs_shown: runs, said })
 
 function build(view) {
   const { model } = view, tasks = model.get("tasks"), looks = looksOf(tasks), colours = coloursOf(tasks);
-  const { buttons: [start], note } = kernelOf(view, [["Start", () => (model.get("running") ? "pause" : "start")], ["Step", "step"],
+  const { buttons: [start], rests, note } = kernelOf(view, [["Start", () => (model.get("running") ? "pause" : "start")], ["Step", "step"],
     ["Reset", "reset", "Reset: keep this run as a ghost, and start anew"]], ["running", "runs_shown", "said"]);
   view.follow(() => { start.textContent = model.get("running") ? "Pause" : "Start"; }, ["running"]);
-  view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") });
-  tasks.forEach((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }));
-  view.history();
+  [view.slider("stop at step", "stop_at", 0, model.get("steps"), { step: 25, format: (s) => (s ? String(s) : "–") }),
+    ...tasks.map((task, i) => view.slider(`weight of ${task}`, "weights", 0.01, 1000, { place: i, log: true, step: 0.05, format: short }))].forEach((slider) => { slider.disabled = rests; });
+  if (!rests) view.history();
 
   const size = { width: 450, height: 235, pad: [52, 66, 30, 38] };
   const loss = view.panel({ title: "Training loss", x: [0, 200], y: [-3, 1], ...size });
