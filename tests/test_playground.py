@@ -418,17 +418,18 @@ def test_a_guess_stands_beside_the_answer_which_can_be_hidden_again(visit) -> No
 
 
 def test_a_story_in_two_parts_pauses_after_each_and_begins_again_with_both(visit) -> None:
-    visit.open("#story=half&width=2&alone=0").click("Play").until_step(300).until(PAUSED)
+    visit.open("#story=half&width=2&alone=0&stop=50").click("Play").until_step(50).until(PAUSED)
+    visit.click("Play").until_step(300).until(PAUSED)
     stop = visit.page.get_by_label("pause at step")
     assert visit.sentence.startswith("Step 300") and stop.input_value() == "600"
-    assert visit.setting == "#width=2&alone=0&story=half"  # sent on, it begins at the beginning
+    assert visit.setting == "#width=2&alone=0&stop=50&story=half"  # as it was set
     visit.page.get_by_label("weight of box").fill("-3")
     visit.click("Play").until_step(301).until(PAUSED)
     assert visit.sentence.startswith("Step 600")
     assert visit.page.get_by_role("button", name="Show the answer").is_enabled()
     visit.click("Again: start", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
-    assert stop.input_value() == "300"
+    assert stop.input_value() == "50"
 
 
 def test_the_network_in_training_answers_to_a_drawing(visit) -> None:

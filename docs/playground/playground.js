@@ -40,14 +40,16 @@ function build(view) {
     ({ playing } = data);
     diverged ||= Boolean(data.diverged);
     if (data.seen) pad.again();
-    if (step && !playing && step === model.get("stop") && step < storyNow()?.after) { moved = step; model.set("stop", storyNow().after); }
+    const next = pauses().find((pause) => pause > step);
+    if (step && !playing && step === model.get("stop") && next) { moved = [moved?.[0] ?? step, next]; model.set("stop", next); }
     stale = true;
     view.ask();
   };
   const tell = (act, more = {}) => worker.postMessage({ act, ...more });
-  let moved = 0; // where a story paused first; its pause is then the step that it speaks of
-  const asSet = (now) => (moved && now.stop === STORIES[now.story]?.after ? { ...now, stop: moved } : now);
-  const forWorker = () => ({ ...ofTasks(setting()), after: storyNow()?.after });
+  let moved = null; // where the first pause was set, and where the next one is: a story goes on to the step that it speaks of
+  const pauses = () => (storyNow() ? [storyNow().setting.stop ?? START.stop, storyNow().after] : []);
+  const asSet = (now) => (now.stop === moved?.[1] ? { ...now, stop: moved[0] } : now);
+  const forWorker = () => ({ ...ofTasks(setting()), pauses: pauses() });
 
   // ---- what is chosen
   const start = () => {
@@ -56,7 +58,7 @@ function build(view) {
     run = blank(run.number + 1, tasks);
     playing = diverged = false; stale = true; turned = null; speed = 0; sentence = "";
     model.set("stop", asSet(setting()).stop);
-    moved = 0;
+    moved = null;
     tell("start", { setting: forWorker(), run: run.number });
   };
   let sent = null, due = false, fresh = true; // fresh: a run begins with what is set, and those before are forgotten
@@ -83,7 +85,7 @@ function build(view) {
   for (const name of NAMES) view.listen(`change:${name}`, soon);
   const put = (values) => {
     fresh = true;
-    moved = 0;
+    moved = null;
     for (const [name, value] of Object.entries(structuredClone(values))) model.set(name, value);
     soon();
   };

@@ -10,7 +10,7 @@ function step(look) {
   const { step: number, losses, weights, K } = lab.go(look || lab.step % LOOK === 0);
   rows.push({ step: number, losses, weights, K });
   if (!weights.every(Number.isFinite)) { playing = false; return tell({ diverged: true }); }
-  const halt = [lab.setting.stop, lab.setting.after].includes(number);
+  const halt = [lab.setting.stop, ...lab.setting.pauses].includes(number);
   if (number % SCORE[Number(number > 100)] === 0 || halt) tell({ seen: lab.look() });
   if (halt) playing = false;
 }
