@@ -71,8 +71,10 @@ def _block(self, node: nodes.Element) -> None:
     raise nodes.SkipNode
 
 
-def _keep_bars(app, what, name, thing, options, lines: list[str]) -> None:
-    """In a docstring a bar is that of an absolute value, and an arXiv number a link."""
+def _plain(app, what, name, thing, options, lines: list[str]) -> None:
+    """Leave out what is raised; a bar is that of an absolute value, an arXiv number a link."""
+    text = re.sub(r"^:raises.*(?:\n(?!:)\S.*|\n +.*)*\n?", "", "\n".join(lines), flags=re.M)
+    lines[:] = text.split("\n")
     lines[:] = [ARXIV.sub(LINK, line.replace("|", r"\|")) for line in lines]
 
 
@@ -98,6 +100,6 @@ def _short_titles(app, page, template, context, doctree) -> None:
 def setup(app) -> None:
     """Have formulas drawn by the browser itself, and docstrings read as they are written."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
-    app.connect("autodoc-process-docstring", _keep_bars)
+    app.connect("autodoc-process-docstring", _plain)
     app.connect("autodoc-process-signature", _of_init)
     app.connect("html-page-context", _short_titles)

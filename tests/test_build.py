@@ -459,6 +459,16 @@ def pixels(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
+def test_a_small_palette_keeps_the_colour_of_a_large_area():
+    """A light green between many light blues is no light blue."""
+    shades = np.random.default_rng(0).integers((150, 200, 225), (255, 255, 256), (40, 400, 3))
+    drawn = np.concatenate([np.full((200, 400, 3), (217, 240, 234)), shades]).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(drawn).save(buffer, format="png")
+    after = base64.b64decode(shrink(base64.b64encode(buffer.getvalue()).decode()))
+    assert np.abs(pixels(after)[:200] - (217, 240, 234)).max() <= 1
+
+
 def test_a_picture_that_a_palette_makes_larger_or_poorer_stays_as_it_is():
     buffer = io.BytesIO()
     Image.new("RGBA", (4, 4), (0, 0, 0, 100)).save(buffer, format="png")

@@ -30,7 +30,7 @@ from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.tasks import Batch, task_losses
 
 browser = pytest.fixture(scope="module")(chromium)
-MOST_BYTES, MOST_LINES = 150_000, 900
+MOST_BYTES, MOST_LINES = 150_000, 930
 METHODS = {
     "fixed": lambda tasks, epoch: FixedWeights({"digit": 1, "box": 20, "mask": 0.5}),
     "uncertainty": lambda tasks, epoch: UncertaintyWeights(tasks),
@@ -44,6 +44,7 @@ OPTIMIZERS = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.02),
     "momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.02, momentum=0.9),
 }
+PAUSED = "() => document.querySelector('.pg-play').textContent == 'Play'"
 UNITS, STEPS, EPOCH, WIDTH, BATCH = (1.0, 30.0, 2.0), 10, 3, 4, 64
 
 
@@ -319,10 +320,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
 def test_it_trains_pauses_steps_and_starts_again(visit) -> None:
     visit.open("#width=2&stop=10").click("Play").until_step(10)
     assert visit.sentence.startswith("Step 10: on unseen scenes, digit accuracy ")
-    visit.until(
-        "() => [...document.querySelectorAll('button')].some((b) => b.textContent == 'Play')"
-    )
-    visit.click("Step").until_step(11).click("Again: start", exact=False)
+    visit.until(PAUSED).click("Step").until_step(11).click("Again: start", exact=False)
     visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
     assert visit.setting == "#width=2&stop=10"
 
@@ -405,6 +403,33 @@ def test_a_story_asks_and_answers_after_it_was_run(visit) -> None:
     assert button.inner_text() == "Show the answer"
     button.click()
     assert "Nothing: digit accuracy is" in visit.page.locator(".pg-story").inner_text()
+
+
+def test_a_guess_stands_beside_the_answer_which_can_be_hidden_again(visit) -> None:
+    visit.open("#story=unit&width=2&alone=0&stop=0").click("slower").click("the same")
+    card = visit.page.locator(".pg-story")
+    assert card.locator("[aria-pressed=true]").all_inner_texts() == ["the same"]
+    visit.click("Play").until_step(300).until(PAUSED)
+    assert visit.sentence.startswith("Step 300")  # whatever is set, it pauses where the story asks
+    visit.click("Show the answer")
+    assert "You guessed “the same”. The same, but for luck" in card.inner_text()
+    visit.click("Hide the answer")
+    assert "You guessed" not in card.inner_text()
+
+
+def test_a_story_in_two_parts_pauses_after_each_and_begins_again_with_both(visit) -> None:
+    visit.open("#story=half&width=2&alone=0&stop=50").click("Play").until_step(50).until(PAUSED)
+    visit.click("Play").until_step(300).until(PAUSED)
+    stop = visit.page.get_by_label("pause at step")
+    assert visit.sentence.startswith("Step 300") and stop.input_value() == "600"
+    assert visit.setting == "#width=2&alone=0&stop=50&story=half"  # as it was set
+    visit.page.get_by_label("weight of box").fill("-3")
+    visit.click("Play").until_step(301).until(PAUSED)
+    assert visit.sentence.startswith("Step 600")
+    assert visit.page.get_by_role("button", name="Show the answer").is_enabled()
+    visit.click("Again: start", exact=False)
+    visit.until("() => document.querySelector('.mtl-say').textContent.includes('untrained')")
+    assert stop.input_value() == "50"
 
 
 def test_the_network_in_training_answers_to_a_drawing(visit) -> None:

@@ -11,6 +11,7 @@ import mtl_tutorial.architectures as architectures
 import mtl_tutorial.balancing as balancing
 from mtl_tutorial.balancing import Balancer, GramianBalancer
 from mtl_tutorial.commands import reference
+from mtl_tutorial.commands.formulas import mathml
 from mtl_tutorial.commands.pages import Widget
 
 BASES = (Balancer, GramianBalancer)
@@ -38,8 +39,24 @@ def test_a_page_has_the_docstring_the_explorable_and_the_code() -> None:
     assert "def pcgrad_weights(" in page
 
 
-def test_a_page_without_a_widget_has_none() -> None:
-    assert "mtl-live" not in reference.method_page("balancing", "PCGrad", {})
+def test_a_page_without_a_widget_has_its_whole_width() -> None:
+    page = reference.method_page("balancing", "PCGrad", {})
+    assert "mtl-live" not in page and "<div" not in page
+
+
+@pytest.mark.parametrize(("room", "name"), reference.names())
+def test_every_page_has_one_formula_that_a_browser_can_draw(room: str, name: str) -> None:
+    page = reference.method_page(room, name, {})
+    assert page.count(f"$$\n{reference.FORMULAS[name]}\n$$") == 1 and page.count("$$") == 2
+    assert mathml(reference.FORMULAS[name], block=True).startswith('<math display="block">')
+
+
+def test_the_code_is_that_of_the_class_and_folded_where_it_is_long() -> None:
+    other = reference.method_page("architectures", "ClassicEncoder", {})
+    assert "class ClassicEncoder" in other and "class ConvEncoder" not in other
+    assert "<details>" not in reference.method_page("architectures", "HardSharing", {})
+    long = reference.method_page("architectures", "CrossStitch", {})
+    assert "class CrossStitchUnit" in long and "<details>" in long
 
 
 def test_a_table_links_to_the_paper() -> None:
@@ -51,6 +68,30 @@ def test_a_section_ends_where_the_next_begins() -> None:
     text = "# A\n\n## B\n\nb\n\n### C\n\nc\n\n## D\n\nd\n"
     assert reference.section(text, "B") == "b\n\n### C\n\nc"
     assert reference.section(text, "E") == ""
+
+
+def test_tables_and_their_notes_have_the_names_of_the_lessons() -> None:
+    table = """<!-- from results/a -->
+| two_digits | method | mean |
+|---|---|---|
+| single_task_small | equal | 95.2 += |
+| hard_sharing | imtl_g | 95.1 |
+
+- Not tested: imtl_g; single_task of equal weights.
+<!-- end -->
+hard_sharing"""
+    assert (
+        reference.renamed(table)
+        == """<!-- from results/a -->
+| two digits | mean |
+|---|---|
+| small single-task networks | 95.2 += |
+| IMTL-G | 95.1 |
+
+- Not tested: IMTL-G; single-task networks of equal weights.
+<!-- end -->
+hard_sharing"""
+    )
 
 
 def test_places_are_filled_and_comments_stay() -> None:

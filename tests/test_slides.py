@@ -59,6 +59,10 @@ def test_a_guess_stands_alone_and_what_tells_it_is_on_the_next_slide() -> None:
     assert made[2][2] == "Idea It is yes."
 
 
+def test_a_deck_leads_back_to_its_page() -> None:
+    assert 'href="../lessons/02_hard_sharing.html"' in deck(page(), "02_hard_sharing")
+
+
 def test_code_is_folded_but_for_the_algorithm_from_scratch() -> None:
     cells = [CELL.format(tag, "code", OUT.format("out")) for tag in ("tag_x", "tag_from-scratch")]
     made = BeautifulSoup(deck(page(section("Code", *cells)), "lesson"), "html.parser")
@@ -70,6 +74,7 @@ def test_a_widget_has_a_slide_of_its_own(kind) -> None:
     widget = CELL.format("", "Widget()", OUT.format(f"<div class='{kind}'>drawn</div>"))
     made = slides(section("Widget", "<p>Drag it.</p>", widget, "<p>After it.</p>"))[1:]
     assert [kind for kind, *_ in made] == ["text", "alone", "text"]
+    assert made[1][2] == "Widget drawnCodeWidget()"  # what is folded comes after it
 
 
 def test_an_exercise_is_on_a_slide_with_its_question_and_choices() -> None:

@@ -25,8 +25,15 @@ function fit(slide) {
   for (const block of slide.querySelectorAll(":scope > .block")) {
     const room = HEIGHT - BOTTOM - (block.getBoundingClientRect().top - place.top) / scale;
     block.style.zoom = 1;
-    const tall = block.getBoundingClientRect().height / scale;
-    if (tall <= room) continue;
+    const panels = [...block.querySelectorAll(".mtl-panels > svg")], edge = (node) => Math.round(node.getBoundingClientRect().top);
+    panels.forEach((panel) => { panel.style.maxHeight = ""; });
+    const there = panels.filter((panel) => panel.style.display !== "none"), columns = there.slice(0, there.length === 4 ? 2 : 3);
+    if (there.length) there[0].parentElement.style.cssText = `display: grid; grid-template-columns: ${columns.map((panel) => `minmax(0, ${panel.viewBox.baseVal.width}fr)`).join(" ")}`;
+    const height = () => block.getBoundingClientRect().height / scale, rows = new Set(there.map(edge)).size;
+    const less = there.length ? (height() - room) / rows : 0; // panels fill the width, or the height
+    if (less > 0) there.forEach((panel) => { panel.style.maxHeight = `${panel.getBoundingClientRect().height / scale - less}px`; });
+    const tall = height();
+    if (tall <= room + 1) continue;
     block.style.zoom = Math.max(SMALLEST, room / tall);
     if (room / tall < SMALLEST) block.style.maxHeight = `${room / SMALLEST}px`;
   }

@@ -27,6 +27,7 @@ export function chartsOf(view, parent) {
   const zero = cosine.curve(GREY, { "stroke-width": 1 }), marks = [loss, score, share, cosine].map((at) => at.curve(INK, { "stroke-width": 0.9, "stroke-dasharray": "2 3" }));
   const sums = ["step", ""].map((name) => compass.arrow(name, INK, 7)), arrows = Object.fromEntries(ALL.map((task, k) => [task, compass.arrow(task, coloursOf(ALL)[k], 3)]));
   const lengths = draw("text", { x: 8, y: 198, "font-size": 12 }, compass.svg);
+  const before = [score, plane].map(({ svg }, k) => draw("text", { x: size.width - 4, y: k ? 200 : 18, "text-anchor": "end", "font-size": 12 }, svg));
   let axes = "";
 
   return ({ run, ghosts, turned, setting, pair }) => {
@@ -65,10 +66,11 @@ export function chartsOf(view, parent) {
     const beside = two && seen.at(-1)?.alone.length ? seen.at(-1).alone : null, corner = beside && [beside[i], beside[j]];
     single(corner ?? [0, 0], { display: corner ? undefined : "none" });
     note(corner ?? [0, 0], corner ? "alone" : "");
+    before.forEach((words, k) => { words.textContent = ghosts.length && (two || !k) ? `faint: run${ghosts.length > 1 ? "s" : ""} before` : ""; });
     old.forEach((ghost, k) => {
-      const before = ghosts[k];
-      ghost.path(before && two ? before.seen.map(inPlane) : []);
-      ghost.score.forEach((curve, t) => curve(before && t < tasks.length ? before.seen.map((s) => [s.step, s.metrics[t]]) : [], { stroke: looks[t]?.stroke }));
+      const earlier = ghosts[k];
+      ghost.path(earlier && two ? earlier.seen.map(inPlane) : []);
+      ghost.score.forEach((curve, t) => curve(earlier && t < tasks.length ? earlier.seen.map((s) => [s.step, s.metrics[t]]) : [], { stroke: looks[t]?.stroke }));
     });
     marks.forEach((mark, k) => mark(turned ? [[turned.step, [loss, score, share, cosine][k].y[0]], [turned.step, [loss, score, share, cosine][k].y[1]]] : []));
     const at = two && newest ? planeOf(newest, pair, !SURGERY.includes(setting.method)) : null;

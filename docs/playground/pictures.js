@@ -16,8 +16,8 @@ export const make = (name, attributes, parent, ...children) => {
 };
 
 /** A scene with what is true (dotted) and what the network answers, and the words below it. */
-export function picture(parent, className = "") {
-  const figure = make("figure", {}, parent), canvas = make("canvas", { width: 84, height: 84, className }, figure), words = make("figcaption", {}, figure);
+export function picture(parent, { side = 84, className = "" } = {}) {
+  const figure = make("figure", {}, parent), canvas = make("canvas", { width: side, height: side, className }, figure), words = make("figcaption", {}, figure);
   const small = new OffscreenCanvas(SIDE, SIDE), pen = small.getContext("2d"), screen = canvas.getContext("2d"), scale = canvas.width / SIDE;
   canvas.setAttribute("role", "img");
   return { canvas, show(pixels, answer, truth) {
@@ -50,7 +50,7 @@ export const rowOf = (all, b, truths) => byName(all, (values, task) => {
 
 /** A sheet to draw on. @param ask called with an image, 0 to 1, that wants an answer; gives what takes answers, and what asks again */
 export function sheet(view, parent, ask) {
-  const pad = picture(parent, "pg-pad"), tools = make("div", {}, parent), opinion = make("p", {}, parent);
+  const pad = picture(parent, { side: 168, className: "pg-pad" }), tools = make("div", {}, parent), opinion = make("p", {}, parent);
   let strokes = [], said = null, asked = 0, waiting = false;
   const points = () => strokes.flat().length;
   const again = () => {

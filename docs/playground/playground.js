@@ -13,7 +13,7 @@ const NAMES = Object.keys(START), ANEW = ["scenes", "tasks", "width", "alone", "
 const BOUND = 1e4, SPOKEN = 2000; // of losses that are drawn; milliseconds between two sentences while it trains
 
 function build(view) {
-  const { model } = view, setting = () => view.state(NAMES);
+  const { model } = view, setting = () => view.state(NAMES), storyNow = () => STORIES[model.get("story")];
   const words = (list) => { for (const option of list.options) option.text = WORDS[option.value] ?? option.value; return list; };
   view.root.classList.add("pg");
   const blank = (number, tasks) => ({ number, tasks, rows: [], looked: [], seen: [], low: 0.1, high: 1 });
@@ -40,10 +40,16 @@ function build(view) {
     ({ playing } = data);
     diverged ||= Boolean(data.diverged);
     if (data.seen) pad.again();
+    const next = pauses().find((pause) => pause > step);
+    if (step && !playing && step === model.get("stop") && next) { moved = [moved?.[0] ?? step, next]; model.set("stop", next); }
     stale = true;
     view.ask();
   };
   const tell = (act, more = {}) => worker.postMessage({ act, ...more });
+  let moved = null; // where the first pause was set, and where the next one is: a story goes on to the step that it speaks of
+  const pauses = () => (storyNow() ? [storyNow().setting.stop ?? START.stop, storyNow().after] : []);
+  const asSet = (now) => (now.stop === moved?.[1] ? { ...now, stop: moved[0] } : now);
+  const forWorker = () => ({ ...ofTasks(setting()), pauses: pauses() });
 
   // ---- what is chosen
   const start = () => {
@@ -51,7 +57,9 @@ function build(view) {
     ghosts = fresh || String(run.tasks) !== String(tasks) ? [] : run.seen.length > 2 ? [...ghosts, run].slice(-GHOSTS) : ghosts;
     run = blank(run.number + 1, tasks);
     playing = diverged = false; stale = true; turned = null; speed = 0; sentence = "";
-    tell("start", { setting: ofTasks(setting()), run: run.number });
+    model.set("stop", asSet(setting()).stop);
+    moved = null;
+    tell("start", { setting: forWorker(), run: run.number });
   };
   let sent = null, due = false, fresh = true; // fresh: a run begins with what is set, and those before are forgotten
   const send = () => {
@@ -65,11 +73,11 @@ function build(view) {
       if (live === "stop") stale = true;
       else if (goesOn) turned.what = what;
       else if (step && run.seen.length) turned = { step, what, metrics: run.seen.at(-1).metrics };
-      tell("take", { setting: ofTasks(now) });
+      tell("take", { setting: forWorker() });
     }
-    sent = structuredClone(now);
+    sent = structuredClone(setting());
     fresh = false;
-    const address = write(now, STORIES);
+    const address = write(asSet(sent), STORIES);
     if (location.hash !== address) history.replaceState(null, "", address === "#" ? location.pathname + location.search : address);
     last = location.hash;
   };
@@ -77,6 +85,7 @@ function build(view) {
   for (const name of NAMES) view.listen(`change:${name}`, soon);
   const put = (values) => {
     fresh = true;
+    moved = null;
     for (const [name, value] of Object.entries(structuredClone(values))) model.set(name, value);
     soon();
   };
@@ -90,18 +99,26 @@ function build(view) {
 
   // ---- stories
   const stories = make("div", { className: "mtl-row pg-stories" }, null, make("span", {}, null, "Stories:"));
-  const card = make("div", { className: "pg-story", hidden: true }), question = make("p", {}, card), tail = make("div", {}, card);
-  const reveal = view.button("", () => { answer.hidden = false; }, { row: tail }), answer = make("p", { hidden: true }, card);
+  const card = make("div", { className: "pg-story", hidden: true }), question = make("p", {}, card), tail = make("div", {}, card), choices = make("div", { role: "group", ariaLabel: "Your guess" }, card);
+  const reveal = view.button("", () => { answer.hidden = !answer.hidden; view.ask(); }, { row: tail }), answer = make("p", { hidden: true }, card);
+  const tellAnswer = (guess) => { answer.textContent = `${guess ? `You guessed “${guess}”. ` : ""}${storyNow().answer}`; };
   view.button("Leave the story", () => model.set("story", ""), { row: tail });
   Object.entries(STORIES).forEach(([name, { title }], k) => {
     const button = view.button(`${k + 1} ${title}`, () => put({ ...START, ...STORIES[name].setting, story: name }), { row: stories });
     view.follow(() => button.setAttribute("aria-pressed", String(model.get("story") === name)), ["story"]);
   });
   view.follow(() => {
-    const story = STORIES[model.get("story")];
+    const story = storyNow();
     card.hidden = !story;
     answer.hidden = true;
-    if (story) { question.textContent = story.question; answer.textContent = story.answer; }
+    if (!story) return;
+    question.textContent = story.question;
+    tellAnswer();
+    choices.replaceChildren("Your guess:");
+    story.choices.forEach((words) => view.button(words, (mine) => {
+      tellAnswer(words);
+      choices.querySelectorAll("button").forEach((button) => button.setAttribute("aria-pressed", String(button === mine)));
+    }, { row: choices }).setAttribute("aria-pressed", "false"));
   }, ["story"]);
 
   // ---- controls
@@ -154,19 +171,20 @@ function build(view) {
 
   // ---- unseen scenes, and the pen
   const bottom = make("div", { className: "pg-bottom" }), held = make("section", {}, bottom, make("h2", {}, null, "Unseen scenes (dotted: the true box)"));
+  held.prepend(view.say);
   const row = make("div", { className: "pg-scenes" }, held), shown = Array.from({ length: SHOWN }, () => picture(row));
   const own = make("section", {}, bottom, make("h2", {}, null, "Draw a digit: the network in training answers")), pen = make("div", { className: "pg-pen" }, own);
   const pad = sheet(view, pen, (image) => run.seen.length && (tell("", { image: fromPixels(model.get("scenes"), image) }), true));
 
-  view.root.replaceChildren(view.root.querySelector("style"), stories, card, grid, view.say, bottom);
+  view.root.replaceChildren(view.root.querySelector("style"), stories, card, grid, bottom);
   load();
   return () => {
     const now = setting(), pair = pairOfTasks();
     play.textContent = playing ? "Pause" : "Play";
-    const step = run.rows.at(-1)?.step ?? 0, story = STORIES[now.story];
+    const step = run.rows.at(-1)?.step ?? 0, story = storyNow();
     if (story) {
-      reveal.disabled = step < story.after;
-      reveal.textContent = reveal.disabled ? `The answer comes after step ${story.after}` : "Show the answer";
+      reveal.disabled = answer.hidden && step < story.after;
+      reveal.textContent = reveal.disabled ? `Answer after step ${story.after}` : `${answer.hidden ? "Show" : "Hide"} the answer`;
     }
     if (stale) {
       stale = false;

@@ -10,8 +10,9 @@ function step(look) {
   const { step: number, losses, weights, K } = lab.go(look || lab.step % LOOK === 0);
   rows.push({ step: number, losses, weights, K });
   if (!weights.every(Number.isFinite)) { playing = false; return tell({ diverged: true }); }
-  if (number % SCORE[Number(number > 100)] === 0 || number === lab.setting.stop) tell({ seen: lab.look() });
-  if (number === lab.setting.stop) playing = false;
+  const halt = [lab.setting.stop, ...lab.setting.pauses].includes(number);
+  if (number % SCORE[Number(number > 100)] === 0 || halt) tell({ seen: lab.look() });
+  if (halt) playing = false;
 }
 
 function tell(more = {}) {

@@ -382,14 +382,15 @@ def shrink(png: str) -> str:
     """Give a picture (PNG in base64) with a palette of 96 colours, where that is smaller.
 
     The palette covers the colours that occur, not the frequent ones alone, so that thin lines
-    keep theirs. A picture with transparency stays as it is.
+    keep theirs; each then moves to the mean of its pixels, so that large areas keep theirs too.
+    A picture with transparency stays as it is.
     """
     original = base64.b64decode(png)
     with Image.open(io.BytesIO(original)) as image:
         if image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
             return png
         small = image.convert("RGB").quantize(
-            96, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            96, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
         )
     buffer = io.BytesIO()
     small.save(buffer, format="png", optimize=True)

@@ -158,7 +158,8 @@ def _lay_out(
         text = reference.method_page(room, name, widgets)
         (source / "methods" / f"{name}.md").write_text(text, encoding="utf-8")
     for told in RESULTS.glob("*.md"):
-        text = told.read_text(encoding="utf-8").replace("](../README.md", "](../results.md")
+        text = reference.renamed(told.read_text(encoding="utf-8"))
+        text = text.replace("](../README.md", "](../results.md")
         (source / "results" / told.name).write_text(text, encoding="utf-8")
     parts = _parts(lessons, shown)
     for own in source.glob("*.md"):
@@ -178,7 +179,7 @@ def _parts(lessons: Sequence[Lesson], shown: Mapping[str, Sequence[Widget]]) -> 
         "playground": PLAYGROUND,
         "repository": REPOSITORY.format(repository()) if repository() else "",
         "count": str(len(lessons)),
-        "table": reference.section(readme, "Do these methods help?"),
+        "table": reference.renamed(reference.section(readme, "Do these methods help?")),
         "plans": reference.section(readme, "Teach with it"),
         "claims": reference.claims_table(RESULTS / "claims.json"),
         **{room: reference.methods_table(room) for room in reference.ROOMS},

@@ -36,7 +36,7 @@ PAGE = """<!DOCTYPE html>
 <script type="module" src="../_static/slides.js"></script>
 </head><body><main class="reveal"><div class="slides">
 {slides}
-</div></main></body></html>
+</div><a class="home" href="../lessons/{lesson}.html">To the page</a></main></body></html>
 """
 
 
@@ -88,7 +88,8 @@ def deck(page: str, lesson: str) -> str:
         link.decompose()
     slides = [slide for slide in _slides(article) if slide.blocks or slide.kind == "title"]
     title = slides[0].heading
-    return PAGE.format(title=html.escape(title), slides="\n".join(map(_as_html, slides)))
+    shown = "\n".join(map(_as_html, slides))
+    return PAGE.format(title=html.escape(title), lesson=lesson, slides=shown)
 
 
 def _slides(section: Tag) -> Iterator[Slide]:
@@ -153,7 +154,10 @@ def _shown(block: Tag) -> str:
     if code is not None and "tag_remove-input" not in classes:
         opened = " open" if "tag_from-scratch" in classes else ""
         parts.append(f"<details class='code'{opened}><summary>Code</summary>{code}</details>")
-    if outputs is not None:
+    if outputs is not None and outputs.select_one(ALONE):  # it gets the room of what is folded
+        parts += [str(told.extract()) for told in outputs.select("details.answer")]
+        parts = [str(outputs), f"<div class='folded'>{''.join(parts)}</div>"]
+    elif outputs is not None:
         parts.append(str(outputs))
     return f"<div class='cell'>{''.join(parts)}</div>"
 

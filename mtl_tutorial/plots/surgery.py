@@ -68,7 +68,7 @@ def draw_projection(figure: Figure, gradients: torch.Tensor, *, title: str) -> s
 def _wedge(axes: Axes, g1: np.ndarray, g2: np.ndarray, reach: float) -> None:
     a, b = (math.degrees(math.atan2(*g[::-1])) for g in (g1, g2))
     low, high = max(a, b) - 90, min(a, b) + 90
-    axes.add_patch(Wedge((0, 0), reach, low, high, color=GREEN, alpha=0.15, linewidth=0))
+    axes.add_patch(Wedge((0, 0), reach, low, high, color=GREEN, alpha=0.2, linewidth=0))
     x, y = axes.get_xlim()[1], axes.get_ylim()[1]
     axes.text(x - 0.08, 0.62 * y, "helps\nboth", color=GREEN, ha="right", va="center", fontsize=11)
 

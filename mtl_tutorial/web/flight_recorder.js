@@ -44,6 +44,7 @@ export function describe(flight, pair, epoch) {
 
 function build(view) {
   view.history();
+  view.panels.style.cssText = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 324px), 1fr))"; // all of one size
   const lists = Object.fromEntries(["runs", "method", "beside", "seed", "pair"].map((name) => {
     const control = view.choose(name === "pair" ? "tasks" : name, name, []);
     return [name, (now, value) => {
@@ -71,9 +72,9 @@ function build(view) {
 
 /** A row a layer, a column an epoch; beside each row the share of epochs in conflict. */
 function heat(view, hand) {
-  const panel = view.panel({ title: " ", x: [0.5, 1.5], y: [0, 1], width: 450, height: 250, pad: [88, 62, 32, 40] });
+  const panel = view.panel({ title: " ", x: [0.5, 1.5], y: [0, 1], width: 450, height: 286, pad: [88, 62, 32, 76] });
   const cells = draw("g", {}, panel.inside), rows = draw("g", {}, panel.above), line = panel.curve(INK, { "stroke-width": 2 });
-  const grip = epochGrip(view, panel, hand);
+  const grip = epochGrip(view, panel, hand, "epoch (red: they pull apart, blue: together)");
   let key = "";
   return (flight, pair, epoch) => {
     panel.show(Boolean(flight));
@@ -82,7 +83,7 @@ function heat(view, hand) {
     if (wanted !== key) {
       key = wanted;
       panel.x = [0.5, flight.epochs + 0.5];
-      panel.axes("epoch (red: they pull apart, blue: together)", "", { yTicks: [] });
+      panel.axes("", "", { yTicks: [] });
       panel.title.textContent = `${flight.method}: do ${pair} pull apart?`;
       cells.replaceChildren();
       rows.replaceChildren();
@@ -98,15 +99,15 @@ function heat(view, hand) {
     }
     const at = Math.min(hand.at ?? epoch, flight.epochs);
     line([[at, 0], [at, 1]]);
-    grip([at, 0]);
+    grip(at);
   };
 }
 
 /** Lines of the tasks over the epochs; of a second run pale. */
 function chart(view, title, hand) {
   const weights = title === "Loss weights";
-  const panel = view.panel({ title, x: [1, 2], y: weights ? [-2, 3] : [0, 1], width: 450, height: 230, pad: [46, 70, 30, 40] });
-  const line = panel.curve(GREY, { "stroke-width": 1 }), grip = epochGrip(view, panel, hand), most = 4;
+  const panel = view.panel({ title, x: [1, 2], y: weights ? [-2, 3] : [0, 1], width: 450, height: 266, pad: [46, 70, 30, 76] });
+  const line = panel.curve(GREY, { "stroke-width": 1 }), grip = epochGrip(view, panel, hand, "epoch"), most = 4;
   const curves = [0, 1].map((second) => Array.from({ length: most }, () => panel.curve(INK, second ? { opacity: 0.4 } : {})));
   const names = panel.ends();
   let key = "";
@@ -120,7 +121,7 @@ function chart(view, title, hand) {
       if (weights) panel.y = [Math.min(-1, Math.floor(Math.min(...all))), Math.max(1, Math.ceil(Math.max(...all)))];
       else panel.y = [Math.min(0.9, Math.floor(10 * Math.min(...all)) / 10), 1];
       const powers = Array.from({ length: panel.y[1] - panel.y[0] + 1 }, (_, i) => panel.y[0] + i);
-      panel.axes("epoch", "", weights ? { yTicks: powers, yFormat: power } : {});
+      panel.axes("", "", weights ? { yTicks: powers, yFormat: power } : {});
       curves.flat().forEach((curve) => curve([]));
       const looks = looksOf(flights[0].tasks);
       flights.forEach((flight, f) => flight.tasks.forEach((_, i) => curves[f][i](logs[f][i].map((v, e) => (v === null ? null : [e + 1, v])), looks[i])));
@@ -129,18 +130,22 @@ function chart(view, title, hand) {
     }
     const at = Math.min(hand.at ?? epoch, epochs);
     line([[at, panel.y[0]], [at, panel.y[1]]]);
-    grip([at, panel.y[0]]);
+    grip(at);
   };
 }
 
-/** The line is where the hand is, also between two epochs; let go, it goes to the nearest. */
-const epochGrip = (view, panel, hand) =>
-  panel.handle("epoch", INK, ([x], held) => {
+/** The line is where the hand is, also between two epochs; let go, it goes to the nearest. Its grip is below the numbers. */
+function epochGrip(view, panel, hand, words) {
+  const { left, top, width, height } = panel.area, below = (y) => y[0] - (38 / height) * (y[1] - y[0]);
+  draw("text", { x: left + width / 2, y: top + height + 72, "text-anchor": "middle" }, panel.above, words);
+  const move = panel.handle("epoch", INK, ([x], held) => {
     const at = clamp(x, 1, Math.floor(panel.x[1]));
     hand.at = held ? at : null;
     view.change({ epoch: Math.round(at) });
     view.ask();
   }, { step: 1, words: ([x]) => `epoch ${Math.round(x)}`, drop: () => { hand.at = null; view.ask(); } });
+  return (at) => move([at, below(panel.y)]);
+}
 
 const CHOSEN = ["runs", "method", "beside", "seed", "pair", "epoch"];
 

@@ -60,7 +60,7 @@ function build(view) {
   const zero = cosine.curve(GREY, { "stroke-width": 1 });
   const changes = [loss, share, cosine].map((panel) => panel.curve(INK, { "stroke-width": 0.8, "stroke-dasharray": "2 3" }));
   const table = document.createElement("table");
-  table.style.cssText = "font-size:13px;text-align:right;border-spacing:14px 1px";
+  table.style.cssText = "font-size:13px;text-align:right;border-spacing:0 1px";
   const runs = set(document.createElement("div"), { tabindex: 0, role: "region", "aria-label": "The runs", style: "overflow-x:auto" });
   runs.append(table);
   view.below.append(runs);
@@ -119,7 +119,7 @@ function tabulate(table, runs, tasks, names) {
   if (!runs.length) return;
   const common = Math.min(...runs.map((run) => run.moments.at(-1).step));
   const at = (run) => run.moments.filter((m) => m.step <= common).at(-1);
-  const row = (cells, kind) => { const line = table.insertRow(); for (const cell of cells) { const node = document.createElement(kind); node.textContent = cell; line.append(node); } };
+  const row = (cells, kind) => { const line = table.insertRow(); for (const cell of cells) { const node = document.createElement(kind); Object.assign(node, { textContent: cell }).style.padding = "1px 7px"; line.append(node); } };
   row(["run", "steps", ...tasks.map((task) => `weight ${task}`), ...tasks.flatMap((task, i) => [`${task} ${names[i]}`, `at step ${common}`])], "th");
   for (const run of runs) {
     const last = run.moments.at(-1), weights = tasks.map((_, i) => run.moments.map((m) => short(m.weights[i])).filter((w, k, list) => w !== list[k - 1]));

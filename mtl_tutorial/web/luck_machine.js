@@ -76,11 +76,12 @@ function build(view) {
   ];
   const most = 20, panel = view.panel({ title: "Minus the reference, a dot a seed", x: [-4, 4], y: [0, 1], width: 620, height: 440, pad: [190, 84, 30, 44] });
   const zero = panel.curve(INK, { "stroke-width": 1 });
-  const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: 280, height: 440, pad: [46, 12, 30, 44] });
+  const narrow = (view.root.clientWidth || innerWidth) < 600, wide = narrow ? 620 : 280; // one below the other, they are of one size
+  const share = view.panel({ title: "Tables with a find", x: [0, 1], y: [0, 1], width: wide, height: narrow ? 240 : 440, pad: [46, 12, 30, 44] });
   share.axes("tables drawn", "", { xTicks: [], format: (v) => `${Math.round(100 * v)} %` });
   const lines = [share.curve(VERMILION, { "stroke-dasharray": "7 4" }), share.curve(BLUE), share.curve(GREY, { "stroke-dasharray": "2 4" })];
   const words = [["without", VERMILION], ["with Holm's", BLUE]].map(([text, colour]) => {
-    const node = draw("text", { fill: inked(colour), "text-anchor": "end", x: 264, ...HALO }, share.above, text);
+    const node = draw("text", { fill: inked(colour), "text-anchor": "end", x: share.area.left + share.area.width - 4, ...HALO }, share.above, text);
     return (height) => set(node, { y: height });
   });
   const nodes = Array.from({ length: most }, () => ({
@@ -158,7 +159,7 @@ function build(view) {
     lines[0](at(1)); lines[1](at(2)); lines[2]([[0, LEVEL], [1, LEVEL]]);
     const last = history.path.at(-1) ?? [0, 0, 0];
     const [above, below] = [1, 2].map((k) => share.at([1, last[k]])[1] - 8);
-    words[0](Math.min(above, below - 16)); words[1](below);
+    words[0](Math.min(above, below - 19)); words[1](below);
     return describe(state, rows, history);
   };
 }
