@@ -24,7 +24,7 @@ SET_UP = """\
 # Where the course is not installed, such as on Colab, this gets it: about a minute, once.
 import importlib.util
 if importlib.util.find_spec("mtl_tutorial") is None:
-    %pip install --quiet "mtl_tutorial @ git+https://github.com/{}"
+    %pip install --quiet git+https://github.com/{}
     importlib.invalidate_caches()"""
 
 

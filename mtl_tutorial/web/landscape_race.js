@@ -3,7 +3,7 @@
 import { BLUE, VERMILION, GREEN, PURPLE, SKY, HALO, INK, clamp, draw, explorable, fixed, inked, mix, norm } from "./kit.js";
 import { PAIRS } from "./methods.js";
 
-const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 600, EQUAL = [1, 1];
+const LOWER = 5e-6, PARETO_X = [-7, 7], PARETO_Y = -8.3552, NEAR = 0.3, KEPT = 240, EQUAL = [1, 1];
 export const RACERS = ["sum", "PCGrad", "MGDA"];
 const LINES = { sum: [INK, undefined], PCGrad: [SKY, "7 4"], MGDA: [PURPLE, "7 3 2 3"] };
 
