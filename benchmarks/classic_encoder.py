@@ -13,9 +13,9 @@ import json
 
 import torch
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.experiments.classic import FILE, classic_epochs
 from mtl_tutorial.experiments.execute import versions
+from mtl_tutorial.writing import write_whole
 
 BOTH, BOX = ("digit", "box"), ("box",)
 PLAN = (  # tasks, encoder, rate, epochs

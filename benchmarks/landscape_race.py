@@ -15,10 +15,10 @@ import time
 
 import torch
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.data.landscape import STARTS
 from mtl_tutorial.experiments.execute import versions
 from mtl_tutorial.experiments.race import LONG_RACES, METHODS, arrival_steps
+from mtl_tutorial.writing import write_whole
 
 RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 STEPS = 100_000

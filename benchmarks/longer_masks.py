@@ -19,7 +19,6 @@ from torch import nn
 
 from mtl_tutorial.architectures import MTAN, HardSharing, VGGEncoder
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.data import Scenes, located_digits
 from mtl_tutorial.experiments import Run
 from mtl_tutorial.experiments.execute import versions
@@ -36,6 +35,7 @@ from mtl_tutorial.experiments.masks import (
 )
 from mtl_tutorial.measuring import count_operations, evaluate, evaluation_mode
 from mtl_tutorial.tasks import Batch, Task
+from mtl_tutorial.writing import write_whole
 
 CHANNELS, WIDER = (8, 8, 16), (8, 8, 17)
 STEPS, BATCH_SIZE, SEEDS = (80, 160, 320, 640), 32, range(6)

@@ -24,11 +24,11 @@ from mtl_tutorial.balancing import (
     GradNorm,
     UncertaintyWeights,
 )
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.data import located_digits
 from mtl_tutorial.experiments.execute import versions
 from mtl_tutorial.experiments.units import LONG_RUNS, follow, in_unit
 from mtl_tutorial.tasks import Task
+from mtl_tutorial.writing import write_whole
 
 MARKS = (10, 30, 75, 150, 300, 600, 1200)
 UNCERTAINTY = {f"uncertainty, s at {rate:g}": rate for rate in (0.005, 0.1)}  # the rate of s

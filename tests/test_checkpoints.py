@@ -5,9 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-import platform
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -15,7 +12,7 @@ from torch import nn
 from training_cases import TASKS, adam, assert_same_state, batches, build
 
 from mtl_tutorial.balancing import FixedWeights
-from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint, write_whole
+from mtl_tutorial.checkpoints import load_checkpoint, save_checkpoint
 from mtl_tutorial.training import fit
 
 
@@ -178,36 +175,6 @@ def test_a_file_of_other_contents_is_refused(tmp_path):
     torch.save(torch.ones(2), tmp_path / "run.pt")
     with pytest.raises(ValueError, match="holds a Tensor in place of states by name"):
         load_checkpoint(tmp_path / "run.pt", model=torch.nn.Linear(2, 1))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="processes are looked up as POSIX does")
-def test_drafts_of_processes_that_were_killed_are_removed_and_no_others(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    here, parent = platform.node(), os.getppid()
-    stays = [f".a.txt.{here}.{parent}", f".a.txt.elsewhere.{gone.pid}", f".b.txt.{here}.{gone.pid}"]
-    stays += [f".a.txt.{here}.x", f".a.txt.{here}.{'9' * 30}"]
-    for name in (*stays, f".a.txt.{here}.{gone.pid}"):
-        (tmp_path / name).write_text("half")
-    write_whole(tmp_path / "a.txt", b"whole")
-    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", *stays}
-
-
-KILLED = """
-import os, signal, sys
-from mtl_tutorial import checkpoints
-checkpoints.os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
-checkpoints.write_whole(sys.argv[1], b"half")
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_the_next_write_removes_what_a_killed_one_left(tmp_path):
-    path = tmp_path / "run.json"
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
-    assert len(list(tmp_path.iterdir())) == 1 and not path.exists()
-    write_whole(path, b"whole")
-    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"whole"]
 
 
 def test_a_part_without_a_state_is_named(tmp_path):

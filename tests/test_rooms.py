@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = "mtl_tutorial"
 FLOORS = (
-    ("tasks", "places"),
+    ("tasks", "places", "writing"),
     ("profiles",),
     ("claims",),
     ("data", "architectures", "balancing"),
@@ -80,7 +80,7 @@ def test_a_method_does_not_know_the_registry_that_names_them_all(root: Path) -> 
     [
         ("tasks.py", "from mtl_tutorial.training import fit"),
         ("tasks.py", "from mtl_tutorial.balancing.registry import make_balancer"),
-        ("measuring.py", "from mtl_tutorial.checkpoints import write_whole"),
+        ("measuring.py", "from mtl_tutorial.checkpoints import save_checkpoint"),
         ("measuring.py", "from mtl_tutorial.training import fit"),
         ("checkpoints.py", "from mtl_tutorial.experiments.store import read_results"),
         ("balancing/registry.py", "from mtl_tutorial.architectures import HardSharing"),
@@ -108,7 +108,7 @@ def test_an_import_that_leads_down_is_caught(module: str, line: str, tmp_path: P
         ("training.py", "from mtl_tutorial.measuring import Score"),
         ("measuring.py", "from mtl_tutorial.balancing import task_gradients"),
         ("balancing/registry.py", "from mtl_tutorial.balancing.pcgrad import PCGrad"),
-        ("experiments/runs.py", "from mtl_tutorial.checkpoints import write_whole"),
+        ("experiments/runs.py", "from mtl_tutorial.checkpoints import save_checkpoint"),
         ("data/scenes.py", "from mtl_tutorial.data.digits import Digits"),
         ("data/scenes.py", "from .digits import Digits"),
         ("data/scenes.py", "from ..tasks import Batch"),

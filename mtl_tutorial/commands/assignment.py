@@ -10,11 +10,11 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.copies import for_learner
 from mtl_tutorial.commands.kernel import name_kernel
 from mtl_tutorial.commands.lessons import checks, find_lesson, parse
+from mtl_tutorial.writing import write_whole
 
 EXERCISES = "mtl_tutorial.exercises.lesson_"
 NOTE = """**This lesson is graded.** Each exercise is followed by a cell that grades your `answer`;

@@ -14,10 +14,10 @@ from typing import Any
 import joblib
 import torch
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.build import BuildError, digest, read, run
 from mtl_tutorial.commands.lessons import find_lesson, lessons
+from mtl_tutorial.writing import write_whole
 
 ARITHMETIC = {
     "avx2": {

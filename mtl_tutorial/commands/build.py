@@ -25,7 +25,6 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands import UsageError
 from mtl_tutorial.commands.kernel import RunningPythonManager, name_kernel
 from mtl_tutorial.commands.lessons import find_lesson, lessons, no_notebook, parse
@@ -33,6 +32,7 @@ from mtl_tutorial.commands.pictures import keep_pictures
 from mtl_tutorial.commands.stills import NoBrowserError, stills
 from mtl_tutorial.widgets.alt_text import keep_one_picture
 from mtl_tutorial.widgets.explorable import Explorable
+from mtl_tutorial.writing import write_whole
 
 MAX_BYTES = 400_000
 CELL_SECONDS = 600

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-from mtl_tutorial.checkpoints import write_whole
+from mtl_tutorial.writing import write_whole
 
 # By file name: the lesson, and a text in the cell whose picture it is.
 PICTURES = {

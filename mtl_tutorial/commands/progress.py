@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mtl_tutorial.checkpoints import write_whole
 from mtl_tutorial.commands.copies import LAB, after_a_guess
 from mtl_tutorial.commands.course import Lesson, course
 from mtl_tutorial.commands.lessons import checks, parse
+from mtl_tutorial.writing import write_whole
 
 MAP = "00_map_of_the_course.md"  # stands before the first lesson
 HEAD = """# The course on one page

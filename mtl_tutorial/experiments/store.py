@@ -13,11 +13,11 @@ from typing import Any
 
 import filelock
 
-from mtl_tutorial.checkpoints import remove_drafts, write_whole
 from mtl_tutorial.experiments.catalogue import DATA_SETS
 from mtl_tutorial.experiments.protocol import Protocol, Setting
 from mtl_tutorial.measuring import Score
 from mtl_tutorial.places import RESULTS
+from mtl_tutorial.writing import remove_drafts, write_whole
 
 FORMAT = 2
 GRID = "grid.json"
