@@ -47,8 +47,8 @@ def code_sources(notebook: Path) -> list[str]:
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-def widget_cells(sources: list[str]) -> list[int]:
-    """The numbers of the code cells that make a widget of the package."""
+def widget_cells(sources: list[str], kind: type = DOMWidget) -> list[int]:
+    """The numbers of the code cells that make a widget of the package, or one of a kind."""
     trees = list(map(ast.parse, sources))
     widgets = {
         alias.asname or alias.name
@@ -56,7 +56,7 @@ def widget_cells(sources: list[str]) -> list[int]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and "widgets" in node.module.split(".")
         for alias in node.names
-        if is_widget(getattr(importlib.import_module(node.module), alias.name))
+        if is_a(kind, getattr(importlib.import_module(node.module), alias.name))
     }
     return [
         number
@@ -70,8 +70,8 @@ def widget_cells(sources: list[str]) -> list[int]:
     ]
 
 
-def is_widget(thing: object) -> bool:
-    return isinstance(thing, type) and issubclass(thing, DOMWidget)
+def is_a(kind: type, thing: object) -> bool:
+    return isinstance(thing, type) and issubclass(thing, kind)
 
 
 def needed_for(sources: list[str], last: Collection[int]) -> list[int]:

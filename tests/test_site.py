@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
-from explorable_page import chromium
+from explorable_page import chromium, violations
 from playwright.sync_api import Browser, Page, Response
 
 from mtl_tutorial.commands import UsageError, reference
@@ -197,13 +197,6 @@ def test_a_page_loads_little_complains_of_nothing_and_is_no_wider_than_a_phone(
     sheet.close()
 
 
-def violations(sheet: Page) -> list[str]:
-    """What axe finds, by rule and place."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    found = axe.Axe().run(sheet).response["violations"]
-    return [f"{rule['id']}: {node['target']}" for rule in found for node in rule["nodes"]]
-
-
 def test_every_page_was_looked_at(built: Path) -> None:
     assert pages(built) == sorted(f"{name}.html" for name in EVERY)
 
@@ -218,7 +211,7 @@ def test_a_page_is_accessible_in_the_dark(name: str, browser: Browser, origin: s
     sheet = browser.new_page(color_scheme="dark")
     sheet.goto(f"{origin}{name}.html")
     sheet.evaluate(ACROSS)
-    assert violations(sheet) == []
+    assert violations(sheet, colours=True) == []
     sheet.close()
 
 
