@@ -34,7 +34,7 @@ from mtl_tutorial.widgets.view import View, show
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
-# The lessons with a view, and one with explorables alone: on pages test_explorable.py tries them all.
+# The lessons with a view, and one of explorables: test_explorable.py tries them all on pages.
 LESSONS = [
     path.stem
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
