@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,13 @@ def ask(browser: Browser, address: str):
         for (const name of ["engine", "scenes", "net", "digits"])
             window[name] = await import(`./${name}.js`);
     }""")
-    yield page.evaluate
+
+    def asked(code: str, given: Any = None) -> Any:
+        """As JSON, which is many times faster than Playwright's own way for long lists."""
+        call = f"async (given) => JSON.stringify(await ({code})(JSON.parse(given)))"
+        return json.loads(page.evaluate(call, json.dumps(given)))
+
+    yield asked
     page.close()
 
 
