@@ -14,11 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, stack_module_state, vmap
 
-from mtl_tutorial.architectures import Experts, HardSharing, SingleTaskNetworks, importance_loss
+from mtl_tutorial.architectures import (
+    ConvEncoder,
+    Experts,
+    HardSharing,
+    SingleTaskNetworks,
+    importance_loss,
+)
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.related_pair import INPUTS, NOISE, PAIR, related_pair, taught
 from mtl_tutorial.experiments.runs import seeded
-from mtl_tutorial.measuring import Score, evaluate
+from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.places import RESULTS
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task, task_losses
@@ -36,6 +42,7 @@ WIDTHS = {
     "own network": (71, 64),
 }
 NETWORKS = tuple(WIDTHS)
+SCENE_NETWORKS = ("hard sharing", "one gate", "a gate a task", "own network")
 UNSEEN = 2000  # examples on which networks are tested
 
 
@@ -160,8 +167,27 @@ def _cosines(jacobian: dict[str, Tensor]) -> Tensor:
     return torch.cosine_similarity(first, second, dim=1)
 
 
+def network_for_scenes(name: str, tasks: Sequence[Task]) -> nn.Module:
+    """Give a network for scenes, with as many parameters as its rivals.
+
+    Args:
+        name: ``"hard sharing"``, one encoder; ``"one gate"`` or ``"a gate a task"``, 3 smaller
+            encoders as experts; or ``"own network"``, an encoder for each of two tasks.
+        tasks: two.
+    """
+    check_choice("network", name, SCENE_NETWORKS)
+    if name == "hard sharing":
+        return HardSharing(ConvEncoder(11, out_features=43), tasks)
+    if name == "own network":
+        return SingleTaskNetworks(
+            {t.name: HardSharing(ConvEncoder(8, out_features=30), [t]) for t in tasks}
+        )
+    encoders = [ConvEncoder(6, out_features=24) for _ in range(3)]
+    return Experts(encoders, tasks, 784, gate="all" if name == "one gate" else "task")
+
+
 def train_mixture(
-    build: Callable[[], Experts],
+    build: Callable[[], nn.Module],
     tasks: Sequence[Task],
     scenes: Scenes,
     validation: Batch,
@@ -171,39 +197,61 @@ def train_mixture(
     balance: float = 0.0,
     batch_size: int = 64,
     learning_rate: float = 5e-3,
-) -> tuple[Experts, dict[str, Score]]:
-    """Train a mixture by Adam on Σ_k L_k + w · L_importance, the mean over the tasks' gates.
+) -> tuple[Any, dict[str, float]]:
+    """Train a network by Adam on Σ_k L_k + w · L_importance, the mean over the tasks' gates.
 
     Args:
-        build, tasks, scenes, validation, seed, steps: as of `train`.
+        build: makes the model; one with a method ``gates`` where ``balance`` is not 0.
+        tasks, scenes, validation, seed, steps: as of `train`.
         balance: w, the weight of `importance_loss`; 0 leaves it out.
 
     Returns:
-        The trained model, and its scores on the validation batch.
+        The trained model, and its metrics on the validation batch by task name.
     """
-    with seeded(seed) as generator:
-        model = build()
-        generator = torch.Generator(scenes.digits.labels.device).manual_seed(seed)
-        model.to(scenes.digits.labels.device)
+    device = scenes.digits.labels.device
+    with seeded(seed):
+        model, generator = build().to(device), torch.Generator(device).manual_seed(seed)
         adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         for batch in itertools.islice(scenes.stream(batch_size, generator), steps):
             losses = task_losses(model(batch.inputs), batch.targets, tasks)
             total = torch.stack([*losses.values()]).sum()
             if balance:
-                gates = torch.stack([*model.gates(batch.inputs).values()])
-                total = total + balance * importance_loss(gates)
+                gates = model.gates(batch.inputs)  # type: ignore[operator]
+                total = total + balance * importance_loss(torch.stack([*gates.values()]))
             adam.zero_grad()
             total.backward()
             adam.step()
-    return model, evaluate(model, tasks, validation)
+    scores = evaluate(model, tasks, validation)
+    return model, {name: score.metric for name, score in scores.items()}
 
 
-def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
+def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
+    """Give what each task's gate does on a batch, and on the scenes of each digit alone.
+
+    Returns:
+        For every task, every digit and ``"all"``: ``task``, ``digit``, ``expert`` (from 1 on) and
+        ``share``, the mean of g_k(x)_i.
+    """
+    with torch.no_grad():
+        gates, digits = model.gates(batch.inputs), batch.targets["digit"]
+    rows = []
+    for task, found in gates.items():
+        for digit in ("all", *range(10)):
+            part = found if digit == "all" else found[digits == digit]
+            shares = enumerate(part.mean(0).tolist(), 1)
+            rows += [(task, str(digit), expert, share) for expert, share in shares]
+    return pd.DataFrame(rows, columns=["task", "digit", "expert", "share"])
+
+
+def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Read the long runs that come with the course, and where they are from.
 
     Returns:
-        A table with the columns of `learn_pairs`, ``network`` and ``heads`` (``"linear"`` or
-        ``"deep"``); and their provenance.
+        Two tables and their provenance. ``"pairs"`` has the columns of `learn_pairs`, ``network``,
+        ``heads`` (``"linear"`` or ``"deep"``) and ``rate``. ``"scenes"`` has ``network``,
+        ``balance``, ``steps``, ``seed``, the metrics ``digit`` and ``box``, and for mixtures
+        ``box_used`` and ``digit_used`` (see `experts_used`) and ``box_most`` (the mean of the
+        largest weight that the box's gate gives).
 
     Raises:
         ValueError: where they are not there.
@@ -214,4 +262,8 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"the package from there with 'python -m pip install -e .'"
         )
     content = json.loads(path.read_text(encoding="utf-8"))
-    return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
+    tables = {
+        name: pd.DataFrame(content[name]["rows"], columns=content[name]["columns"])
+        for name in ("pairs", "scenes")
+    }
+    return tables, content["provenance"]
