@@ -66,8 +66,13 @@ def related_pair(correlation: float, generator: Generator, *, inputs: int = INPU
     if inputs < 2:
         raise ValueError(f"inputs must be at least 2, got {inputs}")
     u = torch.linalg.qr(torch.randn(inputs, 2, generator=generator)).Q.T
+    return RelatedPair(teachers_at(correlation, u))
+
+
+def teachers_at(correlation: float, u: Tensor) -> Tensor:
+    """Give w_1 = u_1 and w_2 = p u_1 + √(1 − p²) u_2, from u_1 and u_2, shape ``(2, d)``."""
     across = math.sqrt(1 - correlation**2)
-    return RelatedPair(torch.stack([u[0], correlation * u[0] + across * u[1]]))
+    return torch.stack([u[0], correlation * u[0] + across * u[1]])
 
 
 def taught(x: Tensor, teachers: Tensor) -> Tensor:
