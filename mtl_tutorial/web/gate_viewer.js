@@ -52,7 +52,7 @@ function build(view) {
   view.history();
   view.choose("gate", "gate", Object.keys(view.model.get("networks")));
   view.choose("plane coloured by the gate of the task", "task", TASKS);
-  const plane = view.panel({ title: "Drag w₂ or x; colour: the expert with most weight", x: [-REACH, REACH], y: [-REACH, REACH], equal: true, width: 430, height: 400, pad: [28, 8, 8, 8] });
+  const plane = view.panel({ title: "Drag w₂ or x; colour: the expert with most weight", x: [-REACH, REACH], y: [-REACH, REACH], equal: true, width: 400, height: 400, pad: [8, 8, 28, 8] });
   const wedges = Array.from({ length: WEDGES }, () => draw("path", {}, plane.inside));
   const arrows = LOOKS.map((colour, k) => plane.arrow(`w${"₁₂"[k]}`, colour, 3.5));
   const here = plane.dot(INK, 5), name = plane.text({ "font-weight": 700, dx: 14, dy: -8, ...HALO }, "x");
@@ -62,12 +62,12 @@ function build(view) {
     view.change({ correlation: all[next === now && keyed ? clamp(now + Math.sign(Math.acos(all[now]) - angle), 0, all.length - 1) : next] });
   }, { words: ([a, b]) => `cosine ${fixed(a / Math.hypot(a, b))}` });
   const input = plane.handle("input x", GREY, (point) => view.change({ x: point.map((v) => Number(clamp(v, -REACH, REACH).toFixed(2))) }));
-  const bars = view.panel({ title: "What the gates say", x: [0, 1], y: [9.4, 0], width: 220, height: 400, pad: [34, 44, 34, 74] });
+  const bars = view.panel({ title: "What the gates say", x: [0, 1], y: [10.6, 0], width: 240, height: 400, pad: [74, 40, 28, 40] });
   bars.axes("weight g(x)", "", { xTicks: [0, 0.5, 1], yTicks: [] });
-  const lines = view.panel({ title: "What the experts say", x: [-MOST, MOST], y: [9.4, 0], width: 260, height: 400, pad: [34, 10, 34, 10] });
-  lines.axes("answer", "", { xTicks: [-6, -3, 0, 3, 6], yTicks: [] });
+  const lines = view.panel({ title: "What the experts say", x: [-MOST, MOST], y: [10.6, 0], width: 260, height: 400, pad: [14, 14, 28, 40] });
+  lines.axes("answer (at the ends: beyond)", "", { xTicks: [-6, -3, 0, 3, 6], yTicks: [] });
   const rows = TASKS.map((task, k) => {
-    const top = 0.9 + 4.8 * k;
+    const top = 0.9 + 5.1 * k;
     bars.text({ "text-anchor": "end", dx: -8, "font-weight": 700, fill: inked(LOOKS[k]) }, `${task}`)([0, top - 0.25]);
     return { top, truth: lines.curve(INK, { "stroke-width": 3 }), mixed: lines.curve(LOOKS[k], { "stroke-width": 3, "stroke-dasharray": k ? "7 4" : undefined }),
       words: [lines.text({ "font-size": 12, "text-anchor": "middle", ...HALO }), lines.text({ "font-size": 12, "text-anchor": "middle", fill: inked(LOOKS[k]), ...HALO })],

@@ -92,7 +92,7 @@ class GateViewer(Explorable):
 
     module = "gate_viewer"
     correlation = Number("correlation", 0.5, 0, 1)
-    x = Point("x", [1.0, 1.2], -REACH, REACH)
+    x = Point("x", [1.4, -1.0], -REACH, REACH)
     gate = Choice("gate", GATES, "a gate a task")
     task = Choice("task", TASKS, "first")
     networks, correlations = Fixed(), Fixed()
@@ -100,7 +100,7 @@ class GateViewer(Explorable):
     def __init__(
         self,
         correlation: float = 0.5,
-        x: Sequence[float] = (1.0, 1.2),
+        x: Sequence[float] = (1.4, -1.0),
         gate: str = "a gate a task",
         *,
         task: str = "first",
