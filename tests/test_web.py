@@ -339,7 +339,8 @@ def test_gates_experts_and_mixtures_in_the_page_are_the_packages(ask, gate) -> N
 def test_gates_overlap_by_what_both_give_to_an_expert(ask) -> None:
     at = torch.arange(120) * 2 * torch.pi / 120
     x = 1.5 * torch.stack([at.cos(), at.sin()], 1)
-    for p, network in zip(CORRELATIONS, GateViewer.from_files()["networks"]["a gate a task"]):
+    networks = GateViewer.from_files()["networks"]["a gate a task"]
+    for p, network in zip(CORRELATIONS, networks, strict=True):
         with torch.no_grad():
             first, second = trained_mixture(p, "a gate a task").gates(x).values()
         right = torch.minimum(first, second).sum(1).mean().item()
