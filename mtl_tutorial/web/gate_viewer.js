@@ -1,4 +1,5 @@
-// The gate viewer. Moved: the second teacher (the correlation of two regressions), and the input x.
+// The gate viewer. Moved: the second teacher (the correlation of two regressions; the nearest one with a
+// trained network is shown), and the input x.
 // What answers: each task's gate over the experts, what every expert says, the mixture, the truth.
 import { BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, INK, HALO, clamp, dot, draw, explorable, fixed, inked, set } from "./kit.js";
 
@@ -57,9 +58,7 @@ function build(view) {
   const arrows = LOOKS.map((colour, k) => plane.arrow(`w${"₁₂"[k]}`, colour, 3.5));
   const here = plane.dot(INK, 5), name = plane.text({ "font-weight": 700, dx: 14, dy: -8, ...HALO }, "x");
   const tip = plane.handle("second teacher", VERMILION, ([a, b]) => {
-    const all = view.model.get("correlations"), angle = Math.atan2(Math.max(b, 0), a), now = nearest(all, view.model.get("correlation"));
-    const next = nearest(all, Math.cos(angle)), keyed = Math.abs(Math.acos(all[now]) - angle) < 0.12;
-    view.change({ correlation: all[next === now && keyed ? clamp(now + Math.sign(Math.acos(all[now]) - angle), 0, all.length - 1) : next] });
+    view.change({ correlation: Number(Math.cos(clamp(Math.atan2(b, a), 0, Math.PI / 2)).toFixed(3)) });
   }, { words: ([a, b]) => `cosine ${fixed(a / Math.hypot(a, b))}` });
   const input = plane.handle("input x", GREY, (point) => view.change({ x: point.map((v) => Number(clamp(v, -REACH, REACH).toFixed(2))) }));
   const bars = view.panel({ title: "What the gates say", x: [0, 1], y: [10.6, 0], width: 240, height: 400, pad: [74, 40, 28, 40] });
@@ -86,7 +85,7 @@ function build(view) {
       const far = [a, b].map((at) => plane.at([4 * Math.cos(at), 4 * Math.sin(at)]).map((v) => v.toFixed(1)).join(" "));
       set(wedge, { d: `M${plane.at([0, 0]).join(" ")}L${far.join("L")}Z`, fill: COLOURS[gate.indexOf(most)], "fill-opacity": (0.6 * most).toFixed(2) });
     });
-    arrows[0]([LONG, 0]); arrows[1](second); tip(second);
+    arrows[0]([LONG, 0]); arrows[1](second); tip([state.correlation, Math.sqrt(1 - state.correlation ** 2)].map((v) => LONG * v));
     here(state.x); input(state.x); name(state.x);
     rows.forEach(({ top, truth: tick, mixed, words, experts }, k) => {
       const inside = (v) => clamp(v, -MOST, MOST), down = top + 3.8;
