@@ -312,7 +312,7 @@ def test_answers_of_the_gate_viewer_are_the_formulas(ask) -> None:
     points = [[a, b] for a in (-2.2, -0.4, 1.0) for b in (-1.5, 0.0, 2.2)]
     for p in CORRELATIONS:
         found = ask("gate_viewer", f"cases.map((x) => m.taught({p}, x))", points)
-        x, u = torch.tensor(points).double(), torch.eye(2).double()
+        x, u = torch.tensor(points, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
         assert np.allclose(found, taught(x, teachers_at(p, u)))
 
 
