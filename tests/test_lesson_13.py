@@ -44,5 +44,5 @@ def test_in_the_long_runs_a_balance_takes_the_boxs_gain_away() -> None:
     box = scenes.groupby(["network", "balance"])["box"].mean()
     assert box["a gate a task", 0.0] > box["hard sharing", 0.0] + 0.05
     assert box["a gate a task", 0.1] < box["a gate a task", 0.0] - 0.05
-    gated = scenes[scenes["network"] == "a gate a task"].set_index(["balance", "seed"])
-    assert (gated.loc[0.0, "box_used"] < 1.6).all() and (gated.loc[1.0, "box_used"] > 2.7).all()
+    gated = scenes[scenes["network"] == "a gate a task"].groupby("balance")["box_used"].mean()
+    assert gated[0.0] + 0.5 < gated[0.1] and gated[1.0] > 2.7

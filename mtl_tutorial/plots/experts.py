@@ -87,7 +87,12 @@ def draw_choices(figure: Figure, frame: pd.DataFrame, *, panel: str, row: str, t
                 if width >= 0.12:
                     axes.text(start + width / 2, at, f"{width:.2f}", ha="center", va="center")
             left = left + widths
-        axes.set(xlim=(0, 1), ylim=(len(bars) - 0.5, -0.5), xticks=[0, 0.5, 1])
+        axes.set(
+            xlim=(0, 1),
+            ylim=(len(bars) - 0.5, -0.5),
+            xticks=[0, 0.5, 1],
+            xticklabels=["0", "0.5", "1"],
+        )
         axes.set_yticks(range(len(bars)), [str(bar) for bar in bars] if axes is line[0] else [])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False)
@@ -97,7 +102,7 @@ def draw_choices(figure: Figure, frame: pd.DataFrame, *, panel: str, row: str, t
         if bar in ("digit", "box"):
             label.set_color(task_style(str(bar))["color"])
     height = figure.get_figheight()
-    figure.subplots_adjust(0.075, 0.55 / height, 0.98, 1 - 1.05 / height, wspace=0.08)
+    figure.subplots_adjust(0.075, 0.55 / height, 0.98, 1 - 1.05 / height, wspace=0.1)
     keys = {f"expert {n}": Patch(color=EXPERTS[n - 1]) for n in sorted(set(frame["expert"]))}
     place_of = {"loc": "upper right", "bbox_to_anchor": (0.985, 1 - 0.3 / height)}
     figure_legend(figure, keys, **place_of)
