@@ -71,13 +71,13 @@ def network_for_pair(name: str, *, deep_heads: bool = False) -> nn.Module:
     """
     width = WIDTHS[check_choice("network", name, NETWORKS)][deep_heads]
 
-    def experts(count: int) -> list[nn.Module]:
+    def experts(count: int) -> list[Layer]:
         return [Layer(INPUTS, width) for _ in range(count)]
 
     if name == "hard sharing":
-        model: nn.Module = HardSharing(*experts(1), PAIR)
+        model: nn.Module = HardSharing(Layer(INPUTS, width), PAIR)
     elif name == "own network":
-        model = SingleTaskNetworks({t.name: HardSharing(*experts(1), [t]) for t in PAIR})
+        model = SingleTaskNetworks({t.name: HardSharing(Layer(INPUTS, width), [t]) for t in PAIR})
     elif name == "own experts":
         half = COUNT // 2
         model = SingleTaskNetworks({t.name: Experts(experts(half), [t], INPUTS) for t in PAIR})

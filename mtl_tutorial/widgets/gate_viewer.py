@@ -24,17 +24,22 @@ TASKS = [task.name for task in PAIR]
 
 def packed(model: Experts) -> dict[str, Any]:
     """Give an ``Experts`` of `Layer` experts with two inputs as lists, rounded to four digits."""
-    w, v = model.gate_layers, model.heads
-    rows: dict[str, Any] = {
-        "weights": [expert[0].weight for expert in model.experts],
-        "biases": [expert[0].bias for expert in model.experts],
-        "gates": [w[name if model.gate == "task" else "all_tasks"].weight for name in v],
-        "heads": [head.weight[0] for head in v.values()],
-        "offsets": [head.bias[0] for head in v.values()],
-    }
+    state, packed = model.state_dict(), {}
+    for part, names in _names(len(model.experts), model.gate).items():
+        values = torch.stack([state[name].squeeze() for name in names])
+        packed[part] = _rounded(values.double().tolist())
+    return packed
+
+
+def _names(count: int, gate: str) -> dict[str, list[str]]:
+    """Where each part of the file stands in a state of the network."""
+    layers = [task if gate == "task" else "all_tasks" for task in TASKS]
     return {
-        name: _rounded(torch.stack(parts).detach().double().tolist())
-        for name, parts in rows.items()
+        "weights": [f"experts.{i}.0.weight" for i in range(count)],
+        "biases": [f"experts.{i}.0.bias" for i in range(count)],
+        "gates": [f"gate_layers.{layer}.weight" for layer in layers],
+        "heads": [f"heads.{task}.weight" for task in TASKS],
+        "offsets": [f"heads.{task}.bias" for task in TASKS],
     }
 
 
@@ -60,18 +65,13 @@ def trained_mixture(correlation: float, gate: str, path: Path = TRAINED) -> Expe
         path: of the networks.
     """
     found = json.loads(path.read_text(encoding="utf-8"))[gate][CORRELATIONS.index(correlation)]
-    part = {name: torch.tensor(values) for name, values in found.items()}
-    experts = [Layer(2, len(part["biases"][0])) for _ in part["biases"]]
-    model = Experts(experts, PAIR, 2, gate=GATES[gate])
-    with torch.no_grad():
-        for i, expert in enumerate(experts):
-            expert[0].weight.copy_(part["weights"][i])
-            expert[0].bias.copy_(part["biases"][i])
-        for k, name in enumerate(TASKS):
-            layer = model.gate_layers[name if model.gate == "task" else "all_tasks"]
-            layer.weight.copy_(part["gates"][k])
-            model.heads[name].weight.copy_(part["heads"][k][None])
-            model.heads[name].bias.copy_(part["offsets"][k][None])
+    count, width = len(found["biases"]), len(found["biases"][0])
+    model = Experts([Layer(2, width) for _ in range(count)], PAIR, 2, gate=GATES[gate])
+    state = model.state_dict()
+    for part, names in _names(count, model.gate).items():
+        for name, values in zip(names, found[part], strict=True):
+            state[name] = torch.tensor(values).reshape(state[name].shape)
+    model.load_state_dict(state)
     return model.eval()
 
 
