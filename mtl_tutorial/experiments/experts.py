@@ -232,8 +232,9 @@ def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
         For every task, every digit and ``"all"``: ``task``, ``digit``, ``expert`` (from 1 on) and
         ``share``, the mean of g_k(x)_i.
     """
+    images: Any = batch.inputs
     with torch.no_grad():
-        gates, digits = model.gates(batch.inputs), batch.targets["digit"]
+        gates, digits = model.gates(images), batch.targets["digit"]
     rows = []
     for task, found in gates.items():
         for digit in ("all", *range(10)):
