@@ -44,7 +44,7 @@ class Experts(nn.Module):
             the gate is unknown.
 
     Source: Ma et al. 2018, Modeling Task Relationships in Multi-task Learning with Multi-gate
-    Mixture-of-Experts (KDD), equations 5 to 7.
+    Mixture-of-Experts (KDD), equations 6 to 8.
     """
 
     def __init__(

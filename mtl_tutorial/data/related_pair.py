@@ -59,7 +59,7 @@ def related_pair(correlation: float, generator: Generator, *, inputs: int = INPU
         ValueError: where p or d is out of range.
 
     Source: Ma et al. 2018, Modeling Task Relationships in Multi-task Learning with Multi-gate
-    Mixture-of-Experts (KDD), section 3.2.
+    Mixture-of-Experts (KDD), where it makes synthetic data.
     """
     if not -1 <= correlation <= 1:
         raise ValueError(f"correlation must be from -1 to 1, got {correlation}")
