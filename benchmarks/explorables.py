@@ -60,6 +60,7 @@ def Made():
     made = FlightRecorder(committed_results("quick_60_epochs"))
     made.epoch = 30
     return made""",
+    "gate_viewer": "from mtl_tutorial.widgets.gate_viewer import GateViewer as Made",
     "draw_a_digit": "from mtl_tutorial.widgets.draw_a_digit import DrawADigit as Made",
     "luck_machine": """from mtl_tutorial.widgets.luck_machine import LuckMachine
 Made = lambda: LuckMachine(number=200)""",

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mtl_tutorial.architectures import ConvEncoder, Experts, HardSharing, VGGEncoder
+from mtl_tutorial.architectures import (
+    ConvEncoder,
+    Experts,
+    HardSharing,
+    VGGEncoder,
+    experts_used,
+    importance_loss,
+)
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
 DIGIT = Task("digit", F.cross_entropy, accuracy, 10)
@@ -176,3 +183,38 @@ def test_a_task_may_have_any_name():
     torch.manual_seed(0)
     gates = Experts([nn.Linear(5, 4), nn.Linear(5, 4)], tasks, 5).gates(random(3, 5))
     assert not torch.allclose(gates["all_tasks"], gates["first"])
+
+
+def test_importance_comes_out_as_by_hand() -> None:
+    gates = torch.tensor([[0.5, 0.5], [1.0, 0.0]])  # importance 1.5 and 0.5: mean 1, variance 0.25
+    assert importance_loss(gates).item() == pytest.approx(0.25)
+    even = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert importance_loss(even).item() == 0
+    assert importance_loss(torch.stack([gates, even])).item() == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_importance_and_the_number_of_experts_have_their_ends(count) -> None:
+    one, all_alike = (
+        F.one_hot(torch.zeros(6, dtype=torch.long), count).float(),
+        torch.ones(6, count),
+    )
+    assert importance_loss(one).item() == pytest.approx(count - 1)
+    assert importance_loss(all_alike / count).item() == pytest.approx(0, abs=1e-9)
+    assert experts_used(one).item() == pytest.approx(1)
+    assert experts_used(all_alike / count).item() == pytest.approx(count)
+    assert experts_used(torch.stack([one, all_alike / count])).shape == (2,)
+
+
+def test_following_importance_downhill_evens_out_a_gate() -> None:
+    scores = torch.tensor([[3.0, 0.0, 0.0]]).repeat(4, 1).requires_grad_()
+    for _ in range(200):
+        loss = importance_loss(scores.softmax(1))
+        (slope,) = torch.autograd.grad(loss, scores)
+        scores = (scores - 2 * slope).detach().requires_grad_()
+    assert experts_used(scores.softmax(1)).item() > 2.9
+
+
+def test_gates_of_another_shape_have_no_importance() -> None:
+    with pytest.raises(ValueError, match=r"shape \(B, n\), or .* got \(3,\)"):
+        importance_loss(torch.ones(3))

@@ -23,6 +23,7 @@ from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.widgets.draw_a_digit import DrawADigit, packed, trained_network
 from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
+from mtl_tutorial.widgets.gate_viewer import GateViewer
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
 from mtl_tutorial.widgets.landscape_race import LandscapeRace
 from mtl_tutorial.widgets.loss_scale_mixer import LossScaleMixer
@@ -56,6 +57,7 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "luck": LuckMachine,
     "real": lambda: LuckMachine(LEADS, table="the real table"),
     "digit": lambda: DrawADigit(strokes=SEVEN),
+    "gates": GateViewer,
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -222,6 +224,9 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("real", {"left_out": [0, 3], "correct": True}, "over 2 seeds, with Holm's correction: n"),
         ("real", {"opponents": ["PCGrad"]}, "1 tests over 4 seeds, each at p < 0.05: nothing is"),
         ("digit", {}, "Digit: 7"),
+        ("gates", {}, "Teachers at cosine 0.50. The first task's gate gives expert 3 most, 1.00"),
+        ("gates", {"correlation": 0.97}, "Teachers at cosine 1.00."),
+        ("gates", {"gate": "one gate"}, "All around, the two gates overlap by 1.00."),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
@@ -248,6 +253,8 @@ def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
         ("luck", {"methods": 1, "seeds": 30, "gain": 3, "number": 300}),
         ("real", {"left_out": [0, 1, 2, 3]}),
         ("real", {"opponents": ["PCGrad", "MGDA", "tuned weighted sum"]}),
+        ("gates", {"x": [0, 0], "correlation": 0}),
+        ("gates", {"x": [-2.2, 2.2], "correlation": 1, "gate": "one gate", "task": "second"}),
         ("digit", {"strokes": []}),
         ("digit", {"strokes": [[[0, 0]], [[28, 28], [0, 28]]], "thickness": 5, "mask": True}),
     ],
@@ -288,6 +295,9 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("real", "opponents", ["SGD"], "methods left out must be among PCGrad, .*, got 'SGD'"),
         ("digit", "strokes", [[[50, 0]]], "a point of stroke 1 must be two numbers from 0 to 28"),
         ("digit", "thickness", 9, "thickness must be from 1 to 5, got 9"),
+        ("gates", "correlation", -1, "correlation must be from 0 to 1, got -1"),
+        ("gates", "x", [3, 0], "x must be two numbers from -2.2 to 2.2"),
+        ("gates", "gate", "two gates", "gate must be one of 'a gate a task', 'one gate', got"),
     ],
 )
 def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:

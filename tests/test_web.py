@@ -17,6 +17,7 @@ from torchjd.aggregation import IMTLG, CAGrad, UPGrad
 
 from mtl_tutorial.balancing import dwa_weights, mgda, pcgrad
 from mtl_tutorial.data.landscape import STARTS, landscape_gradients
+from mtl_tutorial.data.related_pair import taught, teachers_at
 from mtl_tutorial.data.scenes import located_digits
 from mtl_tutorial.experiments.bowl import compute_bowl
 from mtl_tutorial.experiments.inference import holm, interval
@@ -25,10 +26,11 @@ from mtl_tutorial.experiments.race import METHODS, arrival_steps, run_race
 from mtl_tutorial.experiments.relatedness import bias_share, error_joint, turning_angle
 from mtl_tutorial.experiments.units import Snapshot, compute_shares
 from mtl_tutorial.web import DECLARED, FOLDER, bundle, imported, source
+from mtl_tutorial.widgets.gate_viewer import CORRELATIONS, GATES, GateViewer, trained_mixture
 
 MODULES = sorted(path.stem for path in FOLDER.glob("*.js"))
 HOST = "http://course.test"
-MOST_BYTES, MOST_LINES = 150_000, 2_008
+MOST_BYTES, MOST_LINES = 160_000, 2_114
 
 
 browser = pytest.fixture(scope="module")(chromium)
@@ -304,3 +306,43 @@ def test_tables_of_equal_methods_have_finds_as_often_as_in_the_package(ask) -> N
     counts = ask("luck_machine", "m.count(0, 1500, cases)", setting)
     assert counts["plain"] / 1500 == pytest.approx(0.34, abs=0.04)
     assert counts["corrected"] / 1500 < 0.065
+
+
+def test_answers_of_the_gate_viewer_are_the_formulas(ask) -> None:
+    points = [[a, b] for a in (-2.2, -0.4, 1.0) for b in (-1.5, 0.0, 2.2)]
+    for p in CORRELATIONS:
+        found = ask("gate_viewer", f"cases.map((x) => m.taught({p}, x))", points)
+        x, u = torch.tensor(points, dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+        assert np.allclose(found, taught(x, teachers_at(p, u)))
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_gates_experts_and_mixtures_in_the_page_are_the_packages(ask, gate) -> None:
+    networks = GateViewer.from_files()["networks"][gate]
+    points = [[a, b] for a in (-2.2, -0.4, 0.0, 1.0) for b in (-1.5, 0.0, 2.2)]
+    x = torch.tensor(points)
+    for p, network in zip(CORRELATIONS, networks, strict=True):
+        model, cases = trained_mixture(p, gate), {"net": network, "points": points}
+        found = ask("gate_viewer", "cases.points.map((x) => m.forward(cases.net, x))", cases)
+        with torch.no_grad():
+            gates, mixed = model.gates(x), model(x)
+            for i in range(4):
+                alone = model(x, dict.fromkeys(gates, torch.eye(4)[i]))
+                for k, name in enumerate(gates):
+                    assert np.allclose(
+                        [f["said"][k][i] for f in found], alone[name][:, 0], atol=1e-4
+                    )
+        for k, name in enumerate(gates):
+            assert np.allclose([f["gates"][k] for f in found], gates[name], atol=1e-5)
+            assert np.allclose([f["mixed"][k] for f in found], mixed[name][:, 0], atol=1e-4)
+
+
+def test_gates_overlap_by_what_both_give_to_an_expert(ask) -> None:
+    at = torch.arange(120) * 2 * torch.pi / 120
+    x = 1.5 * torch.stack([at.cos(), at.sin()], 1)
+    networks = GateViewer.from_files()["networks"]["a gate a task"]
+    for p, network in zip(CORRELATIONS, networks, strict=True):
+        with torch.no_grad():
+            first, second = trained_mixture(p, "a gate a task").gates(x).values()
+        right = torch.minimum(first, second).sum(1).mean().item()
+        assert ask("gate_viewer", "m.overlap(cases)", network) == pytest.approx(right, abs=1e-4)

@@ -14,7 +14,7 @@ from mtl_tutorial.architectures.encoders import (
     LeNet,
     VGGEncoder,
 )
-from mtl_tutorial.architectures.experts import Experts
+from mtl_tutorial.architectures.experts import Experts, experts_used, importance_loss
 from mtl_tutorial.architectures.fusion import (
     Concatenation,
     ContrastiveFusion,
@@ -45,6 +45,8 @@ __all__ = [
     "SingleTaskNetworks",
     "VGGEncoder",
     "contrastive_loss",
+    "experts_used",
+    "importance_loss",
     "recall_at_1",
     "share_stem",
 ]

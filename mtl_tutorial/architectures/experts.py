@@ -44,7 +44,7 @@ class Experts(nn.Module):
             the gate is unknown.
 
     Source: Ma et al. 2018, Modeling Task Relationships in Multi-task Learning with Multi-gate
-    Mixture-of-Experts (KDD), equations 5 to 7.
+    Mixture-of-Experts (KDD), equations 6 to 8.
     """
 
     def __init__(
@@ -131,3 +131,41 @@ class Experts(nn.Module):
         return nn.ModuleList(
             last_layer(expert, f"model.experts[{i}]") for i, expert in enumerate(self.experts)
         )
+
+
+def importance_loss(gates: Tensor) -> Tensor:
+    """Give how unevenly a batch uses the experts; with a weight it is added to the losses.
+
+    L = CV(v)² = Var(v) / mean(v)², with v_i = Σ_x g(x)_i, the importance of expert i in the batch.
+    It is 0 where all n experts count the same, and n − 1 where one of them gets all. It looks at
+    the batch as a whole: each example may still choose one expert.
+
+    Args:
+        gates: of one task, shape ``(B, n)``; or of T tasks, ``(T, B, n)``, and then L is the mean
+            over the tasks.
+
+    Raises:
+        ValueError: for another shape.
+
+    Source: Shazeer et al. 2017, Outrageously Large Neural Networks (arXiv 1701.06538), section 4.
+    There the gates are sparse, a second loss evens out how many examples an expert gets, and L is
+    weighted by w_importance.
+    """
+    if gates.ndim not in (2, 3):
+        raise ValueError(
+            f"gates must have shape (B, n), or (T, B, n) for T tasks, got {tuple(gates.shape)}"
+        )
+    v = gates.sum(dim=-2)
+    return (v.var(dim=-1, correction=0) / v.mean(dim=-1) ** 2).mean()
+
+
+def experts_used(gates: Tensor) -> Tensor:
+    """Give how many experts a task uses over a batch, from 1 to n: exp H(ḡ).
+
+    ḡ_i is the mean of g(x)_i over the batch, and H(ḡ) = −Σ_i ḡ_i log ḡ_i its entropy.
+
+    Args:
+        gates: shape ``(..., B, n)``.
+    """
+    mean = gates.mean(dim=-2)
+    return torch.special.entr(mean).sum(dim=-1).exp()

@@ -71,6 +71,11 @@ QUESTIONS = {
         "What holds at full scale, over seeds?",
         "training flight recorder: a run, layer by layer and epoch by epoch",
     ),
+    "13_experts": (
+        "Compare",
+        "Many experts, one gate a task: does it bend where one trunk breaks?",
+        "gate viewer: drag the relatedness or the example; see gates and experts",
+    ),
 }
 MINUTES = re.compile(
     r"(\d+) minutes to read.*\s(\d+) minutes for the exercises.*\s(\d+) seconds", re.DOTALL

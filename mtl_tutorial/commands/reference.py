@@ -42,7 +42,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "MTAN": ("AttentionMaskViewer", {}),
     "CrossModalAttention": ("ModalityFader", {}),
     "ContrastiveAlignment": ("", {}),
-    "Experts": ("", {}),
+    "Experts": ("GateViewer", {}),
     "ClassicEncoder": ("", {}),
 }
 ROOMS = {"balancing": METHODS, "architectures": NETWORKS}

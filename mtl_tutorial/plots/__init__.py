@@ -1,5 +1,6 @@
 """Pictures; each ``draw_*`` function fills a figure and says what it shows."""
 
+from mtl_tutorial.plots.experts import draw_choices, draw_errors
 from mtl_tutorial.plots.gradients import (
     draw_descents,
     draw_directions,
@@ -92,11 +93,13 @@ __all__ = [
     "draw_by_noise",
     "draw_by_shots",
     "draw_by_unit",
+    "draw_choices",
     "draw_comparison",
     "draw_conflicts",
     "draw_descents",
     "draw_differences",
     "draw_directions",
+    "draw_errors",
     "draw_front",
     "draw_image_on",
     "draw_intake",
