@@ -15,7 +15,7 @@ from mtl_tutorial.profiles import check_choice
 DIMENSIONS, FEATURES, HIDDEN, HELD_OUT = 10, 3, 12, 60
 NOISE, STEEPNESS = 0.3, 2.0
 ALONE, SHARED, POOLED = WAYS = ("one network a task", "shared trunk", "one network for all")
-DECAYS = (0.0, 0.1, 0.3, 1.0)
+DECAYS = (0.0, 0.3, 1.0, 3.0)
 STEPS, EVERY, RATE = 200, 20, 0.02
 COLUMNS = ["seed", "way", "decay", "step", "validation", "test"]
 
