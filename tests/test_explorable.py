@@ -13,6 +13,7 @@ import torch
 import traitlets
 from axe_playwright_python.sync_playwright import Axe
 from explorable_page import ExplorablePage, chromium, plain_state
+from label_cases import made_up
 from playwright.sync_api import Browser
 from result_cases import flown
 
@@ -25,6 +26,7 @@ from mtl_tutorial.widgets.draw_a_digit import DrawADigit, packed, trained_networ
 from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
+from mtl_tutorial.widgets.label_dial import LabelDial
 from mtl_tutorial.widgets.landscape_race import LandscapeRace
 from mtl_tutorial.widgets.loss_scale_mixer import LossScaleMixer
 from mtl_tutorial.widgets.luck_machine import LuckMachine
@@ -57,6 +59,7 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "luck": LuckMachine,
     "real": lambda: LuckMachine(LEADS, table="the real table"),
     "digit": lambda: DrawADigit(strokes=SEVEN),
+    "dial": lambda: LabelDial(helpers=["mask"], runs=made_up()),
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -225,6 +228,14 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("real", {"left_out": [0, 3], "correct": True}, "over 2 seeds, with Holm's correction: n"),
         ("real", {"opponents": ["PCGrad"]}, "1 tests over 4 seeds, each at p < 0.05: nothing is"),
         ("digit", {}, "Digit: 7"),
+        ("dial", {}, "The box from 30 labels, 200 steps. Alone: mean IoU 0.47 (0.46 to 0.48)."),
+        ("dial", {}, "With mask: 0.37 (0.36 to 0.38), 0.10 less, and more in 0 of 3 seeds."),
+        ("dial", {"labels": 100}, "With mask: 0.47 (0.46 to 0.48), 0.10 less"),
+        ("dial", {"labels": 100}, "Alone, that takes 30 labels."),
+        ("dial", {"helpers": []}, "Tick a helper"),
+        ("dial", {"helpers": ["mask", "speaker"]}, "With mask: 0.37"),
+        ("dial", {"moment": "weight and stop chosen"}, "0.48 (0.47 to 0.49), the same"),
+        ("dial", {"task": "digit", "labels": 10}, "The digit from 30 labels"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
@@ -252,6 +263,9 @@ def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
         ("real", {"left_out": [0, 1, 2, 3]}),
         ("real", {"opponents": ["PCGrad", "MGDA", "tuned weighted sum"]}),
         ("digit", {"strokes": []}),
+        ("dial", {"labels": 10, "helpers": ["digit", "mask"]}),
+        ("dial", {"labels": 1000, "task": "digit", "helpers": ["box", "speaker"]}),
+        ("dial", {"own": [{"task": "box", "labels": 60, "helpers": ["mask"], "value": 0.5}]}),
         ("digit", {"strokes": [[[0, 0]], [[28, 28], [0, 28]]], "thickness": 5, "mask": True}),
     ],
 )  # fmt: skip
@@ -290,6 +304,9 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("real", "left_out", [9], "seeds left out must be among 0, 1, 2, 3, got 9"),
         ("real", "opponents", ["SGD"], "methods left out must be among PCGrad, .*, got 'SGD'"),
         ("digit", "strokes", [[[50, 0]]], "a point of stroke 1 must be two numbers from 0 to 28"),
+        ("dial", "labels", 5, "labels must be from 10 to 1000, got 5"),
+        ("dial", "helpers", ["luck"], "helpers must be one of 'digit', .*, got 'luck'"),
+        ("dial", "task", "sum", "task must be one of 'digit', 'box', 'match', got 'sum'"),
         ("digit", "thickness", 9, "thickness must be from 1 to 5, got 9"),
     ],
 )
