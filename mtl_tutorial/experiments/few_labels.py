@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -243,3 +244,21 @@ def at_moment(runs: pd.DataFrame, moment: str) -> pd.DataFrame:
     else:
         best = runs.loc[runs.groupby(keys, sort=False)["validation"].idxmax()]
     return best.rename(columns={"test": "value"})[[*keys, "value"]].reset_index(drop=True)
+
+
+def labels_for(labels: Sequence[int], means: Sequence[float], score: float) -> float:
+    """Give the fewest labels at which means over seeds reach a score, as the label dial does.
+
+    Between two numbers of labels that were run, the mean is linear in their logarithm; 0 where the
+    fewest labels do better than the score, infinity where none reach it.
+    """
+    if means[0] > score - 1e-9:
+        return labels[0] if means[0] < score + 1e-9 else 0.0
+    for place in range(1, len(labels)):
+        low, high = means[place - 1], means[place]
+        if high >= score:
+            share = (score - low) / (high - low)
+            return math.exp(
+                (1 - share) * math.log(labels[place - 1]) + share * math.log(labels[place])
+            )
+    return math.inf
