@@ -61,6 +61,7 @@ def Made():
     made.epoch = 30
     return made""",
     "draw_a_digit": "from mtl_tutorial.widgets.draw_a_digit import DrawADigit as Made",
+    "label_dial": "from mtl_tutorial.widgets.label_dial import LabelDial as Made",
     "luck_machine": """from mtl_tutorial.widgets.luck_machine import LuckMachine
 Made = lambda: LuckMachine(number=200)""",
     "gradnorm_stepper": f"""{TRAINED}

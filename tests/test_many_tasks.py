@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from mtl_tutorial.experiments.many_tasks import (
-    ALONE,
     POOLED,
     SHARED,
     WAYS,

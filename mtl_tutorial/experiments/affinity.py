@@ -67,16 +67,18 @@ def affinities(
     rate: float,
     every: int = 10,
     learning_rate: float = 5e-3,
+    batch_size: int = 64,
 ) -> Tensor:
     """Train all tasks jointly, and give Z every some steps, shape ``(steps / every, T, T)``.
 
     Args:
-        build, tasks, scenes, seed, steps, learning_rate: as for `Run`.
+        build, tasks, scenes, seed, steps, learning_rate, batch_size: as for `Run`.
         rate: η of `affinity`.
         every: steps between two measurements, the first before the first step.
     """
-    run = Run(build, tasks, scenes, seed=seed, steps=steps, learning_rate=learning_rate)
-    probes = scenes.stream(64, torch.Generator().manual_seed(seed + 1))
+    sizes = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
+    run = Run(build, tasks, scenes, seed=seed, **sizes)
+    probes = scenes.stream(batch_size, torch.Generator().manual_seed(seed + 1))
     found = []
     for step in range(steps):
         if step % every == 0:

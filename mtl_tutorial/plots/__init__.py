@@ -1,5 +1,6 @@
 """Pictures; each ``draw_*`` function fills a figure and says what it shows."""
 
+from mtl_tutorial.plots.company import draw_affinity, draw_company, draw_relatedness
 from mtl_tutorial.plots.gradients import (
     draw_descents,
     draw_directions,
@@ -85,6 +86,7 @@ __all__ = [
     "TASK_STYLES",
     "VERMILION",
     "annotate",
+    "draw_affinity",
     "draw_against",
     "draw_arrivals",
     "draw_attention",
@@ -92,6 +94,7 @@ __all__ = [
     "draw_by_noise",
     "draw_by_shots",
     "draw_by_unit",
+    "draw_company",
     "draw_comparison",
     "draw_conflicts",
     "draw_descents",
@@ -107,6 +110,7 @@ __all__ = [
     "draw_paths",
     "draw_plane",
     "draw_projection",
+    "draw_relatedness",
     "draw_rows",
     "draw_runs",
     "draw_scenes",
