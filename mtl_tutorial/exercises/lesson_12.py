@@ -61,7 +61,7 @@ BROKEN = (
 def _passes_numbers(answer: Callable) -> str | None:
     """Every prediction gets the gradient that a right loss gives it."""
     for prediction, target in CASES:
-        slopes = []
+        slopes: list[Tensor | None] = []
         for loss in (answer, _masked_loss):
             given = prediction.clone().requires_grad_()
             value = loss(given, target.clone())
@@ -75,7 +75,8 @@ def _passes_numbers(answer: Callable) -> str | None:
                 )
             value.sum().backward()
             slopes.append(given.grad)
-        if slopes[0] is None or not torch.allclose(slopes[0], slopes[1], atol=1e-6):
+        own, right = slopes
+        if own is None or right is None or not torch.allclose(own, right, atol=1e-6):
             return BROKEN
     return None
 

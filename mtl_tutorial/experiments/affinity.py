@@ -76,8 +76,15 @@ def affinities(
         rate: η of `affinity`.
         every: steps between two measurements, the first before the first step.
     """
-    sizes = {"steps": steps, "batch_size": batch_size, "learning_rate": learning_rate}
-    run = Run(build, tasks, scenes, seed=seed, **sizes)
+    run = Run(
+        build,
+        tasks,
+        scenes,
+        seed=seed,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+    )
     probes = scenes.stream(batch_size, torch.Generator().manual_seed(seed + 1))
     found = []
     for step in range(steps):

@@ -194,11 +194,13 @@ def frozen_encoder(helper: str, *, seed: int, steps: int = 300) -> Callable[[nn.
     )
     for _ in run:
         pass
-    state = {name: value.clone() for name, value in run.model.encoder.state_dict().items()}
+    encoder = run.model.get_submodule("encoder")
+    state = {name: value.clone() for name, value in encoder.state_dict().items()}
 
     def prepare(network: nn.Module) -> None:
-        network.encoder.load_state_dict(state)
-        network.encoder.requires_grad_(False)
+        encoder = network.get_submodule("encoder")
+        encoder.load_state_dict(state)
+        encoder.requires_grad_(False)
 
     return prepare
 

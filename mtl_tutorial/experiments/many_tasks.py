@@ -140,7 +140,13 @@ def learn_many(
 PARTS, EXAMS = ("inputs", "answers"), ("validation", "test")
 
 
-def _scores(way, step, decays, errors, sets) -> list[tuple]:  # type: ignore[no-untyped-def]
+def _scores(
+    way: str,
+    step: int,
+    decays: Sequence[float],
+    errors: dict[str, Tensor],
+    sets: dict[str, list[Tensor]],
+) -> list[tuple]:
     left = [errors[n].mean(-1) / sets[n][1].var((1, 2, 3)) for n in EXAMS]  # (decays, problems)
     return [
         (seed, way, decay, step, left[0][d, seed].item(), left[1][d, seed].item())
