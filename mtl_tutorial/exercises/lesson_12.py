@@ -126,10 +126,10 @@ MASKED_MISTAKES = (
 
 
 def _labels_alone() -> tuple[float, float]:
-    """What the box's score with the digit is worth at 300 labels; and the score."""
+    """What the box's score with masks is worth at 300 labels; and the score."""
     runs = at_moment(label_runs()[0], AS_IT_COMES)
     means = runs[runs["task"] == "box"].groupby(["helpers", "labels"])["value"].mean()
-    alone, score = means["alone"], means["with digit"].loc[300]
+    alone, score = means["alone"], means["with mask"].loc[300]
     return labels_for(list(alone.index), list(alone), score), score
 
 
@@ -174,13 +174,13 @@ q2 = Exercise(
             round(SCORE, 2): "That is the score. How many labels does it take alone to reach it?",
             1000: "The dial ends at 300 labels for the box. Read the end of the sentence.",
         },
-        otherwise="Is the task the box, the training to the end at equal weights, and digit the "
+        otherwise="Is the task the box, the training to the end at equal weights, and mask the "
         "only helper? Then the end of the sentence says it.",
     ),
-    praise="So many of the 300 labels are left in such company: at equal weights the digit's loss "
-    "is a hundred times as large, and the encoder follows it.",
+    praise="So many of the 300 labels are left in such company: the boxes are soon learned by "
+    "heart, and the encoder goes where the masks pull it.",
     hints=(
-        "Choose box, equal weights, tick digit alone, and drag the handle to the right end.",
+        "Choose box, equal weights, tick mask alone, and drag the handle to the right end.",
         "The sentence below ends with what the score takes alone. The dotted line shows it.",
     ),
     solution_code="""
@@ -189,7 +189,7 @@ from mtl_tutorial.experiments.few_labels import AS_IT_COMES, at_moment, label_ru
 runs = at_moment(label_runs()[0], AS_IT_COMES)
 means = runs[runs["task"] == "box"].groupby(["helpers", "labels"])["value"].mean()
 alone = means["alone"]
-answer = labels_for(list(alone.index), list(alone), means["with digit"].loc[300])
+answer = labels_for(list(alone.index), list(alone), means["with mask"].loc[300])
 """,
 )
 
