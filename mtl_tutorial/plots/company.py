@@ -93,7 +93,7 @@ def draw_affinity(
         axes.plot(steps, z.mean(0), color=style["color"], linestyle=style["linestyle"])
         ends.append((steps[-1], z[:, -1].mean().item(), name))
     axes.axhline(0, color=BLACK, linewidth=0.8)
-    axes.set(xlim=(0, None), xlabel="steps of joint training", ylabel=f"affinity to {onto}")
+    axes.set(xlim=(0, steps[-1]), xlabel="steps of joint training", ylabel=f"affinity to {onto}")
     axes.set_title(title)
     figure.subplots_adjust(0.11, 0.16, 0.88, 0.86)
     label_ends(axes, ends)
