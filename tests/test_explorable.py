@@ -12,6 +12,7 @@ import pytest
 import torch
 import traitlets
 from explorable_page import ExplorablePage, chromium, plain_state, violations
+from label_cases import made_up
 from playwright.sync_api import Browser
 from result_cases import flown
 
@@ -25,6 +26,7 @@ from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
 from mtl_tutorial.widgets.gate_viewer import GateViewer
 from mtl_tutorial.widgets.gradient_compass import GradientCompass
+from mtl_tutorial.widgets.label_dial import LabelDial
 from mtl_tutorial.widgets.landscape_race import LandscapeRace
 from mtl_tutorial.widgets.loss_scale_mixer import LossScaleMixer
 from mtl_tutorial.widgets.luck_machine import LuckMachine
@@ -58,6 +60,7 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "real": lambda: LuckMachine(LEADS, table="the real table"),
     "digit": lambda: DrawADigit(strokes=SEVEN),
     "gates": GateViewer,
+    "dial": lambda: LabelDial(helpers=["mask"], runs=made_up()),
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -227,6 +230,14 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("gates", {}, "Teachers at cosine 0.50. The first task's gate gives expert 3 most, 1.00"),
         ("gates", {"correlation": 0.97}, "Teachers at cosine 1.00."),
         ("gates", {"gate": "one gate"}, "All around, the two gates overlap by 1.00."),
+        ("dial", {}, "The box from 30 labels, 200 steps. Alone: mean IoU 0.47 (0.46 to 0.48)."),
+        ("dial", {}, "With mask: 0.37 (0.36 to 0.38), 0.10 less, and more in 0 of 3 seeds."),
+        ("dial", {"labels": 100}, "With mask: 0.47 (0.46 to 0.48), 0.10 less"),
+        ("dial", {"labels": 100}, "Alone, that takes 30 labels."),
+        ("dial", {"helpers": []}, "Tick a helper"),
+        ("dial", {"helpers": ["mask", "speaker"]}, "With mask: 0.37"),
+        ("dial", {"moment": "weight and stop chosen"}, "0.48 (0.47 to 0.49), the same"),
+        ("dial", {"task": "digit", "labels": 10}, "The digit from 30 labels"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
@@ -256,6 +267,9 @@ def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
         ("gates", {"x": [0, 0], "correlation": 0}),
         ("gates", {"x": [-2.2, 2.2], "correlation": 1, "gate": "one gate", "task": "second"}),
         ("digit", {"strokes": []}),
+        ("dial", {"labels": 10, "helpers": ["digit", "mask"]}),
+        ("dial", {"labels": 1000, "task": "digit", "helpers": ["box", "speaker"]}),
+        ("dial", {"own": [{"task": "box", "labels": 60, "helpers": ["mask"], "value": 0.5}]}),
         ("digit", {"strokes": [[[0, 0]], [[28, 28], [0, 28]]], "thickness": 5, "mask": True}),
     ],
 )  # fmt: skip
@@ -294,6 +308,9 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("real", "left_out", [9], "seeds left out must be among 0, 1, 2, 3, got 9"),
         ("real", "opponents", ["SGD"], "methods left out must be among PCGrad, .*, got 'SGD'"),
         ("digit", "strokes", [[[50, 0]]], "a point of stroke 1 must be two numbers from 0 to 28"),
+        ("dial", "labels", 5, "labels must be from 10 to 1000, got 5"),
+        ("dial", "helpers", ["luck"], "helpers must be one of 'digit', .*, got 'luck'"),
+        ("dial", "task", "sum", "task must be one of 'digit', 'box', 'match', got 'sum'"),
         ("digit", "thickness", 9, "thickness must be from 1 to 5, got 9"),
         ("gates", "correlation", -1, "correlation must be from 0 to 1, got -1"),
         ("gates", "x", [3, 0], "x must be two numbers from -2.2 to 2.2"),

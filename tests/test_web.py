@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from explorable_page import chromium
+from label_cases import made_up
 from playwright.sync_api import Browser
 from scipy import stats
 from torchjd.aggregation import IMTLG, CAGrad, UPGrad
@@ -27,10 +28,11 @@ from mtl_tutorial.experiments.relatedness import bias_share, error_joint, turnin
 from mtl_tutorial.experiments.units import Snapshot, compute_shares
 from mtl_tutorial.web import DECLARED, FOLDER, bundle, imported, source
 from mtl_tutorial.widgets.gate_viewer import CORRELATIONS, GATES, GateViewer, trained_mixture
+from mtl_tutorial.widgets.label_dial import curves_of
 
 MODULES = sorted(path.stem for path in FOLDER.glob("*.js"))
 HOST = "http://course.test"
-MOST_BYTES, MOST_LINES = 160_000, 2_114
+MOST_BYTES, MOST_LINES = 190_000, 2_436
 
 
 browser = pytest.fixture(scope="module")(chromium)
@@ -346,3 +348,25 @@ def test_gates_overlap_by_what_both_give_to_an_expert(ask) -> None:
             first, second = trained_mixture(p, "a gate a task").gates(x).values()
         right = torch.minimum(first, second).sum(1).mean().item()
         assert ask("gate_viewer", "m.overlap(cases)", network) == pytest.approx(right, abs=1e-4)
+
+
+def test_what_the_label_dial_reads_between_runs_is_numpys(ask) -> None:
+    curves = [curve for curve in curves_of(made_up()) if curve["task"] == "box"]
+    counts = [10, 17, 30, 55, 299, 300, 1000]
+    for curve in curves:
+        given = {"curve": curve, "counts": counts}
+        found = ask("label_dial", "cases.counts.map((n) => m.scoresAt(cases.curve, n))", given)
+        columns = np.array(curve["values"]).T
+        right = [np.interp(np.log(counts), np.log(curve["labels"]), c) for c in columns]
+        assert np.allclose(found, np.transpose(right))
+
+
+def test_what_a_score_takes_alone_is_where_the_mean_first_reaches_it(ask) -> None:
+    curve = {"labels": [10, 100, 1000], "values": [[0.2, 0.4], [0.4, 0.6], [0.4, 0.4]]}
+    scores = [0.1, 0.3, 0.4, 0.5, 0.6]
+    expression = "cases.scores.map((score) => String(m.labelsFor(cases.curve, score)))"
+    found = ask("label_dial", expression, {"curve": curve, "scores": scores})
+    assert [float(number) for number in found] == pytest.approx([0, 10, 10**1.5, 100, np.inf])
+    words = ask("label_dial", "cases.map((c) => m.worth(c[0], c[1]))", [[curve, s] for s in scores])
+    assert words[0] == "fewer than 10 labels" and words[-1] == "more than 1000 labels"
+    assert words[1:4] == ["10 labels", "32 labels", "100 labels"]

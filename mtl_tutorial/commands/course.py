@@ -71,6 +71,11 @@ QUESTIONS = {
         "What holds at full scale, over seeds?",
         "training flight recorder: a run, layer by layer and epoch by epoch",
     ),
+    "12_few_labels": (
+        "Compare",
+        "When does sharing pay? Few labels, missing labels, helper tasks",
+        "label dial: what a helper is worth, in labels",
+    ),
     "13_experts": (
         "Compare",
         "Many experts, one gate a task: does it bend where one trunk breaks?",

@@ -1,5 +1,6 @@
 """Pictures; each ``draw_*`` function fills a figure and says what it shows."""
 
+from mtl_tutorial.plots.company import draw_affinity, draw_company, draw_relatedness
 from mtl_tutorial.plots.experts import draw_choices, draw_errors
 from mtl_tutorial.plots.gradients import (
     draw_descents,
@@ -86,6 +87,7 @@ __all__ = [
     "TASK_STYLES",
     "VERMILION",
     "annotate",
+    "draw_affinity",
     "draw_against",
     "draw_arrivals",
     "draw_attention",
@@ -94,6 +96,7 @@ __all__ = [
     "draw_by_shots",
     "draw_by_unit",
     "draw_choices",
+    "draw_company",
     "draw_comparison",
     "draw_conflicts",
     "draw_descents",
@@ -110,6 +113,7 @@ __all__ = [
     "draw_paths",
     "draw_plane",
     "draw_projection",
+    "draw_relatedness",
     "draw_rows",
     "draw_runs",
     "draw_scenes",

@@ -1,0 +1,266 @@
+"""A task with few labels, alone or beside helpers that have many: what a helper is worth."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from mtl_tutorial.architectures import Concatenation, ConvEncoder, FusionNetwork, HardSharing
+from mtl_tutorial.balancing import FixedWeights
+from mtl_tutorial.data import Scenes, located_digits, seen_and_heard
+from mtl_tutorial.data.streams import mixed, only
+from mtl_tutorial.experiments.runs import Run
+from mtl_tutorial.measuring import evaluate
+from mtl_tutorial.places import RESULTS
+from mtl_tutorial.profiles import check_choice
+from mtl_tutorial.tasks import Batch, Task
+
+LABEL_RUNS = RESULTS / "few_labels.json"
+ALONE = "alone"
+BATCH_SIZE, MARK_EVERY, EXAM = 32, 100, 512
+COMPOSED = 8192  # scenes to train on
+AS_IT_COMES, TUNED = "equal weights, to the end", "weight and stop chosen"
+MOMENTS = (AS_IT_COMES, TUNED)
+TABLES = ("few labels", "long runs of match")
+FROZEN = "on frozen mask"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A task that has few labels, the helpers that have many, and how it is learned.
+
+    Args:
+        helpers: names of the tasks beside it.
+        labels: how many labels it has, from few to many.
+        weights: of the helpers' losses; the first is 1, and a second one makes them about as large
+            as the task's own, where they are not.
+        learning_rate: Adam's.
+        steps: of a run.
+    """
+
+    helpers: tuple[str, ...]
+    labels: tuple[int, ...]
+    weights: tuple[float, ...]
+    learning_rate: float = 5e-3
+    steps: int = 300
+
+
+QUESTIONS = {
+    "digit": Question(("box", "mask"), (30, 100, 300), (1.0,)),
+    "box": Question(("digit", "mask"), (10, 30, 100, 300), (1.0, 0.01)),
+    "match": Question(("digit", "speaker"), (300, 1000), (1.0,), 6.25e-4, 600),
+}
+
+
+def companies(task: str) -> list[tuple[str, ...]]:
+    """Give every choice of a task's helpers, from none to all."""
+    one, other = QUESTIONS[check_choice("task", task, QUESTIONS)].helpers
+    return [(), (one,), (other,), (one, other)]
+
+
+def company_name(helpers: Sequence[str]) -> str:
+    """What a choice of helpers is called: ``"alone"``, ``"with box and mask"``."""
+    return f"with {' and '.join(helpers)}" if helpers else ALONE
+
+
+@functools.cache
+def scenes_for(task: str, split: str) -> Scenes:
+    """Give the scenes about which a task is asked; those to train on are composed once."""
+    make = seen_and_heard if task in ("match", "sum", "speaker") else located_digits
+    scenes = make(split)
+    if split != "train":
+        return scenes
+    return scenes.keep(COMPOSED, torch.Generator().manual_seed(0))
+
+
+def network_for(tasks: Sequence[Task], width: int = 8) -> nn.Module:
+    """Give hard sharing: of one encoder, or of two senses where a task needs both."""
+    if {"match", "sum", "speaker"} & {task.name for task in tasks}:
+        d = 8 * width
+        encoders = {"image": ConvEncoder(width, d), "sound": ConvEncoder(width, d, size=32)}
+        return FusionNetwork(encoders, Concatenation(2, d), tasks)
+    return HardSharing(ConvEncoder(width), tasks)
+
+
+def in_company(
+    few: Scenes,
+    many: Scenes,
+    task: str,
+    helpers: Sequence[str],
+    generator: torch.Generator,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Batch]:
+    """Give batches in which a task has labels of few scenes, and its helpers of many others.
+
+    Every batch has ``batch_size`` examples with the task's label, with helpers or without: the
+    helpers bring examples of their own, as many again.
+    """
+    labelled = only(few.stream(batch_size, generator), task)
+    if not helpers:
+        return labelled
+    return mixed(labelled, only(many.stream(batch_size, generator), *helpers))
+
+
+def learn(
+    task: str,
+    labels: int,
+    helpers: Sequence[str] = (),
+    *,
+    seed: int,
+    weight: float = 1.0,
+    steps: int | None = None,
+    width: int = 8,
+    learning_rate: float | None = None,
+    every: int = MARK_EVERY,
+    prepare: Callable[[nn.Module], None] = lambda model: None,
+) -> pd.DataFrame:
+    """Train a task on few labelled scenes, alone or beside helpers with a new scene in every step.
+
+    Args:
+        task: one of `QUESTIONS`.
+        labels: how many scenes have its label; drawn by the seed, more include all of fewer.
+        helpers: names of other tasks of its scenes.
+        seed: of the labelled scenes, initial weights and batches.
+        weight: of each helper's loss; the task's own is 1.
+        steps, learning_rate: left out, those of the question.
+        every: steps between two measurements.
+        prepare: gets the new network, before its first step.
+
+    Returns:
+        Columns ``step``, ``validation`` and ``test``: the task's metric on scenes of digits that
+        are in no other split.
+    """
+    question = QUESTIONS[check_choice("task", task, QUESTIONS)]
+    scenes = scenes_for(task, "train")
+    asked = tuple(t for t in scenes.tasks if t.name == task or t.name in helpers)
+    few = scenes.keep(max(question.labels), torch.Generator().manual_seed(1000 + seed))
+    few = first_of(few, labels)
+    exams = {
+        split: scenes_for(task, split).draw(EXAM, torch.Generator().manual_seed(7))
+        for split in ("validation", "test")
+    }
+    steps = steps or question.steps
+
+    def build() -> nn.Module:
+        network = network_for(asked, width)
+        prepare(network)
+        return network
+
+    run = Run(
+        build,
+        asked,
+        scenes,
+        seed=seed,
+        steps=steps,
+        learning_rate=learning_rate or question.learning_rate,
+        balancer=FixedWeights({task: 1.0, **dict.fromkeys(helpers, weight)}),
+    )
+    (own,) = [t for t in asked if t.name == task]
+    rows = []
+    for record in run.over(in_company(few, scenes, task, helpers, run.generator), steps):
+        if record.step % every == 0 or record.step == steps:
+            scores = [evaluate(run.model, [own], exams[s])[task].metric for s in exams]
+            rows.append((record.step, *scores))
+    return pd.DataFrame(rows, columns=["step", "validation", "test"])
+
+
+def first_of(kept: Scenes, count: int) -> Scenes:
+    """Give the first ``count`` of scenes that were kept."""
+    digits = kept.digits
+    some = replace(digits, images=digits.images[:count], labels=digits.labels[:count])
+    return replace(kept, digits=some)
+
+
+def frozen_encoder(helper: str, *, seed: int, steps: int = 300) -> Callable[[nn.Module], None]:
+    """Train a helper alone; give what puts its encoder into a network, and freezes it there."""
+    scenes = scenes_for(helper, "train")
+    (task,) = [t for t in scenes.tasks if t.name == helper]
+    run = Run(
+        lambda: network_for([task]),
+        [task],
+        scenes,
+        seed=seed,
+        steps=steps,
+        batch_size=2 * BATCH_SIZE,
+    )
+    for _ in run:
+        pass
+    encoder = run.model.get_submodule("encoder")
+    state = {name: value.clone() for name, value in encoder.state_dict().items()}
+
+    def prepare(network: nn.Module) -> None:
+        encoder = network.get_submodule("encoder")
+        encoder.load_state_dict(state)
+        encoder.requires_grad_(False)
+
+    return prepare
+
+
+def label_runs(path: Path = LABEL_RUNS) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Read the runs that come with the course, and where they are from.
+
+    Returns:
+        The runs of few labels, with the columns ``task``, ``labels``, ``helpers`` (as
+        `company_name` writes them, or ``"on frozen mask"``), ``weight``, ``seed``, ``step`` and
+        the task's metric on ``validation`` and ``test``; the long runs of match, with ``helpers``,
+        ``rate``, ``seed``, ``step`` and ``value``; and their provenance.
+
+    Raises:
+        ValueError: where they are not there.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
+            f"the package from there with 'python -m pip install -e .'"
+        )
+    content = json.loads(path.read_text(encoding="utf-8"))
+    tables = [pd.DataFrame(content[k]["rows"], columns=content[k]["columns"]) for k in TABLES]
+    return tables[0], tables[1], content["provenance"]
+
+
+def at_moment(runs: pd.DataFrame, moment: str) -> pd.DataFrame:
+    """Give one row a run: its end at equal weights, or the weight and step that validation chose.
+
+    Args:
+        runs: as `label_runs` gives them.
+        moment: one of `MOMENTS`.
+
+    Returns:
+        Columns ``task``, ``labels``, ``helpers``, ``seed`` and ``value``, the metric on test
+        scenes.
+    """
+    keys = ["task", "labels", "helpers", "seed"]
+    check_choice("moment", moment, MOMENTS)
+    if moment == AS_IT_COMES:
+        equal = runs[runs["weight"] == 1]
+        best = equal.loc[equal.groupby(keys, sort=False)["step"].idxmax()]
+    else:
+        best = runs.loc[runs.groupby(keys, sort=False)["validation"].idxmax()]
+    return best.rename(columns={"test": "value"})[[*keys, "value"]].reset_index(drop=True)
+
+
+def labels_for(labels: Sequence[int], means: Sequence[float], score: float) -> float:
+    """Give the fewest labels at which means over seeds reach a score, as the label dial does.
+
+    Between two numbers of labels that were run, the mean is linear in their logarithm; 0 where the
+    fewest labels do better than the score, infinity where none reach it.
+    """
+    if means[0] > score - 1e-9:
+        return labels[0] if means[0] < score + 1e-9 else 0.0
+    for place in range(1, len(labels)):
+        low, high = means[place - 1], means[place]
+        if high >= score:
+            share = (score - low) / (high - low)
+            return math.exp(
+                (1 - share) * math.log(labels[place - 1]) + share * math.log(labels[place])
+            )
+    return math.inf
