@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.tasks import Task, unique_names
@@ -27,7 +28,8 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Te
 
     Source: Vaswani et al. 2017, equation 1 (arXiv 1706.03762).
     """
-    weights = (queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])).softmax(dim=-1)
+    scale = math.sqrt(queries.shape[-1])
+    weights = (queries / scale @ keys.transpose(-2, -1)).softmax(dim=-1)
     return weights @ values, weights
 
 
@@ -59,17 +61,28 @@ class TransformerBlock(nn.Module):
         self.to_qkv, self.to_out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.first, self.second = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Give the tokens after the block, shape ``(B, N, width)``."""
-        return self.look(tokens)[0]
+    def forward(self, tokens: Tensor, count: int | None = None) -> Tensor:
+        """Give the tokens after the block, shape ``(B, N, width)``; see `look`."""
+        return self.look(tokens, count)[0]
 
-    def look(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the tokens after the block, and who looked at whom, ``(B, H, N, N)``."""
-        batch, count, width = tokens.shape
-        qkv = self.to_qkv(self.norm_1(tokens)).view(batch, count, 3, self.heads, -1)
-        seen, weights = attention(*qkv.permute(2, 0, 3, 1, 4))
-        tokens = tokens + self.to_out(seen.transpose(1, 2).reshape(batch, count, width))
-        return tokens + self.second(self.first(self.norm_2(tokens)).relu()), weights
+    def look(self, tokens: Tensor, count: int | None = None) -> tuple[Tensor, Tensor]:
+        """Give the tokens after the block, and who looked at whom, ``(B, H, N, N)``.
+
+        Args:
+            tokens: shape ``(B, N, width)``.
+            count: how many tokens look, from the first on; the others are looked at, and left out
+                of what is given.
+        """
+        x, width = self.norm_1(tokens), tokens.shape[2]
+        weight, bias = self.to_qkv.weight, self.to_qkv.bias
+        tokens = tokens[:, :count]
+        q = F.linear(x[:, :count], weight[:width], bias[:width])
+        k, v = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=2)
+        seen, looks = attention(
+            *(part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
+        )
+        tokens = tokens + self.to_out(seen.transpose(1, 2).flatten(2))
+        return tokens + self.second(self.first(self.norm_2(tokens)).relu()), looks
 
 
 class Sizes(NamedTuple):
@@ -146,8 +159,11 @@ class SensesTransformer(nn.Module):
         return torch.cat(parts, dim=1) + self.place
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Give the features, shape ``(B, width)``."""
-        return self.look(inputs)[0]
+        """Give the features, shape ``(B, width)``; in the last block, the readout alone looks."""
+        tokens = self.tokens(inputs)
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        return self.norm(self.blocks[-1](tokens, 1)[:, 0])
 
     def look(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Give the features, and for each block who looked at whom, ``(B, H, N, N)``."""
@@ -241,7 +257,7 @@ class HeadAQuestion(nn.Module):
         self.box = nn.Linear(encoder.out_features, BOX)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Give what the head of ``inputs["number"]``, ``(B,)``, answers, under every task's name."""
+        """Give what the head of question ``inputs["number"]`` answers, under every task's name."""
         features = self.encoder(inputs)
         all_heads = torch.cat([self.heads(features), features.new_full((len(features), 1), -30)], 1)
         words = all_heads.gather(1, self.rows[inputs["number"]])

@@ -18,6 +18,7 @@ from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import NO_LABEL, Batch, Task, accuracy, mean_iou
 
 SIDE, DIGIT_SIDE, COLUMNS = 16, 8, 8
+GRID = 4  # pixels between two places where a digit may stand
 PLACES = 7  # words in the longest question
 COUNTING = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 THRESHOLDS = tuple(range(2, 8))
@@ -33,10 +34,13 @@ YES, NO = ANSWERS.index("yes"), ANSWERS.index("no")
 SUBJECTS = ("seen", "heard", "seen plus heard")
 NOISE = 0.1  # of pixels and of the spectrogram, standard deviation
 
-KINDS = tuple(
-    Task(name, F.cross_entropy, accuracy, len(ANSWERS))
-    for name in ("which", "even", "larger", "same")
-) + (Task("where", F.mse_loss, mean_iou, 4),)
+KINDS = (
+    *(
+        Task(name, F.cross_entropy, accuracy, len(ANSWERS))
+        for name in ("which", "even", "larger", "same")
+    ),
+    Task("where", F.mse_loss, mean_iou, 4),
+)
 
 
 class Question(NamedTuple):
@@ -106,10 +110,8 @@ def find(text: str) -> Question:
     Raises:
         ValueError: where the grammar has none.
     """
-    words = " ".join(text.lower().replace("?", " ").split())
-    return {q.text: q for q in QUESTIONS}[
-        check_choice("question", words, [q.text for q in QUESTIONS])
-    ]
+    known = {question.text: question for question in QUESTIONS}
+    return known[check_choice("question", " ".join(text.replace("?", " ").split()), known)]
 
 
 def tokenize(text: str) -> list[int]:
@@ -164,7 +166,8 @@ class _Asked:
     def cut(self, index: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Put each digit at a place of its own; x and y from 0 to 1."""
         spare = SIDE - DIGIT_SIDE
-        start_x, start_y = (spare - ((spare + 1) * at).long() for at in (x, y))
+        stops = spare // GRID + 1
+        start_x, start_y = (spare - GRID * (stops * at).long() for at in (x, y))
         along = torch.arange(SIDE)
         rows, columns = start_y[:, None] + along, start_x[:, None] + along
         return self.framed[index[:, None, None], rows[:, :, None], columns[:, None]]
@@ -216,9 +219,8 @@ def asked_scenes(
         raise ValueError("questions must be at least one")
     if digits is None:
         pixels, labels = load_small_digits(split)
-        digits = Digits(
-            (pixels[:, None] * (255 / 16)).round().to(torch.uint8), labels.long(), split
-        )
+        images = (pixels[:, None] * (255 / 16)).round().to(torch.uint8)
+        digits = Digits(images, labels.long(), split)
     spare = SIDE - DIGIT_SIDE
     framed = F.pad(digits.images[:, 0].float() / 255, (spare,) * 4)
     waves = dial_tones(split).waves
