@@ -34,12 +34,18 @@ YES, NO = ANSWERS.index("yes"), ANSWERS.index("no")
 SUBJECTS = ("seen", "heard", "seen plus heard")
 NOISE = 0.1  # of pixels and of the spectrogram, standard deviation
 
+
+def box_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Ten times the mean squared error, so that it counts beside cross-entropies of about 1."""
+    return 10 * F.mse_loss(prediction, target)
+
+
 KINDS = (
     *(
         Task(name, F.cross_entropy, accuracy, len(ANSWERS))
         for name in ("which", "even", "larger", "same")
     ),
-    Task("where", F.mse_loss, mean_iou, 4),
+    Task("where", box_loss, mean_iou, 4, kind="regression"),
 )
 
 
@@ -160,6 +166,8 @@ class _Asked:
             "sound": with_noise(sound[:, None], NOISE, generator),
             "question": torch.tensor([tokenize(q.text) for q in self.questions])[number],
             "number": torch.tensor([QUESTIONS.index(q) for q in self.questions])[number],
+            "seen": seen,
+            "heard": heard,
         }
         return Batch(inputs, self.targets(number, seen, heard, clean))
 
@@ -202,8 +210,11 @@ def asked_scenes(
 
     Inputs: ``image`` ``(B, 1, 16, 16)``, 0 to 1; ``sound`` ``(B, 1, 32, 8)``, a log-mel
     spectrogram whose 8 columns are means over four of 32; ``question`` ``(B, 7)``, words by
-    number; ``number`` ``(B,)``, the question's place in `QUESTIONS`. Tasks are the `KINDS`: each
-    example has a label of one of them. First a kind is drawn, then one of its questions.
+    number; ``number`` ``(B,)``, the question's place in `QUESTIONS`. What is right, ``seen`` and
+    ``heard``, stands there too, for those who choose scenes; no network reads it.
+
+    Tasks are the `KINDS`: each example has a label of one of them. First a kind is drawn, then
+    one of its questions.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``; no digit and no sound is in two.
