@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.tasks import Task, unique_names
 
+BOX = 4  # numbers of an answer that is a box
 SPREAD = 0.1  # standard deviation of new words, places and of the readout
 
 
@@ -169,9 +170,14 @@ class SensesTransformer(nn.Module):
         """Give the features, and for each block who looked at whom, ``(B, H, N, N)``."""
         tokens, looks = self.tokens(inputs), []
         for block in self.blocks:
-            tokens, weights = block.look(tokens)  # type: ignore[operator]
+            tokens, weights = block.look(tokens)
             looks.append(weights)
         return self.norm(tokens[:, 0]), looks
+
+    def last_layer(self) -> nn.Module:
+        """The last linear layer before the features."""
+        last: Any = self.blocks[-1]
+        return last.second
 
 
 def patches(image: Tensor, side: int) -> Tensor:
@@ -222,8 +228,9 @@ class AskedNetwork(nn.Module):
             given[name] = y.sigmoid() if y.shape[1] == BOX else y
         return {task: given[f"of_{width}"] for task, width in self.widths.items()}
 
-
-BOX = 4
+    def last_shared_layer(self) -> nn.Module:
+        """The last linear layer of the encoder."""
+        return self.encoder.last_layer()
 
 
 class HeadAQuestion(nn.Module):
@@ -263,3 +270,7 @@ class HeadAQuestion(nn.Module):
         words = all_heads.gather(1, self.rows[inputs["number"]])
         box = self.box(features).sigmoid()
         return {name: box if width == BOX else words for name, width in self.widths.items()}
+
+    def last_shared_layer(self) -> nn.Module:
+        """The last linear layer of the encoder."""
+        return self.encoder.last_layer()
