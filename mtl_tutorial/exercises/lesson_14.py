@@ -1,0 +1,181 @@
+"""Exercises of lesson 14: one network that is asked in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtl_tutorial.exercises.core import (
+    AnswerError,
+    Exercise,
+    choice,
+    function,
+    number,
+    numbers,
+    solution_of,
+)
+
+# Exercise 1: scores log 6, log 3 and log 1, values 10, 20 and 0.
+READ = {"the weight of the first key": 0.6, "what is read": 12.0}
+READ_MISTAKES = (
+    ((1 / 3, 10.0), "That is the mean of all values. Larger scores count for more: exponentials."),
+    ((1.0, 10.0), "Softmax is soft: the largest score gets the largest share, not all of it."),
+    ((6.0, 120.0), "Those are the exponentials. What must the three weights sum to?"),
+    ((6.0, 12.0), "The second number is right. The weight is a share: the three sum to 1."),
+    (
+        (math.log(6) / math.log(18), 10 * (math.log(6) + 2 * math.log(3)) / math.log(18)),
+        "Those are shares of the scores themselves. Softmax takes exponentials first.",
+    ),
+    ((0.6, 30.0), "The weight is right. The values are weighed before they are added."),
+    ((0.6, 6.0), "The weight is right. What do the two other keys add?"),
+)
+
+
+def _masked_attention(q, k, v, may):
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    scores = scores.masked_fill(~may, -torch.inf)
+    return scores.softmax(dim=-1) @ v
+
+
+def _cases() -> Iterator[tuple]:
+    draws = torch.Generator().manual_seed(0)
+    for n, m, d in ((3, 5, 4), (2, 6, 9)):
+        q, k, v = (2 * torch.randn(s, d, generator=draws) for s in (n, m, m))
+        may = torch.rand(m, generator=draws) > 0.4
+        may[0] = True
+        yield q, k, v, may
+    q, k, v = (torch.randn(2, 4, 3, generator=draws) for _ in range(3))
+    yield q, k, v, torch.tensor([True, True, False, True])
+
+
+def _other(
+    *,
+    fill: float | None = -math.inf,
+    flip: bool = False,
+    scale: str = "root",
+    dim: int = -1,
+    after: str = "",
+    weights: bool = False,
+) -> Callable:
+    """Attention that goes wrong in one way or another."""
+
+    def attend(q, k, v, may):
+        divisor = {"root": q.shape[-1] ** 0.5, "none": 1.0, "width": q.shape[-1]}[scale]
+        scores = q @ k.transpose(-2, -1) / divisor
+        allowed = ~may if flip else may
+        if fill is not None:
+            scores = scores.masked_fill(~allowed, fill)
+        shares = scores.softmax(dim=dim)
+        if after:
+            shares = shares * allowed
+        return shares if weights else shares @ v
+
+    return attend
+
+
+def _values_left_out(q, k, v, may):
+    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ (v * may[:, None])
+
+
+MASK_MISTAKES = (
+    (
+        _other(fill=None, after="times"),
+        "Hidden keys have the weight 0, and the others no longer sum to 1. Hide them before the "
+        "softmax.",
+    ),
+    (
+        _values_left_out,
+        "The hidden values are gone, but their keys still took their share of the weight. Hide "
+        "the scores, before the softmax.",
+    ),
+    (
+        _other(fill=0.0),
+        "A score of 0 is not nothing: exp(0) = 1. Which score has the exponential 0?",
+    ),
+    (_other(fill=None), "Every key is still looked at. Where does `may` come in?"),
+    (_other(flip=True), "You hide what may be seen. `may` is True where a key may be looked at."),
+    (_other(scale="none"), "Right but for the scale: the product is divided by √d."),
+    (_other(scale="width"), "Right but for the scale: √d, the root of the width, not d."),
+    (
+        _other(dim=-2),
+        "Your weights sum to 1 over the queries. Each query shares its attention among the keys.",
+    ),
+    (_other(weights=True), "Those are the weights. What is read with them from the values?"),
+)
+
+
+def _as_array(value: Any, case: tuple) -> Any:
+    if isinstance(value, tuple) and value and isinstance(value[0], Tensor):
+        value = value[0]
+    if not isinstance(value, Tensor):
+        raise AnswerError(
+            f"What is read is needed, a tensor; yours is of type {type(value).__name__}."
+        )
+    return np.asarray(value.detach())
+
+
+q1 = Exercise(
+    name="Exercise 1",
+    verdict=numbers(
+        READ,
+        tolerance=0.011,
+        mistakes=READ_MISTAKES,
+        otherwise="{off} is not right yet. Take the exponential of each score, then shares of "
+        "their sum.",
+    ),
+    praise="exp of the scores: 6, 3, 1; shares 0.6, 0.3, 0.1; 0.6 · 10 + 0.3 · 20 + 0.1 · 0 = 12.",
+    hints=(
+        "exp(log 6) = 6. What are the three exponentials, and what is their sum?",
+        "The weights are shares of that sum. What is read is the weighted sum of the values.",
+    ),
+    solution_code="""
+weights = [6 / 10, 3 / 10, 1 / 10]
+answer = [weights[0], sum(w * value for w, value in zip(weights, (10, 20, 0)))]
+""",
+)
+
+q2 = Exercise(
+    name="Exercise 2",
+    verdict=function(
+        _masked_attention,
+        list(_cases()),
+        returns="what is read",
+        read=_as_array,
+        mistakes=MASK_MISTAKES,
+        otherwise="Not what is read where only some keys may be looked at. Try one query and two "
+        "keys, one of them hidden: the weight of the other has to be 1.",
+    ),
+    praise="A hidden key has the score −∞, the weight 0, and the others share the whole.",
+    hints=(
+        "Write attention without the mask first: scores, softmax over the keys, values.",
+        "`scores.masked_fill(~may, -torch.inf)` changes the scores where `may` is False.",
+    ),
+    solution_code=solution_of(_masked_attention, "import torch"),
+)
+
+q3 = Exercise(
+    name="Exercise 3",
+    verdict=numbers(
+        {"passes of the asked network": 26.0, "passes of the trunk with heads": 1.0},
+        mistakes=(
+            ((1.0, 26.0), "The other way round: for which of the two is the question an input?"),
+            ((26.0, 26.0), "The trunk with heads reads no question. Has it to run again for each?"),
+            ((1.0, 1.0), "Another question is another row of tokens. Can one pass read them all?"),
+            ((22.0, 1.0), "Held-out questions can be asked, too: all 26."),
+            ((26.0, 26 * 1.0 + 1), "The heads are one layer each. How often does the trunk run?"),
+        ),
+        otherwise="{off} is not right yet. What has to be computed again when the question is "
+        "another one?",
+    ),
+    praise="That is the price of a question that is an input: nothing is computed once for all.",
+    hints=(
+        "Tokens of the image look at the words of the question: with other words they change.",
+        "Heads stand behind features that no question has touched.",
+    ),
+    solution_code="answer = [26, 1]",
+)
