@@ -21,6 +21,7 @@ from mtl_tutorial.data import located_digits
 from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.units import Snapshot
 from mtl_tutorial.measuring import evaluate
+from mtl_tutorial.widgets.ask_the_network import AskTheNetwork
 from mtl_tutorial.widgets.draw_a_digit import DrawADigit, packed, trained_network
 from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
@@ -57,6 +58,7 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "luck": LuckMachine,
     "real": lambda: LuckMachine(LEADS, table="the real table"),
     "digit": lambda: DrawADigit(strokes=SEVEN),
+    "ask": AskTheNetwork,
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -225,6 +227,14 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("real", {"left_out": [0, 3], "correct": True}, "over 2 seeds, with Holm's correction: n"),
         ("real", {"opponents": ["PCGrad"]}, "1 tests over 4 seeds, each at p < 0.05: nothing is"),
         ("digit", {}, "Digit: 7"),
+        ("ask", {}, "Asked “which is seen plus heard”, as in training, it answers “"),
+        ("ask", {"question": "is heard even"}, "is heard even”, which was never asked in training"),
+        ("ask", {"question": "plus the"}, "no question of the grammar, it answers"),
+        ("ask", {"question": "where is seen"}, "it answers a box that shares "),
+        ("ask", {"strokes": [[[1, 1]]], "seen": 1}, "what you draw counts as 1 and 5 is heard"),
+        ("ask", {"place": [5, 4]}, "between the nine places of training"),
+        ("ask", {"word": 3}, "In block 1 the word “seen” looks at the image with "),
+        ("ask", {"block": 2, "word": 1}, "In block 2 (too late for the answer) the word “which”"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
@@ -253,6 +263,9 @@ def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
         ("real", {"opponents": ["PCGrad", "MGDA", "tuned weighted sum"]}),
         ("digit", {"strokes": []}),
         ("digit", {"strokes": [[[0, 0]], [[28, 28], [0, 28]]], "thickness": 5, "mask": True}),
+        ("ask", {"seen": 0, "heard": 0, "take": 2, "place": [0, 8], "block": 12, "word": 7}),
+        ("ask", {"seen": 9, "heard": 9, "place": [8, 0], "question": "where is seen", "word": 1}),
+        ("ask", {"strokes": [[[0, 0]], [[8, 8], [0, 8]]], "question": "seen seen seen"}),
     ],
 )  # fmt: skip
 def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
@@ -291,6 +304,12 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("real", "opponents", ["SGD"], "methods left out must be among PCGrad, .*, got 'SGD'"),
         ("digit", "strokes", [[[50, 0]]], "a point of stroke 1 must be two numbers from 0 to 28"),
         ("digit", "thickness", 9, "thickness must be from 1 to 5, got 9"),
+        ("ask", "question", "is it raining", "word must be one of .*'which'.*, got 'it'"),
+        ("ask", "question", "is " * 8, "a question must have at most 7 words, got 8"),
+        ("ask", "question", " ? ", "a question must have at least 1 word, got ' \\? '"),
+        ("ask", "seen", 10, "seen must be from 0 to 9, got 10"),
+        ("ask", "place", [4], "place must be 2 numbers from 0 to 8, got"),
+        ("ask", "strokes", [[[9, 0]]], "a point of stroke 1 must be two numbers from 0 to 8"),
     ],
 )
 def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:
