@@ -71,6 +71,11 @@ QUESTIONS = {
         "What holds at full scale, over seeds?",
         "training flight recorder: a run, layer by layer and epoch by epoch",
     ),
+    "14_one_network_any_question": (
+        "Compare",
+        "One network that is asked in words: what is gained on the way to general systems?",
+        "ask the network: a digit seen, a digit heard, a question in words",
+    ),
 }
 MINUTES = re.compile(
     r"(\d+) minutes to read.*\s(\d+) minutes for the exercises.*\s(\d+) seconds", re.DOTALL
