@@ -58,7 +58,6 @@ def _other(
     fill: float | None = -math.inf,
     flip: bool = False,
     scale: str = "root",
-    dim: int = -1,
     after: str = "",
     weights: bool = False,
 ) -> Callable:
@@ -70,16 +69,12 @@ def _other(
         allowed = ~may if flip else may
         if fill is not None:
             scores = scores.masked_fill(~allowed, fill)
-        shares = scores.softmax(dim=dim)
+        shares = scores.softmax(dim=-1)
         if after:
             shares = shares * allowed
         return shares if weights else shares @ v
 
     return attend
-
-
-def _values_left_out(q, k, v, may):
-    return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ (v * may[:, None])
 
 
 MASK_MISTAKES = (
@@ -89,11 +84,6 @@ MASK_MISTAKES = (
         "softmax.",
     ),
     (
-        _values_left_out,
-        "The hidden values are gone, but their keys still took their share of the weight. Hide "
-        "the scores, before the softmax.",
-    ),
-    (
         _other(fill=0.0),
         "A score of 0 is not nothing: exp(0) = 1. Which score has the exponential 0?",
     ),
@@ -101,10 +91,6 @@ MASK_MISTAKES = (
     (_other(flip=True), "You hide what may be seen. `may` is True where a key may be looked at."),
     (_other(scale="none"), "Right but for the scale: the product is divided by √d."),
     (_other(scale="width"), "Right but for the scale: √d, the root of the width, not d."),
-    (
-        _other(dim=-2),
-        "Your weights sum to 1 over the queries. Each query shares its attention among the keys.",
-    ),
     (_other(weights=True), "Those are the weights. What is read with them from the values?"),
 )
 
@@ -178,4 +164,48 @@ q3 = Exercise(
         "Heads stand behind features that no question has touched.",
     ),
     solution_code="answer = [26, 1]",
+)
+
+q4 = Exercise(
+    name="Exercise 4",
+    verdict=number(
+        9.0,
+        mistakes={
+            0.0: "Read the answers again: is there a yes or a no for each heard digit?",
+            1.0: "One of the ten is not a number. How many are?",
+            10.0: "Nearly. Is the 8 among those that you asked about?",
+            8.0: "Nearly. Is a 7 seen, in the handwriting, at the place and with the phone of the "
+            "beginning?",
+            5.0: "That would be a guess. Pick each digit from 0 to 9 to be heard, and count.",
+        },
+        otherwise="Is the question 'is heard even', and is a 7 seen, as at the beginning? Then "
+        "pick each digit from 0 to 9 to be heard, and count the answers that are numbers.",
+    ),
+    praise="The network answers another question, one that begins with 'which'. It has learned "
+    "rows of words, more than words.",
+    hints=(
+        "Build the question from its three words, or pick it from the list.",
+        "Numbers are answers such as '1'; yes and no are none. Count over all ten heard digits.",
+    ),
+    solution_code="answer = 9",
+)
+
+q5 = Exercise(
+    name="Exercise 5",
+    verdict=choice(
+        "b",
+        {
+            "a": "More scenes make the same number more exact. What was trained, and what was not?",
+            "c": "What does a size say about questions that were never asked?",
+            "d": "Rarely is not never. Could it have learned those sentences one by one?",
+            "e": "'Larger than four', answered as 'larger than five', is right on most scenes. "
+            "Which scenes tell the two apart?",
+        },
+    ),
+    praise="Held out, and where half an understanding fails: both are needed.",
+    hints=(
+        "General is a claim about what was not trained.",
+        "On which scenes is a network wrong that takes one word of the question for another?",
+    ),
+    solution_code='answer = "b"',
 )

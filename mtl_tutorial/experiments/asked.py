@@ -329,7 +329,10 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"the package from there with 'python -m pip install -e .'"
         )
     content = json.loads(path.read_text(encoding="utf-8"))
-    return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
+    table = pd.DataFrame(content["rows"], columns=content["columns"])
+    told = {question.text: (*question[:3], question in TRAINED) for question in QUESTIONS}
+    about = pd.DataFrame(told.values(), columns=["text", "kind", "subject", "trained"])
+    return table.merge(about, on="text", how="left"), content["provenance"]
 
 
 @torch.no_grad()
