@@ -17,17 +17,6 @@ from mtl_tutorial.experiments.asked import ask, asked_network, from_page
 from mtl_tutorial.widgets.ask_the_network import TAKES, AskTheNetwork, shown_scenes
 
 browser = pytest.fixture(scope="module")(chromium)
-TIMED = """async () => {
-    const taken = [];
-    for (let i = 0; i < 40; i++) {
-        const start = performance.now(), drawn = document.querySelector(".mtl").dataset;
-        const before = drawn.drawn;
-        model.set("seen", i % 10);
-        while (drawn.drawn === before) await new Promise(requestAnimationFrame);
-        taken.push(performance.now() - start);
-    }
-    return taken.sort((a, b) => a - b)[Math.floor(taken.length / 2)];
-}"""
 
 
 @pytest.fixture
@@ -87,9 +76,7 @@ def test_every_question_of_the_grammar_can_be_chosen_and_the_untrained_are_marke
     page.page.locator("select").select_option("is heard even")
     page.settle()
     assert page.state["question"] == "is heard even"
-    assert "never asked in training" in page.page.locator("svg").all_inner_texts()[2] or (
-        page.page.get_by_text("never asked in training", exact=True).count() == 1
-    )
+    assert page.page.get_by_text("never asked in training", exact=True).count() == 1
     page.click("Undo")
     assert page.state["question"] == "which is seen plus heard"
 
@@ -183,10 +170,6 @@ def test_a_sound_is_heard_at_a_click_and_not_before(page: ExplorablePage) -> Non
     assert page.page.evaluate("played") == []
     page.click("Hear it")
     assert page.page.evaluate("played") == [697, 1209, 120]
-
-
-def test_an_answer_comes_within_two_frames(page: ExplorablePage) -> None:
-    assert page.page.evaluate(TIMED) < 2 * 33
 
 
 def test_a_lesson_keeps_no_copy_of_the_network() -> None:

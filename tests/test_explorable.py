@@ -233,8 +233,8 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("ask", {"question": "where is seen"}, "it answers a box that shares "),
         ("ask", {"strokes": [[[1, 1]]], "seen": 1}, "what you draw counts as 1 and 5 is heard"),
         ("ask", {"place": [5, 4]}, "between the nine places of training"),
-        ("ask", {"word": 3}, "In block 1 the word “seen” looks at the image with "),
-        ("ask", {"block": 2, "word": 1}, "In block 2 (too late for the answer) the word “which”"),
+        ("ask", {"word": 3, "block": 1}, "In block 1 the word “seen” looks at the image with "),
+        ("ask", {"word": 1}, "In block 2 (too late for the answer: see block 1) the word “which”"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:

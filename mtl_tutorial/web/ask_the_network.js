@@ -2,7 +2,7 @@
 // heard; the words of the question. What answers: a transformer, in the page; and where each word looks.
 import { BLUE, VERMILION, GREEN, ORANGE, GREY, clamp, dot, draw, explorable, set } from "./kit.js";
 
-const SMALL = 8, PEN = 1.5, STEP = 4; // pixels of a digit, of a pen, and between the places of training
+const WIDE = "width: min(20em, 60cqw)", SMALL = 8, PEN = 1.5, STEP = 4; // pixels of a digit, of a pen, and between the places of training
 const COUNTING = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 const upTo = (count, of) => Array.from({ length: count }, (_, i) => of(i));
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
@@ -23,10 +23,11 @@ export function unpack({ layout, numbers, ...rest }) {
 /** Logits of the answers, a box, and by block and head who looked at whom, for an image, a sound, and words by number. */
 export function ask({ p, heads, blocks, sizes, answers }, image, sound, words) {
   const edge = Math.sqrt(sizes.pixels), across = Math.sqrt(sizes.patches), d = p["encoder.norm.bias"].length, size = d / heads, looks = [];
-  const linear = (name, x) => p[`${name}.bias`].map((b, k) => b + dot(x, p[`${name}.weight`].subarray(k * x.length, (k + 1) * x.length)));
+  const of = (name) => [p[`${name}.weight`], p[`${name}.bias`]], sum = (a, b, from, count) => { let s = 0; for (let k = 0; k < count; k++) s += a[k] * b[from + k]; return s; };
+  const linear = (name, x) => { const [w, bias] = of(name), n = x.length; return bias.map((b, k) => b + sum(x, w, k * n, n)); };
   const standard = (name, x) => {
-    const mean = x.reduce((a, b) => a + b) / d, spread = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / d + 1e-5);
-    return x.map((v, k) => ((v - mean) / spread) * p[`${name}.weight`][k] + p[`${name}.bias`][k]);
+    const [w, b] = of(name), mean = x.reduce((a, v) => a + v) / d, spread = Math.sqrt(x.reduce((a, v) => a + (v - mean) ** 2, 0) / d + 1e-5);
+    return x.map((v, k) => ((v - mean) / spread) * w[k] + b[k]);
   };
   const pixel = (n, i) => image[(edge * Math.floor(n / across) + Math.floor(i / edge)) * edge * across + edge * (n % across) + (i % edge)];
   let rows = [new Float64Array(d), ...upTo(sizes.patches, (n) => linear("encoder.patch", upTo(sizes.pixels, (i) => pixel(n, i)))),
@@ -34,14 +35,13 @@ export function ask({ p, heads, blocks, sizes, answers }, image, sound, words) {
     ...words.map((w) => p["encoder.word.weight"].subarray(w * d, (w + 1) * d))].map((x, i) => add(x, p["encoder.place"].subarray(i * d)));
   for (let n = 0; n < blocks; n++) {
     const at = `encoder.blocks.${n}`, qkv = rows.map((x) => linear(`${at}.to_qkv`, standard(`${at}.norm_1`, x)));
-    const part = (i, kind, h) => qkv[i].subarray(kind * d + h * size, kind * d + (h + 1) * size);
-    const look = upTo(heads, (h) => rows.map((_, i) => softmax(rows.map((_, j) => dot(part(i, 0, h), part(j, 1, h)) / Math.sqrt(size)))));
-    rows = rows.map((x, i) => {
+    const [q, k, v] = upTo(3, (kind) => upTo(heads, (h) => qkv.map((x) => x.subarray(kind * d + h * size, kind * d + (h + 1) * size))));
+    const look = looks[n] = upTo(heads, (h) => q[h].map((own) => softmax(k[h].map((other) => sum(own, other, 0, size) / Math.sqrt(size)))));
+    rows = (n < blocks - 1 ? rows : rows.slice(0, 1)).map((x, i) => { // from the last block on, the readout alone is read
       const seen = new Float64Array(d);
-      look.forEach((head, h) => head[i].forEach((weight, j) => part(j, 2, h).forEach((v, k) => { seen[h * size + k] += weight * v; })));
+      for (let h = 0; h < heads; h++) look[h][i].forEach((weight, j) => { for (let c = 0; c < size; c++) seen[h * size + c] += weight * v[h][j][c]; });
       return add(x, linear(`${at}.to_out`, seen));
     }).map((x) => add(x, linear(`${at}.second`, linear(`${at}.first`, standard(`${at}.norm_2`, x)).map((v) => Math.max(v, 0)))));
-    looks.push(look);
   }
   const features = standard("encoder.norm", rows[0]), box = [...linear("answers.of_4", features)].map((v) => 1 / (1 + Math.exp(-v)));
   return { logits: [...linear(`answers.of_${answers.length}`, features)], box, looks };
@@ -94,7 +94,7 @@ export function describe({ question, seen, heard, place, strokes, scenes, block,
   const judged = right && `, and ${best[0][0] === right ? "that" : `“${right}”`} is right`, there = strokes.length ? `what you draw counts as ${seen}` : `${seen} is seen`;
   const said = question.startsWith("where") ? `a box that shares ${share(iou)} with the digit's` : `“${best[0][0]}” (${share(best[0][1])})${judged}: ${there} and ${heard} is heard`;
   return `Asked “${question}”, ${trained}, it answers ${said}.${place.some((v) => v % STEP) ? " The digit stands between the nine places of training." : ""} In block ${block}` +
-    `${name && block === network.blocks ? " (too late for the answer)" : ""} ${name || "the answer"} looks at the image with ${share(parts[0])}, at the sound with ${share(parts[1])}, at words with ${share(parts[2])}.`;
+    `${name && block === network.blocks ? ` (too late for the answer: see block ${block - 1})` : ""} ${name || "the answer"} looks at the image with ${share(parts[0])}, at the sound with ${share(parts[1])}, at words with ${share(parts[2])}.`;
 }
 
 /** The tones of a key, on a phone that hums. */
@@ -117,8 +117,8 @@ function build(view) {
   const edge = Math.sqrt(sizes.pixels), across = Math.sqrt(sizes.patches), side = edge * across, first = 1 + sizes.patches, middle = first + sizes.columns;
   const whole = (name) => Math.round(model.get(name)), by = (values) => { view.remember(); view.change(values); }, digits = { step: 1, format: (v) => String(Math.round(v)) };
   view.history();
-  for (const option of Object.assign(view.choose("question", "question", scenes.questions), { style: "width: 14em" }).options) if (scenes.held_out.includes(option.value)) option.text += " (never trained)";
-  const field = Object.assign(document.createElement("input"), { style: "font: inherit; width: 14em" }), label = document.createElement("label");
+  for (const option of Object.assign(view.choose("question", "question", scenes.questions), { style: WIDE }).options) if (scenes.held_out.includes(option.value)) option.text += " (never trained)";
+  const field = Object.assign(document.createElement("input"), { style: `font: inherit; ${WIDE}` }), label = document.createElement("label");
   field.onkeydown = (event) => event.stopPropagation(); // JupyterLab's own keys
   field.oninput = field.onchange = ({ type }) => {
     const found = read(field.value, network);
@@ -134,11 +134,11 @@ function build(view) {
   view.button("Hear it", () => play(audio ??= new AudioContext(), scenes.tones[whole("heard")], scenes.hums[whole("take")])); view.end = () => audio?.close();
   view.button("Other writing, other phone", () => by({ take: (whole("take") + 1) % scenes.hums.length }));
   view.slider("looks in block", "block", 1, blocks, digits);
-  const row = Object.assign(view.row(), { style: "flex-basis: 100%" }), chips = upTo(1 + sizes.words, (word) => {
+  const row = Object.assign(view.row(), { style: "flex-basis: 100%", textContent: "Orange is where this looks:" }), chips = upTo(1 + sizes.words, (word) => {
     const chip = view.button("", () => view.change({ word }), { row });
     chip.onpointerenter = chip.onfocus = chip.onclick;
     chip.onkeydown = (event) => {
-      const other = { ArrowRight: chip.nextSibling, ArrowLeft: chip.previousSibling }[event.key];
+      const other = { ArrowRight: chip.nextElementSibling, ArrowLeft: chip.previousElementSibling }[event.key];
       if (other) { event.stopPropagation(); other.focus(); }
     };
     return chip;
@@ -154,7 +154,7 @@ function build(view) {
   const more = (event, strokes, last) => view.change({ strokes: [...strokes, [...last, pad.under(event).map((v) => Number(clamp(v, 0, SMALL).toFixed(2)))]] });
   paper.onpointerdown = (event) => { paper.setPointerCapture(event.pointerId); event.preventDefault(); view.remember(); more(event, model.get("strokes"), []); };
   paper.onpointermove = (event) => { if (paper.hasPointerCapture(event.pointerId)) more(event, model.get("strokes").slice(0, -1), model.get("strokes").at(-1)); };
-  const sharp = { "shape-rendering": "crispEdges" }, dots = [...tiles(seen, side, side, [1, 1], sharp), ...tiles(heard, sizes.columns, sizes.bands, [1, 1], sharp)];
+  const shades = [], sharp = { "shape-rendering": "crispEdges" }, dots = [...tiles(seen, side, side, [1, 1], sharp), ...tiles(heard, sizes.columns, sizes.bands, [1, 1], sharp)];
   const looked = [...tiles(seen, across, across, [edge, edge], { fill: ORANGE }), ...tiles(heard, sizes.columns, 1, [1, sizes.bands], { fill: ORANGE })];
   const frames = [[GREEN, "3 5"], [VERMILION]].map(([colour, dash]) => seen.curve(colour, { "stroke-width": 3, "stroke-dasharray": dash, "pointer-events": "none" }));
   const grip = seen.handle("place of the digit", BLUE, (p) => view.change({ place: p.map((v) => clamp(Math.round(v - SMALL / 2), 0, side - SMALL)) }), { step: 1, words: (p) => `${p.map((v) => v - SMALL / 2).join(" and ")} pixels from left and top` });
@@ -165,7 +165,7 @@ function build(view) {
     const sound = Array.from(bytes(scenes.sounds[state.heard][state.take]), (v) => v / 100 - 1), numbers = read(question, network), count = numbers.filter(Boolean).length, word = Math.min(whole("word"), count);
     const said = ask(net, image, sound, numbers), heads = said.looks[state.block - 1], from = word && middle + word - 1;
     const look = upTo(middle + sizes.words, (j) => heads.reduce((sum, head) => sum + head[from][j] / heads.length, 0)), top = Math.max(...look);
-    [...image, ...sound.map((v) => (1 + v) / 2)].forEach((v, i) => set(dots[i], { fill: `rgb(${upTo(3, () => Math.round(255 * clamp(v, 0, 1)))})` }));
+    [...image, ...sound.map((v) => (1 + v) / 2)].map((v) => Math.round(255 * clamp(v, 0, 1))).forEach((v, i) => { if (shades[i] !== v) set(dots[i], { fill: `rgb(${shades[i] = v},${v},${v})` }); });
     looked.forEach((tile, i) => set(tile, { "fill-opacity": (0.7 * look[1 + i]) / top }));
     chips.forEach((chip, k) => {
       chip.textContent = k ? known[numbers[k - 1]] : "the answer";

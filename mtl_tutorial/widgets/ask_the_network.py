@@ -17,6 +17,7 @@ from mtl_tutorial.data.grammar import (
     COLUMNS,
     DIGIT_SIDE,
     HELD_OUT,
+    PLACES,
     QUESTIONS,
     SIDE,
     tokenize,
@@ -103,7 +104,7 @@ class AskTheNetwork(Explorable):
         state: any of the traits to begin with: ``question``; the digits ``seen`` and ``heard``;
             ``take``, which handwriting and which phone; ``place`` of the digit, its left and upper
             end in pixels; ``strokes`` of a drawing, in pixels of a digit; ``word``, whose look is
-            shown, 0 for the answer's; ``block``, in which it looks.
+            shown, 0 for the answer's; ``block``, in which it looks, the last where there are fewer.
 
     Raises:
         TraitError: for a state that can't be.
@@ -115,8 +116,8 @@ class AskTheNetwork(Explorable):
     take = Number("take", 0, 0, TAKES - 1)
     place = Numbers("place", 2, 0, SIDE - DIGIT_SIDE, default=(4, 4))
     strokes = Drawing([]).tag(sync=True)
-    word = Number("word", 0, 0, 7)
-    block = Number("block", 1, 1, 12)
+    word = Number("word", 0, 0, PLACES)
+    block = Number("block", 2, 1, 12)
     network, scenes = Fixed(), Fixed()
 
     def __init__(
