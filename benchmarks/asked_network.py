@@ -3,7 +3,8 @@
 python benchmarks/asked_network.py
 
 Writes results/asked.json, how each question is answered on test scenes after some numbers of
-steps; and the network of the page, seed 0 of the longest run. It takes about 20 minutes on one core.
+steps; and the network of the page, seed 0 of the longest run. Runs that are in the file already are
+left as they are, so that it can be stopped and taken up again. It takes about 15 minutes on one core.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class Kind(NamedTuple):
 
 RUNS = {
     "asked": Kind(asked_network, 4000),
-    "a head a question": Kind(head_a_question, 2000),
-    "asked, PCGrad": Kind(asked_network, 1000, surgery=True),
-    "asked, rate / 2": Kind(asked_network, 1000, RATE / 2),
-    "asked, rate x 2": Kind(asked_network, 1000, RATE * 2),
+    "a head a question": Kind(head_a_question, 1000),
+    "asked, PCGrad": Kind(asked_network, 500, surgery=True),
+    "asked, rate / 2": Kind(asked_network, 500, RATE / 2),
+    "asked, rate x 2": Kind(asked_network, 500, RATE * 2),
 }
 
 
@@ -65,10 +66,14 @@ def main() -> None:
     exam = make_exam("test", drawn=6000)
     known = {question: batch for question, batch in exam.items() if question in TRAINED}
     scenes = training_scenes()
-    begin, tables = time.process_time(), []
+    tables, before = _so_far()
+    done = {(name, seed) for table in tables for name, seed in zip(table["run"], table["seed"])}
+    begin = time.process_time() - before.get("cpu_seconds", 0)
     for name, kind in RUNS.items():
         asked = known if kind.build is head_a_question else exam
         for seed in SEEDS:
+            if (name, seed) in done:
+                continue
             balancer = _surgery(kind, seed)
             run = start(kind.build, scenes, seed=seed, steps=kind.steps, balancer=balancer)
             found = learn(run, marks=MARKS, look=lambda model: grade(model, asked), rate=kind.rate)
@@ -77,7 +82,7 @@ def main() -> None:
                 tables.append(rows.assign(run=name, seed=seed, step=step))
             seconds = time.process_time() - begin
             print(name, seed, f"{seconds:.0f} s", table["value"].mean(), flush=True)
-            _write(pd.concat(tables), made_by, seconds)
+            _write(pd.concat(tables), made_by, before, seconds)
             if (name, seed) == PAGE:
                 made = {"run": name, "seed": seed, "steps": kind.steps, "commit": made_by["commit"]}
                 text = json.dumps({**page_weights(run.model), "made": made}, ensure_ascii=False)
@@ -91,13 +96,22 @@ def _surgery(kind: Kind, seed: int) -> Balancer | None:
     return PCGrad(generator=torch.Generator().manual_seed(seed))
 
 
-def _write(table: pd.DataFrame, made_by: dict, seconds: float) -> None:
+def _so_far() -> tuple[list[pd.DataFrame], dict]:
+    """Give the rows that are there, and where they are from."""
+    if not LONG_RUNS.is_file():
+        return [], {}
+    content = json.loads(LONG_RUNS.read_text(encoding="utf-8"))
+    return [pd.DataFrame(content["rows"], columns=content["columns"])], content["provenance"]
+
+
+def _write(table: pd.DataFrame, made_by: dict, before: dict, seconds: float) -> None:
     """Write what there is so far."""
     provenance = {
         "command": "python benchmarks/asked_network.py",
         "optimizer": f"Adam, {RATE:g}, rising for 100 steps, from 500 on falling as 1 / sqrt(step)",
         "batch_size": BATCH_SIZE,
         **made_by,
+        **({"commit": before["commit"], "taken_up_at": made_by["commit"]} if before else {}),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "cpu_seconds": round(seconds),
     }

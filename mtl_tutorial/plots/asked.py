@@ -86,7 +86,9 @@ def draw_growth(
         percent_axis(axes)
         axes.set_xscale("log")
         steps = sorted(rows["step"].unique())
-        axes.set_xticks(steps, [f"{step:,}" for step in steps])
+        axes.set_xticks(
+            steps, [f"{step / 1000:g}k" if step >= 1000 else str(step) for step in steps]
+        )
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.tick_params(axis="x", which="minor", length=0)
         axes.set(xlabel="training steps", title=name)
@@ -145,9 +147,9 @@ def draw_answers(
         spread = np.linspace(-0.14, 0.14, len(values)) if len(values) > 1 else np.zeros(1)
         axes.plot(values, place + spread, "o", color=colour, alpha=0.7, clip_on=False)
         axes.vlines(values.mean(), place - 0.3, place + 0.3, color=colour, linewidth=3)
-        axes.text(1.07, place, f"{values.mean():.2f}", ha="right", va="center", color=colour)
+        axes.text(1.11, place, f"{values.mean():.2f}", ha="right", va="center", color=colour)
         shades.append(colour)
-    axes.set(xlim=(0, 1.08), ylim=(len(rows) - 0.5, -0.5), xlabel=xlabel)
+    axes.set(xlim=(0, 1.12), ylim=(len(rows) - 0.5, -0.5), xlabel=xlabel)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.set_yticks(range(len(rows)), rows)
     for label, colour in zip(axes.get_yticklabels(), shades, strict=True):
