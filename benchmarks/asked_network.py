@@ -4,7 +4,7 @@ python benchmarks/asked_network.py
 
 Writes results/asked.json, how each question is answered on test scenes after some numbers of
 steps; and the network of the page, seed 0 of the longest run. Runs that are in the file already are
-left as they are, so that it can be stopped and taken up again. It takes about 15 minutes on one core.
+left as they are, so that it can be stopped and taken up again. About 15 minutes on one core.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main() -> None:
     known = {question: batch for question, batch in exam.items() if question in TRAINED}
     scenes = training_scenes()
     tables, before = _so_far()
-    done = {(name, seed) for table in tables for name, seed in zip(table["run"], table["seed"])}
+    done = {pair for table in tables for pair in zip(table["run"], table["seed"], strict=True)}
     begin = time.process_time() - before.get("cpu_seconds", 0)
     for name, kind in RUNS.items():
         asked = known if kind.build is head_a_question else exam
