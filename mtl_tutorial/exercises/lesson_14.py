@@ -146,28 +146,6 @@ q2 = Exercise(
 
 q3 = Exercise(
     name="Exercise 3",
-    verdict=numbers(
-        {"passes of the asked network": 26.0, "passes of the trunk with heads": 1.0},
-        mistakes=(
-            ((1.0, 26.0), "The other way round: for which of the two is the question an input?"),
-            ((26.0, 26.0), "The trunk with heads reads no question. Has it to run again for each?"),
-            ((1.0, 1.0), "Another question is another row of tokens. Can one pass read them all?"),
-            ((22.0, 1.0), "Held-out questions can be asked, too: all 26."),
-            ((26.0, 26 * 1.0 + 1), "The heads are one layer each. How often does the trunk run?"),
-        ),
-        otherwise="{off} is not right yet. What has to be computed again when the question is "
-        "another one?",
-    ),
-    praise="That is the price of a question that is an input: nothing is computed once for all.",
-    hints=(
-        "Tokens of the image look at the words of the question: with other words they change.",
-        "Heads stand behind features that no question has touched.",
-    ),
-    solution_code="answer = [26, 1]",
-)
-
-q4 = Exercise(
-    name="Exercise 4",
     verdict=number(
         9.0,
         mistakes={
@@ -190,8 +168,8 @@ q4 = Exercise(
     solution_code="answer = 9",
 )
 
-q5 = Exercise(
-    name="Exercise 5",
+q4 = Exercise(
+    name="Exercise 4",
     verdict=choice(
         "b",
         {
