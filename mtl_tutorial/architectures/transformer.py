@@ -169,7 +169,8 @@ class SensesTransformer(nn.Module):
     def look(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Give the features, and for each block who looked at whom, ``(B, H, N, N)``."""
         tokens, looks = self.tokens(inputs), []
-        for block in self.blocks:
+        blocks: Any = self.blocks
+        for block in blocks:
             tokens, weights = block.look(tokens)
             looks.append(weights)
         return self.norm(tokens[:, 0]), looks
@@ -248,6 +249,8 @@ class HeadAQuestion(nn.Module):
     Raises:
         ValueError: where there is no task, two have one name, or the encoder reads questions.
     """
+
+    rows: Tensor
 
     def __init__(self, encoder: SensesTransformer, tasks: Iterable[Task], allowed: Tensor) -> None:
         super().__init__()

@@ -252,7 +252,7 @@ def head_accuracy(
     words = torch.tensor([tokenize(asked)])
     with torch.no_grad():
         features = [
-            model.encoder({**batch.inputs, "question": words.expand(len(batch), -1)})
+            model.encoder({**batch.inputs, "question": words.expand(len(batch), -1)})  # type: ignore[dict-item]
             for batch in (shots, test)
         ]
     labels = [(batch.targets["even"] == YES).float() for batch in (shots, test)]
