@@ -186,3 +186,13 @@ def test_python_sets_a_question_as_it_would_be_written() -> None:
     widget = AskTheNetwork(question="Is seen  EVEN?")
     assert widget.question == "is seen even"
     assert tokenize(widget.question)[:3] == [WORDS.index(w) for w in ("is", "seen", "even")]
+
+
+def test_a_digit_that_is_dragged_stands_on_whole_pixels_at_the_end(page: ExplorablePage) -> None:
+    (grip,) = page.grips()
+    page.drag(grip, 33, 0, hold=True)
+    held = page.state["place"]
+    page.page.mouse.up()
+    page.settle()
+    assert page.state["place"] == [round(held[0]), 4] and held[0] > 5
+    assert "between the nine places of training" in page.sentence

@@ -4,8 +4,7 @@ import { BLUE, VERMILION, GREEN, ORANGE, GREY, clamp, dot, draw, explorable, set
 
 const WIDE = "width: min(20em, 60cqw)", SMALL = 8, PEN = 1.5, STEP = 4; // pixels of a digit, of a pen, and between the places of training
 const COUNTING = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-const upTo = (count, of) => Array.from({ length: count }, (_, i) => of(i));
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const upTo = (count, of) => Array.from({ length: count }, (_, i) => of(i)), bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const share = (part) => `${(100 * part).toFixed(0)}%`, add = (a, b) => a.map((v, k) => v + b[k]);
 const softmax = (logits) => {
   const top = Math.max(...logits), powers = logits.map((v) => Math.exp(v - top)), total = powers.reduce((a, b) => a + b);
@@ -157,7 +156,8 @@ function build(view) {
   const shades = [], sharp = { "shape-rendering": "crispEdges" }, dots = [...tiles(seen, side, side, [1, 1], sharp), ...tiles(heard, sizes.columns, sizes.bands, [1, 1], sharp)];
   const looked = [...tiles(seen, across, across, [edge, edge], { fill: ORANGE }), ...tiles(heard, sizes.columns, 1, [1, sizes.bands], { fill: ORANGE })];
   const frames = [[GREEN, "3 5"], [VERMILION]].map(([colour, dash]) => seen.curve(colour, { "stroke-width": 3, "stroke-dasharray": dash, "pointer-events": "none" }));
-  const grip = seen.handle("place of the digit", BLUE, (p) => view.change({ place: p.map((v) => clamp(Math.round(v - SMALL / 2), 0, side - SMALL)) }), { step: 1, words: (p) => `${p.map((v) => v - SMALL / 2).join(" and ")} pixels from left and top` });
+  const grip = seen.handle("place of the digit", BLUE, (p) => view.change({ place: p.map((v) => clamp(Number((v - SMALL / 2).toFixed(2)), 0, side - SMALL)) }),
+    { step: 1, words: (p) => `${p.map((v) => Math.round(v - SMALL / 2)).join(" and ")} pixels from left and top`, drop: () => view.change({ place: model.get("place").map(Math.round) }) });
   const rows = upTo(3, () => [bars.curve(GREY, { "stroke-width": 36 }), bars.text({ "text-anchor": "end", dx: -8, dy: 5, "font-weight": 700 }), bars.text({ dx: 6, dy: 5 })]);
   return (given) => {
     const state = { ...given, seen: whole("seen"), heard: whole("heard"), take: whole("take"), block: Math.min(whole("block"), blocks), place: given.place.map(Math.round) }, { question } = state;
@@ -180,7 +180,7 @@ function build(view) {
     });
     note.textContent = scenes.held_out.includes(question) ? "never asked in training" : where ? "dotted: the digit's own box" : right ? "asked in training" : "no question of the grammar";
     [box, said.box].forEach(([x0, y0, x1, y1], i) => frames[i](where ? [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]].map((p) => p.map((v) => side * v)) : []));
-    grip(state.place.map((v) => v + SMALL / 2)); pen(state.strokes.flatMap((stroke) => [[stroke[0][0] + 0.01, stroke[0][1]], ...stroke, null]));
+    grip(given.place.map((v) => v + SMALL / 2)); pen(state.strokes.flatMap((stroke) => [[stroke[0][0] + 0.01, stroke[0][1]], ...stroke, null]));
     const parts = [[1, first], [first, middle], [middle]].map((ends) => look.slice(...ends).reduce((sum, v) => sum + v));
     return describe(state, { best, right, iou, parts, name: word && `the word “${known[numbers[word - 1]]}”` });
   };
