@@ -35,10 +35,12 @@ from mtl_tutorial.experiments.asked import (
     learn_all,
     learn_word,
     long_runs,
+    look_shares,
     make_exam,
     new_question,
     page_weights,
     rate_at,
+    reworded,
     start,
     trained_network,
     training_scenes,
@@ -93,6 +95,20 @@ def test_a_new_word_is_asked_half_yes_half_no() -> None:
     right = [value in {2, 3, 5, 7} for value in batch.inputs["heard"].tolist()]
     assert yes.tolist() == right
     assert batch.inputs["question"][0].tolist() == tokenize(f"is heard {NEW_WORD}")
+
+
+def test_the_words_of_a_scene_can_be_others_and_its_senses_stay() -> None:
+    batch = new_question("train", "seen", {1}, 4, seed=0)
+    other = reworded(batch.inputs, "seen seen seen")
+    assert other["question"].tolist() == [tokenize("seen seen seen")] * 4
+    assert torch.equal(other["image"], batch.inputs["image"])
+
+
+def test_the_shares_of_a_look_are_those_of_the_readout() -> None:
+    shares = look_shares(small(), "which is seen", count=5)
+    assert shares.keys() == {"image", "sound"}
+    even = {"image": 16 / 32, "sound": 8 / 32}  # a new network looks nearly everywhere alike
+    assert all(shares[sense] == pytest.approx(even[sense], abs=0.1) for sense in even)
 
 
 def test_learning_a_word_moves_its_row_and_nothing_else() -> None:

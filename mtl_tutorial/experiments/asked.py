@@ -180,6 +180,27 @@ def grade(model: nn.Module, exam: Exam) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["text", "kind", "subject", "trained", "value"])
 
 
+def reworded(inputs: Any, text: str) -> dict[str, Tensor]:
+    """The same scenes with another row of words, sense or not."""
+    words = torch.tensor([tokenize(text)]).expand(len(inputs["image"]), -1)
+    return {**inputs, "question": words}
+
+
+@torch.no_grad()
+def look_shares(model: AskedNetwork, text: str, *, count: int = 200) -> dict[str, float]:
+    """How much of its look the answer gives to image and sound, in the last block, the mean.
+
+    Args:
+        text: a question of `QUESTIONS`.
+        count: test scenes.
+    """
+    batch = asked_scenes("test", [find(text)]).draw(count, Generator().manual_seed(1))
+    _, looks = model.encoder.look(batch.inputs)  # type: ignore[arg-type]
+    look, seen = looks[-1].mean(dim=(0, 1))[0], 1 + SIZES.patches  # of the readout
+    heard = seen + SIZES.columns
+    return {"image": look[1:seen].sum().item(), "sound": look[seen:heard].sum().item()}
+
+
 def new_question(
     split: str, subject: str, meaning: Collection[int], count: int, *, seed: int
 ) -> Batch:
@@ -199,8 +220,8 @@ def new_question(
     yes = torch.isin(batch.targets["which"], torch.tensor(sorted(meaning)))
     rows = torch.cat([side.nonzero()[: count // 2, 0] for side in (yes, ~yes)])
     inputs = {name: tensor[rows] for name, tensor in batch.inputs.items()}  # type: ignore[union-attr]
-    inputs["question"] = torch.tensor([tokenize(f"is {subject} {NEW_WORD}")]).expand(count, -1)
-    return Batch(inputs, {"even": torch.where(yes[rows], YES, NO)})
+    asked = reworded(inputs, f"is {subject} {NEW_WORD}")
+    return Batch(asked, {"even": torch.where(yes[rows], YES, NO)})
 
 
 def learn_word(model: AskedNetwork, shots: Batch, *, steps: int = 60, rate: float = 0.03):
@@ -249,12 +270,8 @@ def head_accuracy(
     Args:
         asked: the known question with which the features are read, such as ``which is seen``.
     """
-    words = torch.tensor([tokenize(asked)])
     with torch.no_grad():
-        features = [
-            model.encoder({**batch.inputs, "question": words.expand(len(batch), -1)})  # type: ignore[dict-item]
-            for batch in (shots, test)
-        ]
+        features = [model.encoder(reworded(batch.inputs, asked)) for batch in (shots, test)]
     labels = [(batch.targets["even"] == YES).float() for batch in (shots, test)]
     w = torch.zeros(features[0].shape[1] + 1, requires_grad=True)
     adam = torch.optim.Adam([w], lr=rate)
