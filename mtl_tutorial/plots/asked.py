@@ -90,6 +90,7 @@ def draw_growth(
             steps, [f"{step / 1000:g}k" if step >= 1000 else str(step) for step in steps]
         )
         axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(steps[0] / 1.2, steps[-1] * 1.2)
         axes.tick_params(axis="x", which="minor", length=0)
         axes.set(xlabel="training steps", title=name)
         if chance is not None:
@@ -101,7 +102,7 @@ def draw_growth(
         if axes is row[-1]:
             _name_ends(axes, ends, colours)
     room = 0.012 * max(map(len, colours)) * 9 / figure.get_figwidth()
-    figure.subplots_adjust(0.085, 0.16, 0.985 - room, 0.79, wspace=0.08)
+    figure.subplots_adjust(0.085, 0.16, 0.985 - room, 0.79, wspace=0.1)
     _headline(figure, title)
     return title
 
