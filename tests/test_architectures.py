@@ -14,6 +14,7 @@ from torch.nn import functional as F
 import mtl_tutorial.architectures as room
 from mtl_tutorial.architectures import (
     MTAN,
+    AskedNetwork,
     ClassicEncoder,
     Concatenation,
     ContrastiveAlignment,
@@ -25,11 +26,13 @@ from mtl_tutorial.architectures import (
     Experts,
     FusionNetwork,
     HardSharing,
+    HeadAQuestion,
     LeNet,
     SingleTaskNetworks,
     VGGEncoder,
     share_stem,
 )
+from mtl_tutorial.architectures.transformer import SensesTransformer, Sizes
 from mtl_tutorial.balancing import shared_parameters
 from mtl_tutorial.tasks import Task, accuracy, mean_iou
 
@@ -44,6 +47,11 @@ def pair(make=lambda: ConvEncoder(2)) -> list[nn.Module]:
 
 def senses() -> dict[str, nn.Module]:
     return {"image": ConvEncoder(2), "sound": ConvEncoder(2, size=32)}
+
+
+def reader(words: int) -> SensesTransformer:
+    sizes = Sizes(patches=16, pixels=49, columns=32, bands=32, words=words, vocabulary=9)
+    return SensesTransformer(sizes, width=8, hidden=8)
 
 
 ON_IMAGES = {
@@ -74,7 +82,16 @@ ON_SENSES = {
         FusionNetwork(senses(), Concatenation(2, 8), TASKS)
     ),
 }
-ALL = {**ON_IMAGES, **ON_SENSES, "ContrastiveAlignment": lambda: ContrastiveAlignment(senses())}
+ON_QUESTIONS = {
+    "AskedNetwork": lambda: AskedNetwork(reader(7), TASKS),
+    "HeadAQuestion": lambda: HeadAQuestion(reader(0), TASKS, torch.ones(2, 10, dtype=torch.bool)),
+}
+ALL = {
+    **ON_IMAGES,
+    **ON_SENSES,
+    **ON_QUESTIONS,
+    "ContrastiveAlignment": lambda: ContrastiveAlignment(senses()),
+}
 EVERY = pytest.mark.parametrize("name", ALL)
 
 
@@ -90,7 +107,11 @@ def inputs(name: str, dtype: torch.dtype = torch.float32):
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(4, 1, 28, 28, generator=generator).to(dtype)
     sound = torch.rand(4, 1, 32, 32, generator=generator).to(dtype)
-    return image if name in ON_IMAGES else {"image": image, "sound": sound}
+    senses = {"image": image, "sound": sound}
+    if name in ON_QUESTIONS:
+        senses["question"] = torch.randint(9, (4, 7), generator=generator)
+        senses["number"] = torch.randint(2, (4,), generator=generator)
+    return image if name in ON_IMAGES else senses
 
 
 def answers(model: nn.Module, name: str, dtype: torch.dtype = torch.float32) -> dict:
@@ -273,6 +294,8 @@ SHARED = {
     "MTAN": ("encoder.", "extractors."),
     "Experts": ("experts.",),
     "Experts, one gate": ("experts.", "gate_layers."),
+    "AskedNetwork": ("encoder.",),
+    "HeadAQuestion": ("encoder.",),
     "FusionNetwork, concatenation": ("encoders.", "projections.", "fusion."),
     "FusionNetwork, products": ("encoders.", "projections.", "fusion."),
     "FusionNetwork, one stem": ("encoders.", "projections.", "fusion."),

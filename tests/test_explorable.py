@@ -21,6 +21,7 @@ from mtl_tutorial.data import located_digits
 from mtl_tutorial.data.questions import BOX, DIGIT
 from mtl_tutorial.experiments.units import Snapshot
 from mtl_tutorial.measuring import evaluate
+from mtl_tutorial.widgets.ask_the_network import AskTheNetwork
 from mtl_tutorial.widgets.draw_a_digit import DrawADigit, packed, trained_network
 from mtl_tutorial.widgets.explorable import Explorable
 from mtl_tutorial.widgets.flight_recorder import FlightRecorder
@@ -61,6 +62,7 @@ MAKE: dict[str, Callable[[], Explorable]] = {
     "digit": lambda: DrawADigit(strokes=SEVEN),
     "gates": GateViewer,
     "dial": lambda: LabelDial(helpers=["mask"], runs=made_up()),
+    "ask": AskTheNetwork,
 }
 EVERY = pytest.mark.parametrize("name", MAKE)
 
@@ -238,6 +240,14 @@ def test_a_notebook_keeps_words_for_who_has_no_browser(name) -> None:
         ("dial", {"helpers": ["mask", "speaker"]}, "With mask: 0.37"),
         ("dial", {"moment": "weight and stop chosen"}, "0.48 (0.47 to 0.49), the same"),
         ("dial", {"task": "digit", "labels": 10}, "The digit from 30 labels"),
+        ("ask", {}, "Asked “which is seen plus heard”, as in training, it answers “"),
+        ("ask", {"question": "is heard even"}, "is heard even”, which was never asked in training"),
+        ("ask", {"question": "plus the"}, "no question of the grammar, it answers"),
+        ("ask", {"question": "where is seen"}, "it answers a box that shares "),
+        ("ask", {"strokes": [[[1, 1]]], "seen": 1}, "what you draw counts as 1 and 5 is heard"),
+        ("ask", {"place": [5, 4]}, "between the nine places of training"),
+        ("ask", {"word": 3, "block": 1}, "In block 1 the word “seen” looks at the image with "),
+        ("ask", {"word": 1}, "In block 2 (too late for the answer: see block 1) the word “which”"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
@@ -271,6 +281,9 @@ def test_the_sentence_says_what_is_seen(show, name, state, words) -> None:
         ("dial", {"labels": 1000, "task": "digit", "helpers": ["box", "speaker"]}),
         ("dial", {"own": [{"task": "box", "labels": 60, "helpers": ["mask"], "value": 0.5}]}),
         ("digit", {"strokes": [[[0, 0]], [[28, 28], [0, 28]]], "thickness": 5, "mask": True}),
+        ("ask", {"seen": 0, "heard": 0, "take": 2, "place": [0, 8], "block": 12, "word": 7}),
+        ("ask", {"seen": 9, "heard": 9, "place": [8, 0], "question": "where is seen", "word": 1}),
+        ("ask", {"strokes": [[[0, 0]], [[8, 8], [0, 8]]], "question": "seen seen seen"}),
     ],
 )  # fmt: skip
 def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
@@ -315,6 +328,12 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("gates", "correlation", -1, "correlation must be from 0 to 1, got -1"),
         ("gates", "x", [3, 0], "x must be two numbers from -2.2 to 2.2"),
         ("gates", "gate", "two gates", "gate must be one of 'a gate a task', 'one gate', got"),
+        ("ask", "question", "is it raining", "word must be one of .*'which'.*, got 'it'"),
+        ("ask", "question", "is " * 8, "a question must have at most 7 words, got 8"),
+        ("ask", "question", " ? ", "a question must have at least 1 word, got ' \\? '"),
+        ("ask", "seen", 10, "seen must be from 0 to 9, got 10"),
+        ("ask", "place", [4], "place must be 2 numbers from 0 to 8, got"),
+        ("ask", "strokes", [[[9, 0]]], "a point of stroke 1 must be two numbers from 0 to 8"),
     ],
 )
 def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:

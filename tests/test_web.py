@@ -16,23 +16,28 @@ from playwright.sync_api import Browser
 from scipy import stats
 from torchjd.aggregation import IMTLG, CAGrad, UPGrad
 
+from mtl_tutorial.architectures.transformer import AskedNetwork, SensesTransformer
 from mtl_tutorial.balancing import dwa_weights, mgda, pcgrad
+from mtl_tutorial.data.grammar import ANSWERS, KINDS, QUESTIONS, SIDE, WORDS, tokenize
 from mtl_tutorial.data.landscape import STARTS, landscape_gradients
 from mtl_tutorial.data.related_pair import taught, teachers_at
-from mtl_tutorial.data.scenes import located_digits
+from mtl_tutorial.data.scenes import is_ink, located_digits, tight_boxes
+from mtl_tutorial.experiments.asked import SIZES, from_page, page_weights
+from mtl_tutorial.experiments.asked import ask as ask_the_package
 from mtl_tutorial.experiments.bowl import compute_bowl
 from mtl_tutorial.experiments.inference import holm, interval
 from mtl_tutorial.experiments.pareto import explore_front
 from mtl_tutorial.experiments.race import METHODS, arrival_steps, run_race
 from mtl_tutorial.experiments.relatedness import bias_share, error_joint, turning_angle
 from mtl_tutorial.experiments.units import Snapshot, compute_shares
+from mtl_tutorial.tasks import mean_iou
 from mtl_tutorial.web import DECLARED, FOLDER, bundle, imported, source
 from mtl_tutorial.widgets.gate_viewer import CORRELATIONS, GATES, GateViewer, trained_mixture
 from mtl_tutorial.widgets.label_dial import curves_of
 
 MODULES = sorted(path.stem for path in FOLDER.glob("*.js"))
 HOST = "http://course.test"
-MOST_BYTES, MOST_LINES = 190_000, 2_436
+MOST_BYTES, MOST_LINES = 190_000, 2_430
 
 
 browser = pytest.fixture(scope="module")(chromium)
@@ -370,3 +375,91 @@ def test_what_a_score_takes_alone_is_where_the_mean_first_reaches_it(ask) -> Non
     words = ask("label_dial", "cases.map((c) => m.worth(c[0], c[1]))", [[curve, s] for s in scores])
     assert words[0] == "fewer than 10 labels" and words[-1] == "more than 1000 labels"
     assert words[1:4] == ["10 labels", "32 labels", "100 labels"]
+
+
+@pytest.mark.parametrize("form", [(32, 64, 2), (16, 24, 3), (8, 8, 1)])
+def test_the_asked_network_answers_as_in_the_package(ask, form) -> None:
+    """With scenes and questions of the grammar, and with rows of words that mean nothing."""
+    width, hidden, blocks = form
+    torch.manual_seed(width)
+    encoder = SensesTransformer(SIZES, width=width, hidden=hidden, blocks=blocks)
+    network = page_weights(AskedNetwork(encoder, KINDS))
+    model = from_page(network).double()
+    texts = [*(question.text for question in QUESTIONS[::3]), "seven plus spare", "the"]
+    generator = torch.Generator().manual_seed(0)
+    scenes = torch.rand(len(texts), 2, 256, generator=generator, dtype=torch.float64)
+    scenes[:, 1] = 2 * scenes[:, 1] - 1
+    cases = [
+        [image.tolist(), sound.tolist(), tokenize(text)]
+        for (image, sound), text in zip(scenes, texts, strict=True)
+    ]
+    expression = "cases.cases.map((c) => m.ask(m.unpack(cases.network), ...c))"
+    found = ask("ask_the_network", expression, {"network": network, "cases": cases})
+    for (image, sound), text, given in zip(scenes, texts, found, strict=True):
+        right = ask_the_package(model, image.view(SIDE, SIDE), sound.view(32, 8), text)
+        assert np.allclose(given["logits"], right["logits"], atol=1e-9)
+        assert np.allclose(given["box"], right["box"], atol=1e-9)
+        for block, look in zip(given["looks"], right["looks"], strict=True):
+            assert np.allclose(block, look, atol=1e-9)
+
+
+def test_right_answers_to_every_question_are_the_packages(ask) -> None:
+    seen, heard = torch.cartesian_prod(torch.arange(10), torch.arange(10)).T
+    for question in QUESTIONS:
+        cases = [[question.text, int(s), int(h)] for s, h in zip(seen, heard, strict=True)]
+        found = ask("ask_the_network", "cases.map((c) => m.truth(...c))", cases)
+        numbers = question.answer(seen, heard)
+        assert found == ["" if n < 0 else ANSWERS[n] for n in numbers.tolist()], question.text
+
+
+def test_words_are_numbered_as_in_the_package_and_a_strange_one_is_named(ask) -> None:
+    known = {"words": WORDS, "sizes": SIZES._asdict()}
+    texts = [*(question.text for question in QUESTIONS), "  Where is SEEN?? "]
+    cases = {"known": known, "texts": texts}
+    expression = "cases.texts.map((text) => m.read(text, cases.known))"
+    right = [tokenize(" ".join(text.lower().replace("?", "").split())) for text in texts]
+    assert ask("ask_the_network", expression, cases) == right
+    cases["texts"] = ["is seen larger than eleven", "", "is " * 8, "is ·"]
+    strange, empty, long, blank = ask("ask_the_network", expression, cases)
+    assert strange.startswith("The network does not know the word “eleven”. It knows: which, is,")
+    assert empty == "A question has 1 to 7 words; this one has 0."
+    assert long.endswith("this one has 8.") and "the word “·”" in blank
+
+
+def test_digits_stand_where_they_are_put_and_their_boxes_are_the_packages(ask) -> None:
+    generator = torch.Generator().manual_seed(0)
+    digits = torch.rand(12, 8, 8, generator=generator) ** 6
+    places = [[x, y] for x in (0, 3, 4, 8) for y in (0, 5, 8)]
+    cases = [[digit.flatten().tolist(), place] for digit, place in zip(digits, places, strict=True)]
+    found = ask(
+        "ask_the_network",
+        "cases.map((c) => m.scene(...c, 16)).map(({ image, box }) => ({ image: [...image], box }))",
+        cases,
+    )
+    for digit, (x, y), given in zip(digits, places, found, strict=True):
+        image = torch.zeros(SIDE, SIDE)
+        image[y : y + 8, x : x + 8] = digit
+        assert np.allclose(given["image"], image.flatten())
+        assert np.allclose(given["box"], tight_boxes(is_ink(image[None]))[0] / SIDE)
+
+
+def test_the_overlap_of_boxes_is_the_packages(ask) -> None:
+    boxes = torch.rand(60, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    boxes[:40, :, 2:] += boxes[:40, :, :2]  # the others may have their ends the wrong way round
+    found = ask("ask_the_network", "cases.map((c) => m.overlap(...c))", boxes.tolist())
+    right = [float(mean_iou(a[None], b[None])) for a, b in boxes]
+    empty = [(b[:, 2:] <= b[:, :2]).any(1).all().item() for b in boxes]
+    kept = [i for i, both_empty in enumerate(empty) if not both_empty]
+    assert len(kept) > 45
+    assert np.allclose([found[i] for i in kept], [right[i] for i in kept], atol=1e-6)
+
+
+def test_a_drawing_is_as_large_as_the_digits_of_training_wherever_it_is_drawn(ask) -> None:
+    seven = np.array([[1, 1], [4, 1], [2, 6]])
+    cases = [[(scale * seven + move).tolist()] for scale, move in ((1, 0), (1.2, 0.5), (0.5, 4))]
+    found = np.array(ask("ask_the_network", "cases.map((strokes) => m.ink(strokes))", cases))
+    assert np.allclose(found, found[0]) and 0 <= found.min() and found.max() == 1
+    ink = found[0].reshape(8, 8) > 0.3
+    assert ink.any(1).all() and 4 <= ink.any(0).sum() <= 6  # as high as the sheet, and not wider
+    dot = np.array(ask("ask_the_network", "m.ink(cases)", [[[7, 7]]])).reshape(8, 8)
+    assert (dot[3:5, 3:5] > 0.4).all() and dot.sum() < 6

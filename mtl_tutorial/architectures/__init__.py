@@ -25,10 +25,12 @@ from mtl_tutorial.architectures.fusion import (
 )
 from mtl_tutorial.architectures.hard_sharing import HardSharing
 from mtl_tutorial.architectures.single_task import SingleTaskNetworks
+from mtl_tutorial.architectures.transformer import AskedNetwork, HeadAQuestion
 
 __all__ = [
     "MTAN",
     "PAIRS",
+    "AskedNetwork",
     "ClassicEncoder",
     "Concatenation",
     "ContrastiveAlignment",
@@ -41,6 +43,7 @@ __all__ = [
     "Experts",
     "FusionNetwork",
     "HardSharing",
+    "HeadAQuestion",
     "LeNet",
     "SingleTaskNetworks",
     "VGGEncoder",

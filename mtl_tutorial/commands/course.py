@@ -81,6 +81,11 @@ QUESTIONS = {
         "Many experts, one gate a task: does it bend where one trunk breaks?",
         "gate viewer: drag the relatedness or the example; see gates and experts",
     ),
+    "14_one_network_any_question": (
+        "Compare",
+        "One network that is asked in words: what is gained on the way to general systems?",
+        "ask the network: a digit seen, a digit heard, a question in words",
+    ),
 }
 MINUTES = re.compile(
     r"(\d+) minutes to read.*\s(\d+) minutes for the exercises.*\s(\d+) seconds", re.DOTALL

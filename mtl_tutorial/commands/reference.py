@@ -43,6 +43,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "CrossModalAttention": ("ModalityFader", {}),
     "ContrastiveAlignment": ("", {}),
     "Experts": ("GateViewer", {}),
+    "AskedNetwork": ("AskTheNetwork", {}),
     "ClassicEncoder": ("", {}),
 }
 ROOMS = {"balancing": METHODS, "architectures": NETWORKS}
@@ -77,6 +78,8 @@ a = \arg\min_{a_i \geq 0, \; \sum_i a_i = 1} \lVert \sum_i a_i g_i \rVert^2""",
 \text{logits} = \frac{z_1 z_2^\top}{\tau}""",
     "Experts": r"""\hat{y}_k = h_k \Big( \sum_i g_k(x)_i \, f_i(x) \Big), \qquad
 g_k(x) = \text{softmax}(W_k x)""",
+    "AskedNetwork": r"""\hat{y} = W_k \, f(\text{image}, \text{sound}, \text{question}) + b_k,
+\qquad x \leftarrow x + W_o A V, \quad A = \text{softmax}(Q K^\top / \sqrt{d})""",
     "ClassicEncoder": r"""f_\theta(x) = W \, \text{dropout}(\text{max-pool}(
 K_2 * \text{ReLU}(K_1 * x + b_1) + b_2)) + b""",
 }
