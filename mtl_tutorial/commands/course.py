@@ -72,17 +72,17 @@ QUESTIONS = {
         "training flight recorder: a run, layer by layer and epoch by epoch",
     ),
     "12_few_labels": (
-        "Compare",
+        "Widen",
         "When does sharing pay? Few labels, missing labels, helper tasks",
         "label dial: what a helper is worth, in labels",
     ),
     "13_experts": (
-        "Compare",
+        "Widen",
         "Many experts, one gate a task: does it bend where one trunk breaks?",
         "gate viewer: drag the relatedness or the example; see gates and experts",
     ),
     "14_one_network_any_question": (
-        "Compare",
+        "Widen",
         "One network that is asked in words: what is gained on the way to general systems?",
         "ask the network: a digit seen, a digit heard, a question in words",
     ),
