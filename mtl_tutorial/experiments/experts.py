@@ -248,11 +248,13 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str
     """Read the long runs that come with the course, and where they are from.
 
     Returns:
-        Two tables and their provenance. ``"pairs"`` has the columns of `learn_pairs`, ``network``,
+        Three tables and their provenance. ``"pairs"`` has the columns of `learn_pairs`, ``network``,
         ``heads`` (``"linear"`` or ``"deep"``) and ``rate``. ``"scenes"`` has ``network``,
         ``balance``, ``steps``, ``seed``, the metrics ``digit`` and ``box``, and for mixtures
         ``box_used`` and ``digit_used`` (see `experts_used`) and ``box_most`` (the mean of the
-        largest weight that the box's gate gives).
+        largest weight that the box's gate gives). ``"twins"`` has the tasks ``first`` and
+        ``second``, which may be one task twice, ``seed``, ``overlap`` (Σ_i of the smaller of the
+        two gates' mean weights) and the metrics ``first_score`` and ``second_score``.
 
     Raises:
         ValueError: where they are not there.
@@ -265,6 +267,7 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str
     content = json.loads(path.read_text(encoding="utf-8"))
     tables = {
         name: pd.DataFrame(content[name]["rows"], columns=content[name]["columns"])
-        for name in ("pairs", "scenes")
+        for name in content
+        if name != "provenance"
     }
     return tables, content["provenance"]
