@@ -12,9 +12,9 @@ from mtl_tutorial.exercises.lesson_13 import ALIKE, APART, AT_ZERO, q1, q2, q3, 
 ALL = {"q1": q1, "q2": q2, "q3": q3, "q4": q4}
 
 WRONG = [
-    ("q1", [0.3, 0.1, 0.6, 2.4], "the weight of expert 1 is not right yet"),
+    ("q1", [0.3, 0.1, 0.6, 2.4], "Not right yet: the weight of expert 1."),
     ("q1", [0.25, 0.125, 0.625], "needed"),
-    ("q2", [0.25, 0.2, 0.43], "the overlap at cosine 0 is not right yet"),
+    ("q2", [0.25, 0.2, 0.43], "Not right yet: the overlap at cosine 0."),
     ("q2", 0.25, "needed"),
     ("q3", "f", "is needed"),
     ("q4", lambda gates: gates.mean(), "Not CV²"),
@@ -34,6 +34,8 @@ test_each_wrong_answer_gets_its_hint, test_every_exercise_is_tried = wrong_answe
         ("q3", "C"),
         ("q4", importance_loss),
         ("q4", lambda g: ((g.mean(0) - g.mean()) ** 2).mean() / g.mean() ** 2),
+        ("q1", [0.25, 0.13, 0.63, 2.25]),
+        ("q4", lambda g: g.sum(0).var(correction=0) / (len(g) / g.shape[1]) ** 2),
         ("q4", lambda g: g.shape[1] * (g.sum(0) / g.sum()).square().sum() - 1),
     ],
 )

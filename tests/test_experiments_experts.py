@@ -120,6 +120,36 @@ def test_an_unknown_network_is_named() -> None:
         network_for_pair("mmoe")
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"seeds": []}, "seeds must be at least 1, got 0"),
+        ({"marks": [5]}, r"marks must be from 1 to 2, the last step, got \[5\]"),
+    ],
+)
+def test_runs_of_a_pair_that_can_not_be_are_refused(changed, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        learn_pairs("hard sharing", [0.0], **{"seeds": [0], "steps": 2, **changed})
+
+
+@pytest.mark.parametrize(
+    ("balance", "words"),
+    [
+        (-1.0, "balance must be a number from 0 on, got -1"),
+        (float("nan"), "balance must be a number from 0 on, got nan"),
+        (0.1, "balance needs a model with gates, and a HardSharing has none"),
+    ],
+)
+def test_a_balance_that_can_not_be_is_refused(balance, words) -> None:
+    build = functools.partial(network_for_scenes, "hard sharing", TASKS)
+    batch = SCENES.draw(4, torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=words):
+        train_mixture(build, TASKS, SCENES, batch, seed=0, steps=1, balance=balance)
+    with pytest.raises(ValueError, match="choices are made by gates, and a HardSharing has none"):
+        gate_choices(build(), batch)
+
+
 def test_the_long_runs_say_where_they_are_from() -> None:
     tables, origin = long_runs()
     assert {"command", "commit", "torch", "date"} <= origin.keys()
@@ -129,6 +159,11 @@ def test_the_long_runs_say_where_they_are_from() -> None:
     assert set(pairs["network"]) == set(NETWORKS)
     assert not scenes.duplicated(["network", "balance", "steps", "seed"]).any()
     assert set(scenes["network"]) == set(SCENE_NETWORKS)
+    ends = pairs.query("heads == 'linear' and step == 1000 and correlation in [0, 1]")
+    assert (ends.groupby(["network", "rate", "correlation"])["seed"].nunique() == 4).all()
+    assert ends.groupby("network")["rate"].nunique().to_dict() == dict.fromkeys(NETWORKS, 5)
+    assert (tables["twins"].groupby(["first", "second"])["seed"].nunique() == 3).all()
+    assert tables["twins"]["overlap"].between(0, 1).all()
 
 
 def test_where_the_long_runs_are_not_there_it_is_said(tmp_path) -> None:

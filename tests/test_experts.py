@@ -176,6 +176,12 @@ def test_inputs_and_gates_that_do_not_fit_are_refused():
         on_images()(random(2, 1, 28, 28), {"boks": torch.ones(3) / 3})
     with pytest.raises(ValueError, match=r"'box' must be a tensor with one number for each of 3"):
         on_images()(random(2, 1, 28, 28), {"box": torch.ones(1)})
+    with pytest.raises(ValueError, match="'first' are for 1 examples, but there are 4"):
+        on_vectors()(random(4, 5), {"first": torch.ones(1, 3) / 3})
+
+
+def test_a_batch_may_be_empty() -> None:
+    assert on_vectors().gates(random(0, 5))["first"].shape == (0, 3)
 
 
 def test_a_task_may_have_any_name():
@@ -215,6 +221,21 @@ def test_following_importance_downhill_evens_out_a_gate() -> None:
     assert experts_used(scores.softmax(1)).item() > 2.9
 
 
-def test_gates_of_another_shape_have_no_importance() -> None:
-    with pytest.raises(ValueError, match=r"shape \(B, n\), or .* got \(3,\)"):
-        importance_loss(torch.ones(3))
+@pytest.mark.parametrize("measure", [importance_loss, experts_used])
+@pytest.mark.parametrize(
+    ("gates", "words"),
+    [
+        (torch.ones(3), r"shape \(B, n\), or .* got \(3,\)"),
+        (torch.ones(0, 3), r"with an example at least, got \(0, 3\)"),
+        (torch.ones(2, 3, dtype=torch.long), "floating-point numbers, got torch.int64"),
+        (None, "floating-point numbers, got NoneType"),
+    ],
+)
+def test_what_are_no_gates_is_refused(measure, gates, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        measure(gates)
+
+
+def test_gates_of_four_axes_have_no_importance() -> None:
+    with pytest.raises(ValueError, match=r"got \(1, 1, 2, 3\)"):
+        importance_loss(torch.ones(1, 1, 2, 3))

@@ -39,6 +39,21 @@ def test_in_the_long_runs_gates_lead_shared_or_not_and_all_arrive() -> None:
     assert (apart[4000] < 0.5 * apart[1000]["hard sharing"]).all()
 
 
+def test_in_the_long_runs_each_at_its_best_rate_a_gate_a_task_leads_for_equal_tasks_alone() -> None:
+    pairs = long_runs()[0]["pairs"].query("heads == 'linear' and step == 1000")
+    errors = pairs[pairs["correlation"].isin([0.0, 1.0])]
+    means = errors.groupby(["correlation", "network", "rate"])["error"].mean()
+    best = means.groupby(["correlation", "network"]).min()
+    assert best[0.0, "own experts"] < best[0.0, "hard sharing"] < best[0.0, "a gate a task"]
+    assert best[1.0, "a gate a task"] < best[1.0, "own experts"] < best[1.0, "hard sharing"]
+
+
+def test_in_the_long_runs_two_equal_tasks_may_part() -> None:
+    twins = long_runs()[0]["twins"].set_index(["first", "second"])["overlap"]
+    assert (twins["box", "box"] < 0.5).sum() == 2
+    assert (twins["digit", "digit"] > 0.6).all() and (twins["digit", "box"] < 0.2).all()
+
+
 def test_in_the_long_runs_a_balance_takes_the_boxs_gain_away() -> None:
     scenes = long_runs()[0]["scenes"].query("steps == 300")
     box = scenes.groupby(["network", "balance"])["box"].mean()

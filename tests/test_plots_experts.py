@@ -40,3 +40,10 @@ def test_bars_of_choices_are_as_wide_as_the_shares_and_end_at_one() -> None:
     assert [patch.get_width() for patch in first.patches] == pytest.approx([0.25, 0.95, 0.75, 0.05])
     assert [text.get_text() for text in first.texts] == ["0.25", "0.95", "0.75"]
     assert [label.get_text() for label in first.get_yticklabels()] == ["digit", "box"]
+
+
+@pytest.mark.parametrize("expert", [0, 5])
+def test_an_expert_without_a_colour_is_refused(expert) -> None:
+    frame = pd.DataFrame({"seed": [0], "task": ["box"], "expert": [expert], "share": [1.0]})
+    with pytest.raises(ValueError, match=rf"experts must be from 1 to 4, got \[{expert}\]"):
+        draw_choices(Figure(), frame, panel="seed", row="task", title="t")

@@ -82,7 +82,7 @@ class Experts(nn.Module):
         Raises:
             ValueError: where an input has another number of values than the gates are built for.
         """
-        if not isinstance(inputs, Tensor) or inputs[:1].numel() != self.in_features:
+        if not isinstance(inputs, Tensor) or inputs.shape[1:].numel() != self.in_features:
             got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
             raise ValueError(
                 f"the gates need one tensor with {self.in_features} numbers an example, got {got}; "
@@ -102,7 +102,8 @@ class Experts(nn.Module):
             gates: used in place of a task's own, shape ``(B, n)`` or ``(n,)``.
 
         Raises:
-            ValueError: where gates are for an unknown task, or are not one number an expert.
+            ValueError: where gates are for an unknown task, are not one number an expert, or are
+                for another number of examples.
         """
         for name, weights in (gates or {}).items():
             check_choice("task", name, self.heads)
@@ -113,7 +114,14 @@ class Experts(nn.Module):
                     f"gates of task {name!r} must be a tensor with one number for each of "
                     f"{len(self.experts)} experts, got {got}"
                 )
-        used = self.gates(inputs) | dict(gates or {})
+        used = self.gates(inputs)
+        for name, weights in (gates or {}).items():
+            if weights.ndim == 2 and len(weights) != len(inputs):
+                raise ValueError(
+                    f"gates of task {name!r} are for {len(weights)} examples, but there are "
+                    f"{len(inputs)}"
+                )
+            used[name] = weights
         features = torch.stack(
             [features_of(expert, inputs) for expert in self.experts], dim=1
         )  # (B, n, F)
@@ -145,13 +153,14 @@ def importance_loss(gates: Tensor) -> Tensor:
             over the tasks.
 
     Raises:
-        ValueError: for another shape.
+        ValueError: for what is no tensor, another shape, or no example.
 
     Source: Shazeer et al. 2017, Outrageously Large Neural Networks (arXiv 1701.06538), section 4.
     There the gates are sparse, a second loss evens out how many examples an expert gets, and L is
     weighted by w_importance.
     """
-    if gates.ndim not in (2, 3):
+    _check_gates(gates)
+    if gates.ndim > 3:
         raise ValueError(
             f"gates must have shape (B, n), or (T, B, n) for T tasks, got {tuple(gates.shape)}"
         )
@@ -166,6 +175,21 @@ def experts_used(gates: Tensor) -> Tensor:
 
     Args:
         gates: shape ``(..., B, n)``.
+
+    Raises:
+        ValueError: for what is no tensor, another shape or no example.
     """
+    _check_gates(gates)
     mean = gates.mean(dim=-2)
     return torch.special.entr(mean).sum(dim=-1).exp()
+
+
+def _check_gates(gates: object) -> None:
+    if not isinstance(gates, Tensor) or not gates.is_floating_point():
+        kind = str(gates.dtype) if isinstance(gates, Tensor) else type(gates).__name__
+        raise ValueError(f"gates must be a tensor of floating-point numbers, got {kind}")
+    if gates.ndim < 2 or not gates.numel():
+        raise ValueError(
+            f"gates must have shape (B, n), or (T, B, n) for T tasks, with an example at least, "
+            f"got {tuple(gates.shape)}"
+        )

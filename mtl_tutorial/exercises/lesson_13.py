@@ -116,18 +116,41 @@ IMPORTANCE_MISTAKES: tuple[tuple[Callable, str], ...] = (
         "is punished, even if it is fair over the batch. Sum over the examples first.",
     ),
     (
+        lambda gates: 0.1 * _importance(gates),
+        "Nearly: leave out w, the weight comes later.",
+    ),
+    (
         lambda gates: -_importance(gates),
         "Mind the sign: the loss is 0 where all count the same, and larger elsewhere.",
     ),
 )
+
+
+def _of_scores(function: Callable) -> Callable:
+    return lambda scores: function(scores.softmax(1) * 1)  # * 1: it may be changed in place
+
+
+_through_scores = passes_gradients(
+    _of_scores(_importance),
+    [(gates.log(),) for (gates,) in _cases()],
+    "The values are right, but no gradient comes back to the gates. Is there an `.item()`, "
+    "a `float()` or a `.detach()`?",
+)
+
+
+def _gradients(function: Callable) -> str | None:
+    """Hold gradients to the right ones where gates sum to 1, so that a constant mean is right."""
+    return _through_scores(_of_scores(function))
+
 
 q1 = Exercise(
     name="Exercise 1",
     verdict=numbers(
         dict(zip(("the weight of expert 1", "that of expert 2", "that of expert 3", "the mixture"),
                  RIGHT, strict=True)),
+        tolerance=0.0051,
         mistakes=MIXTURE_MISTAKES,
-        otherwise="{off} is not right yet. Scores first, then exp, then divide by the sum.",
+        otherwise="Not right yet: {off}. Scores first, then exp, then divide by the sum.",
     ),
     praise="2 : 1 : 5, so 0.25, 0.125 and 0.625. The mixture is 0.25 · 4 + 0.625 · 2 = 2.25.",
     hints=(
@@ -157,11 +180,13 @@ q2 = Exercise(
              "Is it really 1?"),
             ((AT_ZERO, 0.0, ALIKE), "Put w₂ at a right angle to w₁. The overlap is small: how "
              "small?"),
+            ((AT_ZERO, 1 - APART, 1 - ALIKE), "That is how far they differ, 1 − overlap. The "
+             "sentence below the picture says the overlap itself."),
             ((1.0, APART, ALIKE), "Pull x into the very middle, and look at the bars."),
             ((0.5, APART, ALIKE), "There are four experts. Pull x into the very middle, and look "
              "at the bars."),
         ),
-        otherwise="{off} is not right yet. Is it a gate a task? The overlap stands at the end of "
+        otherwise="Not right yet: {off}. Is it a gate a task? The overlap stands at the end of "
         "the sentence below the picture.",
     ),
     praise="At 0 every score is 0. And even for two equal tasks the gates agree on less than half: "
@@ -189,15 +214,15 @@ q3 = Exercise(
     verdict=choice(
         "c",
         {
-            "a": "These two differ in sharing, and in gates. Which of them does the work?",
-            "b": "Both share all experts. They differ in the number of gates.",
+            "a": "Both share everything. They differ in gates, and in one layer or eight experts.",
+            "b": "Both share all experts. They differ in the number of gates, one or two.",
             "d": "Neither of them shares anything. They differ in gates.",
             "e": "These two differ in sharing, in gates and in experts: three causes for one "
             "difference.",
         },
     ),
-    praise="Gates, experts and parameters are in both. That the experts are shared is the only "
-    "difference.",
+    praise="Both have a gate a task, and as many parameters. It is not quite sharing alone: a gate "
+    "chooses among 8 shared experts of 16 units, or among 4 of its own of 17.",
     hints=(
         "Write down for each network: are there gates? Are experts shared?",
         "You need two networks of which both have gates, and one shares.",
@@ -214,12 +239,7 @@ q4 = Exercise(
         mistakes=IMPORTANCE_MISTAKES,
         otherwise="Not CV². Try gates that you can check by hand: with [[1, 0], [0, 1]] it is 0, "
         "with [[1, 0], [1, 0]] it is 1.",
-        then=passes_gradients(
-            _importance,
-            list(_cases()),
-            "The values are right, but no gradient comes back to the gates. Is there an `.item()`, "
-            "a `float()` or a `.detach()`?",
-        ),
+        then=_gradients,
     ),
     praise="A gate that gives every example to another expert has loss 0: fair over the batch, "
     "sharp on each example.",

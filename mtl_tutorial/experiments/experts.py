@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mtl_tutorial.architectures import (
     SingleTaskNetworks,
     importance_loss,
 )
+from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.related_pair import INPUTS, NOISE, PAIR, related_pair, taught
 from mtl_tutorial.experiments.runs import seeded
@@ -118,7 +120,15 @@ def learn_pairs(
         squared error on unseen examples without noise, divided by the variance of the labels; the
         mean of the two tasks) and ``cosine`` (between the two tasks' gradients of the trunk or the
         experts, on the same examples; NaN where nothing is shared).
+
+    Raises:
+        ValueError: where there is no step, no correlation or no seed, or a mark is after the last
+            step.
     """
+    seeds = list(seeds)
+    at_least_one(steps=steps, correlations=len(correlations), seeds=len(seeds))
+    if late := [mark for mark in marks if not 1 <= mark <= steps]:
+        raise ValueError(f"marks must be from 1 to {steps}, the last step, got {late}")
     rows = [(p, seed) for p in correlations for seed in seeds]
     models, teachers = [], []
     for p, seed in rows:
@@ -207,10 +217,18 @@ def train_mixture(
 
     Returns:
         The trained model, and its metrics on the validation batch by task name.
+
+    Raises:
+        ValueError: where ``balance`` is negative or not finite, or the model has no gates for it.
     """
+    if not (math.isfinite(balance) and balance >= 0):
+        raise ValueError(f"balance must be a number from 0 on, got {balance}")
     device = scenes.digits.labels.device
     with seeded(seed):
-        model, generator = build().to(device), torch.Generator(device).manual_seed(seed)
+        model = build()
+        if balance and not hasattr(model, "gates"):
+            raise ValueError(f"balance needs a model with gates, and a {_kind(model)} has none")
+        model, generator = model.to(device), torch.Generator(device).manual_seed(seed)
         adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
         for batch in itertools.islice(scenes.stream(batch_size, generator), steps):
             losses = task_losses(model(batch.inputs), batch.targets, tasks)
@@ -231,7 +249,12 @@ def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
     Returns:
         For every task, every digit and ``"all"``: ``task``, ``digit``, ``expert`` (from 1 on) and
         ``share``, the mean of g_k(x)_i.
+
+    Raises:
+        ValueError: where the model has no gates.
     """
+    if not hasattr(model, "gates"):
+        raise ValueError(f"choices are made by gates, and a {_kind(model)} has none")
     images: Any = batch.inputs
     with torch.no_grad():
         gates, digits = model.gates(images), batch.targets["digit"]
@@ -244,15 +267,22 @@ def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "digit", "expert", "share"])
 
 
+def _kind(model: object) -> str:
+    return type(model).__name__
+
+
 def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Read the long runs that come with the course, and where they are from.
 
     Returns:
-        Two tables and their provenance. ``"pairs"`` has the columns of `learn_pairs`, ``network``,
-        ``heads`` (``"linear"`` or ``"deep"``) and ``rate``. ``"scenes"`` has ``network``,
+        Three tables and their provenance. ``"pairs"`` has the columns of `learn_pairs`,
+        ``network``, ``heads`` (``"linear"`` or ``"deep"``) and ``rate``.
+        ``"scenes"`` has ``network``,
         ``balance``, ``steps``, ``seed``, the metrics ``digit`` and ``box``, and for mixtures
         ``box_used`` and ``digit_used`` (see `experts_used`) and ``box_most`` (the mean of the
-        largest weight that the box's gate gives).
+        largest weight that the box's gate gives). ``"twins"`` has the tasks ``first`` and
+        ``second``, which may be one task twice, ``seed``, ``overlap`` (Σ_i of the smaller of the
+        two gates' mean weights) and the metrics ``first_score`` and ``second_score``.
 
     Raises:
         ValueError: where they are not there.
@@ -265,6 +295,7 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str
     content = json.loads(path.read_text(encoding="utf-8"))
     tables = {
         name: pd.DataFrame(content[name]["rows"], columns=content[name]["columns"])
-        for name in ("pairs", "scenes")
+        for name in content
+        if name != "provenance"
     }
     return tables, content["provenance"]

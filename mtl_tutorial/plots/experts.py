@@ -73,7 +73,12 @@ def draw_choices(figure: Figure, frame: pd.DataFrame, *, panel: str, row: str, t
         panel: the column of the panels, side by side.
         row: the column of the bars in a panel.
         title: what the picture shows.
+
+    Raises:
+        ValueError: where an expert has no colour.
     """
+    if unknown := sorted(set(frame["expert"]) - set(range(1, len(EXPERTS) + 1))):
+        raise ValueError(f"experts must be from 1 to {len(EXPERTS)}, got {unknown}")
     places, bars = (list(dict.fromkeys(frame[name])) for name in (panel, row))
     line = panels(figure, 1, len(places))[0]
     for axes, place in zip(line, places, strict=True):

@@ -44,6 +44,8 @@ export function describe(p, x, net) {
   const now = forward(net, x), truth = taught(p, x);
   const parts = TASKS.map((task, k) => {
     const best = now.gates[k].indexOf(Math.max(...now.gates[k]));
+    const even = Math.max(...now.gates[k]) - Math.min(...now.gates[k]) < 1e-9;
+    if (even) return `The ${task} task's gate gives all experts the same, ${fixed(now.gates[k][0])}: the mixture says ${fixed(now.mixed[k])}, the truth is ${fixed(truth[k])}.`;
     return `The ${task} task's gate gives expert ${best + 1} most, ${fixed(now.gates[k][best])}: the mixture says ${fixed(now.mixed[k])}, the truth is ${fixed(truth[k])}.`;
   });
   return `Teachers at cosine ${fixed(p)}. ${parts.join(" ")} All around, the two gates overlap by ${fixed(overlap(net))}.`;

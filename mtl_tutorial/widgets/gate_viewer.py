@@ -107,7 +107,7 @@ class GateViewer(Explorable):
         trained: Path = TRAINED,
     ) -> None:
         held = self.from_files(trained)
-        super().__init__(correlation=correlation, x=list(x), gate=gate, task=task, **held)
+        super().__init__(correlation=correlation, x=x, gate=gate, task=task, **held)
 
     @classmethod
     def from_files(cls, trained: Path = TRAINED) -> dict[str, Any]:
