@@ -60,6 +60,15 @@ def test_validation_chooses_decay_and_step() -> None:
     assert found[1, SHARED] == own.loc[own["validation"].idxmin(), "test"]
 
 
+def test_a_trunk_may_be_wider() -> None:
+    setting = {"decays": (0.0,), "steps": 6, "every": 6}
+    plain, same, wide = (
+        learn_many([problem(0)], SHARED, hidden=hidden, **setting) for hidden in (12, 12, 48)
+    )
+    assert plain.equals(same) and not plain.equals(wide)
+    assert plain.equals(learn_many([problem(0)], SHARED, **setting))
+
+
 def test_many_labels_and_common_features_are_learned() -> None:
     table = learn_many([problem(0, 1.0, tasks=16, labels=60)], SHARED, steps=150)
     assert chosen(table).item() < 0.2

@@ -79,6 +79,7 @@ def learn_many(
     steps: int = STEPS,
     every: int = EVERY,
     rate: float = RATE,
+    hidden: int = HIDDEN,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Train a network of one hidden layer on each problem with each weight decay, all at once.
@@ -94,6 +95,7 @@ def learn_many(
         steps: of Adam, on all examples.
         every: steps between two measurements.
         rate: Adam's.
+        hidden: units of each network, or of the trunk.
         seed: of the initial weights.
 
     Returns:
@@ -114,8 +116,8 @@ def learn_many(
         one = torch.randn(1, len(problems), copies, rows, columns, generator=generator)
         return (one / math.sqrt(rows)).repeat(len(decays), 1, 1, 1, 1).requires_grad_()
 
-    w, v = start(trunks, DIMENSIONS, HIDDEN), start(heads, HIDDEN, 1)
-    b = torch.zeros(*many, trunks, 1, HIDDEN, requires_grad=True)
+    w, v = start(trunks, DIMENSIONS, hidden), start(heads, hidden, 1)
+    b = torch.zeros(*many, trunks, 1, hidden, requires_grad=True)
     c = torch.zeros(*many, heads, 1, 1, requires_grad=True)
     optimizer = torch.optim.Adam([w, b, v, c], lr=rate)
     shrink = torch.tensor(decays).view(-1, 1, 1, 1, 1)
