@@ -2,7 +2,7 @@
 
 python benchmarks/few_labels_longer.py
 
-Writes results/few_labels_longer.json: whether what `digit` adds after 600 steps is there after 1200.
+Writes results/few_labels_longer.json: whether what `digit` adds after 600 steps lasts to 1200.
 It takes two minutes on one core.
 """
 

@@ -36,7 +36,11 @@ def cubes(prediction, target):
 
 
 def zero_without_a_graph(prediction, target):
-    kept = [(p - t) ** 2 for p, t in zip(prediction, target, strict=True) if not t.isnan()]
+    kept = [
+        (p - t) ** 2
+        for p, t in zip(prediction.ravel(), target.ravel(), strict=True)
+        if not t.isnan()
+    ]
     return sum(kept) / len(kept) if kept else torch.tensor(0.0)
 
 

@@ -86,3 +86,8 @@ def test_tasks_that_can_not_be_are_refused(setting, told) -> None:
         problem(**setting)
     with pytest.raises(ValueError, match="way must be one of"):
         learn_many([problem()], "in pairs")
+    for setting in ({"steps": 0}, {"every": 0}, {"hidden": 0}):
+        with pytest.raises(ValueError, match="steps, every and hidden must be 1 or more"):
+            learn_many([problem()], SHARED, **setting)
+    with pytest.raises(ValueError, match="needs a problem and a decay, got none"):
+        learn_many([], SHARED)

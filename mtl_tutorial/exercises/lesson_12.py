@@ -50,7 +50,9 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
     cases = [(torch.randn(6, generator=draws), torch.randn(6, generator=draws)) for _ in range(3)]
     for (_, target), missing in zip(cases, ([1, 4], [], range(6)), strict=True):
         target[list(missing)] = nan
-    return cases
+    table = torch.tensor([[1.0, nan], [nan, 0.0], [0.0, -2.0]])  # a label of 0 is a label
+    one = torch.tensor([2.0], dtype=torch.float64)
+    return [*cases, (torch.zeros(3, 2), table), (torch.zeros_like(one), one)]
 
 
 CASES = _cases()
@@ -193,10 +195,8 @@ q2 = Exercise(
         mistakes={
             300: "That is how many labels it has in company. How many does it take alone?",
             round(100 * SCORE): "That looks like the score in per cent. The labels are asked for.",
-            round(
-                SCORE, 2
-            ): "That looks like a score, or a difference of two. The labels are asked "
-            "for: how many does it take alone?",
+            round(SCORE, 2): "A score, a difference of two, or nothing, but no number of labels. "
+            "How many does it take alone?",
             300 - round(LABELS_ALONE): "So many labels are lost. How many does it take alone?",
             10: "Is the handle at 300 labels, at the right end, and mask the only helper?",
             1000: "The dial ends at 300 labels for the box. Read the end of the sentence.",

@@ -139,11 +139,25 @@ def learn(
     Returns:
         Columns ``step``, ``validation`` and ``test``: the task's metric on scenes of digits that
         are in no other split.
+
+    Raises:
+        ValueError: for a task, helper, number or weight that can't be.
     """
     question = QUESTIONS[check_choice("task", task, QUESTIONS)]
     scenes = scenes_for(task, "train")
+    others = [t.name for t in scenes.tasks if t.name != task]
+    for helper in helpers:
+        check_choice("helper", helper, others)
+    most = max(question.labels)
+    for name, count, least in (("labels", labels, 1), ("steps", steps, 1), ("every", every, 1)):
+        if count is not None and (count != int(count) or count < least):
+            raise ValueError(f"{name} must be a whole number from {least} on, got {count}")
+    if labels > most:
+        raise ValueError(f"labels of {task!r} must be at most {most}, got {labels}")
+    if not weight >= 0:
+        raise ValueError(f"weight must be 0 or more, got {weight}")
     asked = tuple(t for t in scenes.tasks if t.name == task or t.name in helpers)
-    few = scenes.keep(max(question.labels), torch.Generator().manual_seed(1000 + seed))
+    few = scenes.keep(most, torch.Generator().manual_seed(1000 + seed))
     few = first_of(few, labels)
     exams = {
         split: scenes_for(task, split).draw(EXAM, torch.Generator().manual_seed(7))

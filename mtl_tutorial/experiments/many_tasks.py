@@ -103,6 +103,12 @@ def learn_many(
         ``test``: the squared error over the variance of the answers, mean over tasks; 1 is a guess.
     """
     check_choice("way", way, WAYS)
+    if not problems or not decays:
+        raise ValueError("learn_many needs a problem and a decay, got none")
+    if min(steps, every, hidden) < 1:
+        raise ValueError(
+            f"steps, every and hidden must be 1 or more, got {steps}, {every} and {hidden}"
+        )
     sets = {
         name: [torch.stack([getattr(p, part)[name] for p in problems]) for part in PARTS]
         for name in problems[0].inputs
