@@ -13,7 +13,6 @@ from mtl_tutorial.experiments.few_labels import (
     AS_IT_COMES,
     FROZEN,
     LABEL_RUNS,
-    LONGER_RUNS,
     QUESTIONS,
     TABLES,
     TUNED,
@@ -26,7 +25,6 @@ from mtl_tutorial.experiments.few_labels import (
     label_runs,
     labels_for,
     learn,
-    longer_runs,
     network_for,
     scenes_for,
 )
@@ -124,23 +122,6 @@ def test_what_a_score_takes_lies_between_the_runs() -> None:
 def test_runs_that_are_not_there_are_asked_for(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"few_labels.json is not in .*pip install -e"):
         label_runs(tmp_path / LABEL_RUNS.name)
-    with pytest.raises(ValueError, match=r"few_labels_longer.json is not in"):
-        longer_runs(tmp_path / LONGER_RUNS.name)
-
-
-def test_the_longer_runs_begin_as_those_of_the_dial_and_say_where_they_are_from() -> None:
-    longer, provenance = longer_runs()
-    runs = label_runs()[0]
-    keys = ["labels", "helpers", "seed", "step"]
-    first = runs[runs["task"] == "match"].set_index(keys)["test"]
-    found = longer.set_index(keys)["test"]
-    assert found.index.is_unique and len(found) == 3 * 3 * 6
-    assert longer["step"].max() == 2 * QUESTIONS["match"].steps
-    both = found.index.intersection(first.index)
-    assert len(both) == 3 * 3 * 3
-    assert (found[both] - first[both]).abs().max() < 0.06  # another machine rounds elsewhere
-    assert provenance["command"] == "python benchmarks/few_labels_longer.py"
-    assert len(provenance["commit"]) == 12 and "date" in provenance
 
 
 def test_the_runs_that_come_with_the_course_are_whole_and_say_where_they_are_from() -> None:

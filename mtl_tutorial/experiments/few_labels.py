@@ -25,7 +25,6 @@ from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task
 
 LABEL_RUNS = RESULTS / "few_labels.json"
-LONGER_RUNS = RESULTS / "few_labels_longer.json"
 ALONE = "alone"
 BATCH_SIZE, MARK_EVERY, EXAM = 32, 100, 512
 COMPOSED = 8192  # scenes to train on
@@ -235,20 +234,6 @@ def label_runs(path: Path = LABEL_RUNS) -> tuple[pd.DataFrame, pd.DataFrame, dic
     content = _content(path)
     tables = [pd.DataFrame(content[k]["rows"], columns=content[k]["columns"]) for k in TABLES]
     return tables[0], tables[1], content["provenance"]
-
-
-def longer_runs(path: Path = LONGER_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read the runs of match that are twice as long, and where they are from.
-
-    Returns:
-        Columns ``labels``, ``helpers``, ``seed``, ``step``, ``validation`` and ``test``; and their
-        provenance.
-
-    Raises:
-        ValueError: where they are not there.
-    """
-    content = _content(path)
-    return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
 
 
 def _content(path: Path) -> dict[str, Any]:
