@@ -75,9 +75,9 @@ WRITTEN_OVER = (
 def _passes_numbers(answer: Callable) -> str | None:
     """Every prediction gets the gradient that a right loss gives it, and the targets stay."""
     for prediction, target in CASES:
-        given = prediction.clone(), target.clone()
-        answer(*given)
-        for after, before in zip(given, (prediction, target), strict=True):
+        copies = prediction.clone(), target.clone()
+        answer(*copies)
+        for after, before in zip(copies, (prediction, target), strict=True):
             if not torch.equal(after.nan_to_num(7e7), before.nan_to_num(7e7)):
                 return WRITTEN_OVER
     for prediction, target in CASES:
