@@ -59,6 +59,23 @@ def test_a_run_is_the_same_twice_and_its_end_is_told() -> None:
     assert first[["validation", "test"]].stack().between(0, 1).all()
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"labels": 10_000}, "labels of 'box' must be at most 300, got 10000"),
+        ({"labels": -5}, "labels must be a whole number from 1 on, got -5"),
+        ({"labels": 2.5}, "labels must be a whole number from 1 on, got 2.5"),
+        ({"helpers": ["box"]}, "helper must be one of 'digit', 'mask', got 'box'"),
+        ({"weight": -1}, "weight must be 0 or more, got -1"),
+        ({"steps": 0}, "steps must be a whole number from 1 on, got 0"),
+        ({"every": 0}, "every must be a whole number from 1 on, got 0"),
+    ],
+)
+def test_runs_that_can_not_be_are_refused(setting, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        learn("box", **{"labels": 20, "seed": 0, **setting})
+
+
 def test_the_weight_of_a_helper_counts() -> None:
     equal, small = (learn("box", 20, ["digit"], seed=1, steps=5, weight=w) for w in (1, 1e-3))
     assert not equal.equals(small)

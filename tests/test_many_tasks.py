@@ -60,6 +60,15 @@ def test_validation_chooses_decay_and_step() -> None:
     assert found[1, SHARED] == own.loc[own["validation"].idxmin(), "test"]
 
 
+def test_a_trunk_may_be_wider() -> None:
+    setting = {"decays": (0.0,), "steps": 6, "every": 6}
+    plain, same, wide = (
+        learn_many([problem(0)], SHARED, hidden=hidden, **setting) for hidden in (12, 12, 48)
+    )
+    assert plain.equals(same) and not plain.equals(wide)
+    assert plain.equals(learn_many([problem(0)], SHARED, **setting))
+
+
 def test_many_labels_and_common_features_are_learned() -> None:
     table = learn_many([problem(0, 1.0, tasks=16, labels=60)], SHARED, steps=150)
     assert chosen(table).item() < 0.2
@@ -77,3 +86,8 @@ def test_tasks_that_can_not_be_are_refused(setting, told) -> None:
         problem(**setting)
     with pytest.raises(ValueError, match="way must be one of"):
         learn_many([problem()], "in pairs")
+    for setting in ({"steps": 0}, {"every": 0}, {"hidden": 0}):
+        with pytest.raises(ValueError, match="steps, every and hidden must be 1 or more"):
+            learn_many([problem()], SHARED, **setting)
+    with pytest.raises(ValueError, match="needs a problem and a decay, got none"):
+        learn_many([], SHARED)

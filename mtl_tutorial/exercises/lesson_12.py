@@ -27,6 +27,8 @@ AFFINITY_MISTAKES = (
     ((1.25, 0.265625), "Mind the sign: where a loss grows, the affinity is below 0."),
     ((2.25, 1.265625), "Those are L after / L before. The affinity is 1 minus that."),
     ((0.4375, 0.4375), "That is what each step does for its own loss. Whose loss is asked?"),
+    ((-125.0, -26.5625), "Right, in per cent. A share is asked for: 1 minus L after / L before."),
+    ((0.625, 0.53125), "That is how much the loss grows. An affinity divides, and has a sign."),
     (
         (-0.625, -0.53125),
         "That is how much the loss falls. Divide by the loss before.",
@@ -48,7 +50,9 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
     cases = [(torch.randn(6, generator=draws), torch.randn(6, generator=draws)) for _ in range(3)]
     for (_, target), missing in zip(cases, ([1, 4], [], range(6)), strict=True):
         target[list(missing)] = nan
-    return cases
+    table = torch.tensor([[1.0, nan], [nan, 0.0], [0.0, -2.0]])  # a label of 0 is a label
+    one = torch.tensor([2.0], dtype=torch.float64)
+    return [*cases, (torch.zeros(3, 2), table), (torch.zeros_like(one), one)]
 
 
 CASES = _cases()
@@ -58,22 +62,39 @@ BROKEN = (
 )
 
 
+NO_WAY_BACK = (
+    "Where no label is there, your 0 does not come from the predictions, and `backward()` would "
+    "stop there. Make it of them: it is then 0 with gradients of 0."
+)
+WRITTEN_OVER = (
+    "The value is right, but your function writes into the tensors that it was given. Whoever "
+    "calls it needs them as they were: make new ones."
+)
+
+
 def _passes_numbers(answer: Callable) -> str | None:
-    """Every prediction gets the gradient that a right loss gives it."""
+    """Every prediction gets the gradient that a right loss gives it, and the targets stay."""
+    for prediction, target in CASES:
+        copies = prediction.clone(), target.clone()
+        answer(*copies)
+        for after, before in zip(copies, (prediction, target), strict=True):
+            if not torch.equal(after.nan_to_num(7e7), before.nan_to_num(7e7)):
+                return WRITTEN_OVER
     for prediction, target in CASES:
         slopes: list[Tensor | None] = []
         for loss in (answer, _masked_loss):
             given = prediction.clone().requires_grad_()
             value = loss(given, target.clone())
             if not isinstance(value, Tensor) or not value.requires_grad:
-                if loss is answer and target.isnan().all():
-                    slopes.append(torch.zeros_like(prediction))
-                    continue
+                if target.isnan().all():
+                    return NO_WAY_BACK
                 return (
                     "The value is right, but no gradient goes back from it to the predictions: "
-                    "the network could not learn from it."
+                    "the network could not learn from it. (`.item()` and `.detach()` cut it off.)"
                 )
             value.sum().backward()
+            if given.grad is None:
+                return NO_WAY_BACK
             slopes.append(given.grad)
         own, right = slopes
         if own is None or right is None or not torch.allclose(own, right, atol=1e-6):
@@ -88,7 +109,10 @@ def _read(value: Any, case: tuple) -> float:
                 "Where no label is there, your loss is NaN: a mean over nothing. What should a "
                 "batch without labels do to the network?"
             )
-        raise AnswerError("Your loss is NaN: a missing label has come into the sum.")
+        raise AnswerError(
+            "Your loss is NaN: a missing label has come into the sum. "
+            "(NaNs are in the second argument, the target.)"
+        )
     return one_value(value)
 
 
@@ -171,17 +195,20 @@ q2 = Exercise(
         mistakes={
             300: "That is how many labels it has in company. How many does it take alone?",
             round(100 * SCORE): "That looks like the score in per cent. The labels are asked for.",
-            round(SCORE, 2): "That is the score. How many labels does it take alone to reach it?",
+            round(SCORE, 2): "A score, a difference of two, or nothing, but no number of labels. "
+            "How many does it take alone?",
+            300 - round(LABELS_ALONE): "So many labels are lost. How many does it take alone?",
+            10: "Is the handle at 300 labels, at the right end, and mask the only helper?",
             1000: "The dial ends at 300 labels for the box. Read the end of the sentence.",
         },
         otherwise="Is the task the box, the training to the end at equal weights, and mask the "
         "only helper? Then the end of the sentence says it.",
     ),
-    praise="So many of the 300 labels are left in such company: the boxes are soon learned by "
-    "heart, and the encoder goes where the masks pull it.",
+    praise="So many of the 300 labels are left in such company, at equal weights and to the end.",
     hints=(
         "Choose box, equal weights, tick mask alone, and drag the handle to the right end.",
-        "The sentence below ends with what the score takes alone. The dotted line shows it.",
+        "The sentence below ends with what the score takes alone. A thin broken "
+        "line goes from your handle to a ring, and the ring is above that number.",
     ),
     solution_code="""
 from mtl_tutorial.experiments.few_labels import AS_IT_COMES, at_moment, label_runs, labels_for

@@ -138,11 +138,25 @@ def learn(
     Returns:
         Columns ``step``, ``validation`` and ``test``: the task's metric on scenes of digits that
         are in no other split.
+
+    Raises:
+        ValueError: for a task, helper, number or weight that can't be.
     """
     question = QUESTIONS[check_choice("task", task, QUESTIONS)]
     scenes = scenes_for(task, "train")
+    others = [t.name for t in scenes.tasks if t.name != task]
+    for helper in helpers:
+        check_choice("helper", helper, others)
+    most = max(question.labels)
+    for name, count, least in (("labels", labels, 1), ("steps", steps, 1), ("every", every, 1)):
+        if count is not None and (count != int(count) or count < least):
+            raise ValueError(f"{name} must be a whole number from {least} on, got {count}")
+    if labels > most:
+        raise ValueError(f"labels of {task!r} must be at most {most}, got {labels}")
+    if not weight >= 0:
+        raise ValueError(f"weight must be 0 or more, got {weight}")
     asked = tuple(t for t in scenes.tasks if t.name == task or t.name in helpers)
-    few = scenes.keep(max(question.labels), torch.Generator().manual_seed(1000 + seed))
+    few = scenes.keep(most, torch.Generator().manual_seed(1000 + seed))
     few = first_of(few, labels)
     exams = {
         split: scenes_for(task, split).draw(EXAM, torch.Generator().manual_seed(7))
@@ -217,14 +231,18 @@ def label_runs(path: Path = LABEL_RUNS) -> tuple[pd.DataFrame, pd.DataFrame, dic
     Raises:
         ValueError: where they are not there.
     """
+    content = _content(path)
+    tables = [pd.DataFrame(content[k]["rows"], columns=content[k]["columns"]) for k in TABLES]
+    return tables[0], tables[1], content["provenance"]
+
+
+def _content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(
             f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
             f"the package from there with 'python -m pip install -e .'"
         )
-    content = json.loads(path.read_text(encoding="utf-8"))
-    tables = [pd.DataFrame(content[k]["rows"], columns=content[k]["columns"]) for k in TABLES]
-    return tables[0], tables[1], content["provenance"]
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def at_moment(runs: pd.DataFrame, moment: str) -> pd.DataFrame:

@@ -79,6 +79,7 @@ def learn_many(
     steps: int = STEPS,
     every: int = EVERY,
     rate: float = RATE,
+    hidden: int = HIDDEN,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Train a network of one hidden layer on each problem with each weight decay, all at once.
@@ -94,6 +95,7 @@ def learn_many(
         steps: of Adam, on all examples.
         every: steps between two measurements.
         rate: Adam's.
+        hidden: units of each network, or of the trunk.
         seed: of the initial weights.
 
     Returns:
@@ -101,6 +103,12 @@ def learn_many(
         ``test``: the squared error over the variance of the answers, mean over tasks; 1 is a guess.
     """
     check_choice("way", way, WAYS)
+    if not problems or not decays:
+        raise ValueError("learn_many needs a problem and a decay, got none")
+    if min(steps, every, hidden) < 1:
+        raise ValueError(
+            f"steps, every and hidden must be 1 or more, got {steps}, {every} and {hidden}"
+        )
     sets = {
         name: [torch.stack([getattr(p, part)[name] for p in problems]) for part in PARTS]
         for name in problems[0].inputs
@@ -114,8 +122,8 @@ def learn_many(
         one = torch.randn(1, len(problems), copies, rows, columns, generator=generator)
         return (one / math.sqrt(rows)).repeat(len(decays), 1, 1, 1, 1).requires_grad_()
 
-    w, v = start(trunks, DIMENSIONS, HIDDEN), start(heads, HIDDEN, 1)
-    b = torch.zeros(*many, trunks, 1, HIDDEN, requires_grad=True)
+    w, v = start(trunks, DIMENSIONS, hidden), start(heads, hidden, 1)
+    b = torch.zeros(*many, trunks, 1, hidden, requires_grad=True)
     c = torch.zeros(*many, heads, 1, 1, requires_grad=True)
     optimizer = torch.optim.Adam([w, b, v, c], lr=rate)
     shrink = torch.tensor(decays).view(-1, 1, 1, 1, 1)

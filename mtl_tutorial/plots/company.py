@@ -106,6 +106,7 @@ def draw_relatedness(
     """Draw what is left of the variance over the relatedness, a panel for each number of labels.
 
     Thick, with a dot a seed: each way at the decay and the stop chosen for it. Thin: the other one.
+    All panels have one scale.
 
     Args:
         chosen, plain: by ``labels``, ``relatedness``, ``seed`` and ``way``.
@@ -113,6 +114,7 @@ def draw_relatedness(
         title: what the picture shows.
     """
     counts = chosen.index.unique("labels")
+    every = pd.concat([chosen, plain.groupby(["labels", "relatedness", "way"]).mean()])
     for axes, labels in zip(panels(figure, 1, len(counts))[0], counts, strict=True):
         middle = {way: chosen.xs(way, level="way")[labels].groupby("relatedness").mean()
                   for way in ways}  # fmt: skip
@@ -128,7 +130,7 @@ def draw_relatedness(
             annotate(
                 axes, (first, middle[way][first]), way, **place, color=colour, fontweight="bold"
             )
-        axes.set(xlabel="relatedness", ylim=(0, None))
+        axes.set(xlabel="relatedness", ylim=(0, 1.05 * every.max()))
         axes.set_title(f"{labels} labels a task", fontsize=11)
     figure.axes[0].set_ylabel("share of the variance left")
     figure.subplots_adjust(0.08, 0.15, 0.98, 0.74, wspace=0.15)

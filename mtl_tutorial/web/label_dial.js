@@ -85,7 +85,8 @@ function build(view) {
     const at = clamp(state.labels, alone.labels[0], alone.labels.at(-1)), x = Math.log10(at), scores = pair.map((curve) => mean(scoresAt(curve, at)));
     boxes.forEach((box, i) => { box.style.display = alone.offered.includes(HELPERS[i]) ? "" : "none"; });
     const name = helped ? `with ${company.helpers.join(" and ")}` : "alone";
-    panel.title.textContent = `The ${state.task}, alone${helped ? ` and ${name}` : ""}`;
+    const gain = scores[1] - scores[0], much = Math.abs(gain) < 0.005 ? "the same" : `${fixed(Math.abs(gain))} ${gain > 0 ? "more" : "less"}`;
+    panel.title.textContent = helped ? `The ${state.task} from ${Math.round(at)} labels: ${much} ${name}` : `The ${state.task}, alone`;
     pair.forEach((curve, k) => {
       const shown = k === 0 || helped;
       lines[k](shown ? curve.labels.map((n, i) => [Math.log10(n), mean(curve.values[i])]) : []);
