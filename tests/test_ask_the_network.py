@@ -10,6 +10,7 @@ import pytest
 import torch
 from explorable_page import ExplorablePage, chromium
 from playwright.sync_api import Browser
+from traitlets import TraitError
 
 from mtl_tutorial.data.digits import load_small_digits
 from mtl_tutorial.data.grammar import HELD_OUT, QUESTIONS, WORDS, asked_scenes, tokenize
@@ -196,3 +197,11 @@ def test_a_digit_that_is_dragged_stands_on_whole_pixels_at_the_end(page: Explora
     page.settle()
     assert page.state["place"] == [round(held[0]), 4] and held[0] > 5
     assert "between the nine places of training" in page.sentence
+
+
+@pytest.mark.parametrize(
+    "state", [{"question": "which · seen"}, {"question": "· seen"}, {"strokes": [[]]}]
+)
+def test_the_mark_of_no_word_and_a_stroke_without_a_point_are_refused(state) -> None:
+    with pytest.raises(TraitError, match="stands for no word|at least 1 point"):
+        AskTheNetwork(**state)

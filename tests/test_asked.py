@@ -15,6 +15,7 @@ from mtl_tutorial.data.grammar import (
     TRAINED,
     WORDS,
     YES,
+    asked_scenes,
     find,
     tokenize,
 )
@@ -27,6 +28,7 @@ from mtl_tutorial.experiments.asked import (
     WARM_UP,
     ask,
     asked_network,
+    cosines_between,
     from_page,
     grade,
     head_a_question,
@@ -86,6 +88,42 @@ def test_in_the_exam_a_guess_is_right_half_the_time_and_limits_are_close() -> No
     assert table["text"].tolist() == [q.text for q in questions]
     assert table["trained"].tolist() == [False, False, True]
     assert table["value"].between(0, 1).all()
+
+
+def test_cosines_between_batches_show_on_the_diagonal_what_noise_leaves() -> None:
+    scenes = training_scenes()
+    table = cosines_between(small(), scenes, 200)
+    assert list(table) == list(table.index) == ["which", "even", "larger", "same", "where"]
+    assert (table.abs() < 1).all(axis=None)
+    assert table.to_numpy() == pytest.approx(table.T.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: rate_at(0), "step must be at least 1"),
+        (lambda: make_exam("test", count=0), "count must be at least 2"),
+        (lambda: make_exam("test", count=4, drawn=1), "drawn must be more"),
+        (lambda: new_question("test", "seen", {1}, 1, seed=0), "count must be at least 2"),
+        (lambda: new_question("test", "seen", range(10), 4, seed=0), "not all"),
+        (lambda: new_question("test", "seen", [17], 4, seed=0), "digits from 0 to 9"),
+        (lambda: asked_scenes("test", matching=2), "matching must be from 0 to 1"),
+        (lambda: asked_scenes("test", kind_chances=lambda kind: 0), "more than 0"),
+        (
+            lambda: ask(small(), torch.zeros(8, 8), torch.zeros(32, 8), "which is seen"),
+            "image must have the shape",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(call, said) -> None:
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_a_question_mark_may_stand_at_the_end() -> None:
+    model, scene = small().eval(), (torch.zeros(16, 16), torch.zeros(32, 8))
+    one, other = (ask(model, *scene, text)["logits"] for text in ("is seen even", "is seen even?"))
+    assert torch.equal(one, other)
 
 
 def test_a_new_word_is_asked_half_yes_half_no() -> None:

@@ -37,6 +37,19 @@ def forgets_the_scale(q, k, v, may):
     return (q @ k.transpose(-2, -1)).masked_fill(~may, -torch.inf).softmax(-1) @ v
 
 
+def fills_with_twenty(q, k, v, may):
+    return scores(q, k).masked_fill(~may, -20).softmax(-1) @ v
+
+
+def multiplies_by_infinity(q, k, v, may):
+    return (scores(q, k) + (~may) * -torch.inf).softmax(-1) @ v
+
+
+def takes_the_values_width(q, k, v, may):
+    product = q @ k.transpose(-2, -1) / v.shape[-1] ** 0.5
+    return product.masked_fill(~may, -torch.inf).softmax(-1) @ v
+
+
 def gives_the_mean(q, k, v, may):
     return v[..., may, :].mean(-2, keepdim=True).expand(*q.shape[:-1], v.shape[-1])
 
@@ -48,15 +61,22 @@ def gives_a_list(q, k, v, may):
 WRONG = [
     ("q1", [0.5, 12], "the weight of the first key is not right yet"),
     ("q1", [0.6, 15], "what is read is not right yet"),
+    ("q1", [12, 0.6], "The weight comes first"),
+    ("q1", [60, 12], "as a share"),
     ("q1", 0.6, "2 numbers are needed"),
     ("q1", [0.3, 12], "the weight of the first key is not right yet"),
     ("q2", hides_after, "no longer sum to 1"),
     ("q2", fills_with_zero, "exp(0) = 1"),
     ("q2", hides_the_others, "You hide what may be seen"),
     ("q2", forgets_the_scale, "divided by √d"),
+    ("q2", fills_with_twenty, "lower than −20"),
+    ("q2", multiplies_by_infinity, "There are NaNs"),
+    ("q2", takes_the_values_width, "one query and two keys"),
     ("q2", gives_the_mean, "one query and two keys"),
     ("q2", gives_a_list, "What is read is needed"),
     ("q3", 3, "pick each digit from 0 to 9"),
+    ("q3", 90, "not percent"),
+    ("q3", 0.9, "not a share"),
     ("q3", "9", "without quotation marks"),
     ("q4", "f", "is needed"),
 ]

@@ -37,6 +37,9 @@ def test_growth_has_a_line_with_its_name_for_each_setting_and_a_panel_for_each_s
     assert [axes.get_title() for axes in figure.axes] == ["seen", "heard"]
     assert not seen.texts and [text.get_text() for text in heard.texts] == ["one", "other"]
     assert len(heard.lines) == 3
+    by_panel = Figure(figsize=(9, 3.5))
+    draw_growth(by_panel, frame, colours, title="up", chance={"seen": 0.5})
+    assert [len(axes.lines) for axes in by_panel.axes] == [3, 2]
     low, high = (text.xy[1] for text in heard.texts)
     assert high - low > 0.08  # equal ends, names apart
 

@@ -224,10 +224,13 @@ def asked_scenes(
         kind_chances: how often a kind is drawn, in any unit, by its name.
 
     Raises:
-        ValueError: for an unknown split, or no question.
+        ValueError: for an unknown split, no question, no chance of any kind, or a probability
+            that is none.
     """
     if not questions:
         raise ValueError("questions must be at least one")
+    if not 0 <= matching <= 1:
+        raise ValueError(f"matching must be from 0 to 1, got {matching}")
     if digits is None:
         pixels, labels = load_small_digits(split)
         images = (pixels[:, None] * (255 / 16)).round().to(torch.uint8)
@@ -238,6 +241,8 @@ def asked_scenes(
     columns = log_mel(waves.flatten(0, 2))[:, 0].unflatten(2, (COLUMNS, -1)).mean(-1)
     kinds = [q.kind for q in questions]
     chances = torch.tensor([kind_chances(kind) / kinds.count(kind) for kind in kinds])
+    if (chances < 0).any() or not 0 < chances.sum() < torch.inf:
+        raise ValueError("kind_chances must be at least 0, and more than 0 for one of the kinds")
     compose = _Asked(
         digits,
         framed,

@@ -32,6 +32,8 @@ READ_MISTAKES = (
         "Those are shares of the scores themselves. Softmax takes exponentials first.",
     ),
     ((0.6, 30.0), "The weight is right. The values are weighed before they are added."),
+    ((12.0, 0.6), "Both numbers are right. The weight comes first, then what is read."),
+    ((60.0, 12.0), "The second number is right. Give the weight as a share, from 0 to 1."),
     ((0.6, 6.0), "The weight is right. What do the two other keys add?"),
 )
 
@@ -49,8 +51,9 @@ def _cases() -> Iterator[tuple]:
         may = torch.rand(m, generator=draws) > 0.4
         may[0] = True
         yield q, k, v, may
-    q, k, v = (torch.randn(2, 4, 3, generator=draws) for _ in range(3))
+    q, k, v = (torch.randn(2, 4, width, generator=draws) for width in (3, 3, 5))
     yield q, k, v, torch.tensor([True, True, False, True])
+    yield 30 * q, 3 * k, v, torch.tensor([False, True, False, True])  # scores far from 0
 
 
 def _other(
@@ -87,6 +90,10 @@ MASK_MISTAKES = (
         _other(fill=0.0),
         "A score of 0 is not nothing: exp(0) = 1. Which score has the exponential 0?",
     ),
+    (
+        _other(fill=-20.0),
+        "Some scores are lower than −20. Which score is lower than all, and has the exponential 0?",
+    ),
     (_other(fill=None), "Every key is still looked at. Where does `may` come in?"),
     (_other(flip=True), "You hide what may be seen. `may` is True where a key may be looked at."),
     (_other(scale="none"), "Right but for the scale: the product is divided by √d."),
@@ -103,6 +110,15 @@ def _as_array(value: Any, case: tuple) -> Any:
             f"What is read is needed, a tensor; yours is of type {type(value).__name__}."
         )
     return np.asarray(value.detach())
+
+
+def _what_is_wrong(given: list) -> str:
+    if any(np.isnan(value).any() for value in given):
+        return "There are NaNs: −∞ times 0 is none of the numbers. Choose with `masked_fill`."
+    return (
+        "Not what is read where only some keys may be looked at. Try one query and two keys, one "
+        "of them hidden: the weight of the other has to be 1."
+    )
 
 
 q1 = Exercise(
@@ -133,8 +149,7 @@ q2 = Exercise(
         returns="what is read",
         read=_as_array,
         mistakes=MASK_MISTAKES,
-        otherwise="Not what is read where only some keys may be looked at. Try one query and two "
-        "keys, one of them hidden: the weight of the other has to be 1.",
+        otherwise=_what_is_wrong,
     ),
     praise="A hidden key has the score −∞, the weight 0, and the others share the whole.",
     hints=(
@@ -151,6 +166,8 @@ q3 = Exercise(
         mistakes={
             0.0: "Read the answers again: is there a yes or a no for each heard digit?",
             1.0: "One of the ten is not a number. How many are?",
+            90.0: "A count is needed, of the ten digits; not percent.",
+            0.9: "A count is needed, of the ten digits; not a share.",
             10.0: "Nearly. Is the 8 among those that you asked about?",
             8.0: "Nearly. Is a 7 seen, in the handwriting, at the place and with the phone of the "
             "beginning?",

@@ -22,6 +22,7 @@ from mtl_tutorial.architectures.transformer import (
     Sizes,
 )
 from mtl_tutorial.balancing import Balancer
+from mtl_tutorial.balancing.graph import split_gradients
 from mtl_tutorial.data.grammar import (
     ANSWERS,
     KINDS,
@@ -40,7 +41,7 @@ from mtl_tutorial.data.scenes import Scenes
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.places import PACKAGE, RESULTS
-from mtl_tutorial.tasks import Batch, map_batches
+from mtl_tutorial.tasks import Batch, map_batches, task_losses
 
 SIZES = Sizes(vocabulary=len(WORDS))
 BATCH_SIZE, RATE, WARM_UP, HOLD = 128, 3e-3, 100, 500
@@ -74,7 +75,12 @@ def rate_at(step: int, rate: float = RATE) -> float:
     """Adam's rate in a step, from 1 on: it rises to `WARM_UP`; from `HOLD` on it falls as 1/√step.
 
     It does not depend on how long a run lasts: a short run is the beginning of a long one.
+
+    Raises:
+        ValueError: for a step before the first.
     """
+    if step < 1:
+        raise ValueError(f"step must be at least 1, got {step}")
     return rate * min(step / WARM_UP, 1, (HOLD / step) ** 0.5)
 
 
@@ -139,12 +145,19 @@ def make_exam(
         count: scenes a question, at most.
         drawn: scenes that these are taken from.
         seed: of the scenes.
+
+    Raises:
+        ValueError: where no scene is wanted, or too few are drawn for one of each answer.
     """
+    if count < 2:
+        raise ValueError(f"count must be at least 2, got {count}")
     exam = {}
     for question in questions:
         generator = Generator().manual_seed(seed)
         batch = asked_scenes(split, [question], matching=0.5).draw(drawn, generator)
         exam[question] = _chosen(question, batch, count)
+        if not len(exam[question]):
+            raise ValueError(f"drawn must be more, got {drawn}: no scene fits {question.text!r}")
     return exam
 
 
@@ -186,6 +199,26 @@ def reworded(inputs: Any, text: str) -> dict[str, Tensor]:
     return {**inputs, "question": words}
 
 
+def cosines_between(model: nn.Module, scenes: Scenes, count: int) -> pd.DataFrame:
+    """Give the cosines between the gradients of the kinds, each pair from different scenes.
+
+    The diagonal is how well a kind agrees with itself on other scenes: what noise leaves of 1.
+
+    Args:
+        model: an `asked_network`.
+        scenes: two batches are drawn from them.
+        count: scenes in each batch.
+    """
+    sides = []
+    for seed in range(2):
+        batch = scenes.draw(count, Generator().manual_seed(seed))
+        losses = task_losses(model(batch.inputs), batch.targets, KINDS)
+        sides.append(F.normalize(split_gradients(losses, model).jacobian, dim=1))
+    between = sides[0] @ sides[1].T
+    names = [kind.name for kind in KINDS]
+    return pd.DataFrame(((between + between.T) / 2).detach().numpy(), names, names)
+
+
 @torch.no_grad()
 def look_shares(model: AskedNetwork, text: str, *, count: int = 200) -> dict[str, float]:
     """How much of its look the answer gives to image and sound, in the last block, the mean.
@@ -214,7 +247,16 @@ def new_question(
 
     Returns:
         A batch of the kind ``even``, whose answers are yes and no.
+
+    Raises:
+        ValueError: for fewer than two scenes, or where yes or no is right for no digit.
     """
+    if count < 2:
+        raise ValueError(f"count must be at least 2, got {count}")
+    if not set(meaning) < set(range(10)) or not set(meaning):
+        raise ValueError(
+            f"meaning must be digits from 0 to 9, at least one and not all, got {list(meaning)}"
+        )
     scenes = asked_scenes(split, [find(f"which is {subject}")])
     batch = scenes.draw(40 * count, Generator().manual_seed(seed))
     yes = torch.isin(batch.targets["which"], torch.tensor(sorted(meaning)))
@@ -364,8 +406,14 @@ def ask(model: AskedNetwork, image: Tensor, sound: Tensor, text: str) -> dict[st
     Returns:
         ``logits`` ``(21,)`` of `ANSWERS`, ``box`` ``(4,)``, and ``looks``, one for each block:
         who looked at whom, ``(H, 32, 32)``.
+
+    Raises:
+        ValueError: for another shape, or a word that the network does not know.
     """
-    question = torch.tensor([tokenize(text)])
+    for name, tensor, shape in (("image", image, (16, 16)), ("sound", sound, (32, 8))):
+        if tensor.shape != shape:
+            raise ValueError(f"{name} must have the shape {shape}, got {tuple(tensor.shape)}")
+    question = torch.tensor([tokenize(text.replace("?", " "))])
     inputs = {"image": image[None, None], "sound": sound[None, None], "question": question}
     features, looks = model.encoder.look(inputs)
     answers = model.answer(features)

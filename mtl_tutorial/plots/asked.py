@@ -62,7 +62,7 @@ def draw_growth(
     *,
     title: str,
     ylabel: str = "right answers, test",
-    chance: float | None = None,
+    chance: Mapping[str, float] | float | None = None,
 ) -> str:
     """Draw how lines grow with the steps, mean and range over seeds, in panels side by side.
 
@@ -71,7 +71,7 @@ def draw_growth(
         colours: by line; its name stands at its end in the last panel that has it.
         title: what the picture shows.
         ylabel: what the values are.
-        chance: that of a guess, as a dotted line.
+        chance: that of a guess, as a dotted line; in all panels, or by panel.
     """
     names = list(dict.fromkeys(frame["panel"]))
     row = panels(figure, 1, len(names))[0]
@@ -93,8 +93,9 @@ def draw_growth(
         axes.set_xlim(steps[0] / 1.2, steps[-1] * 1.2)
         axes.tick_params(axis="x", which="minor", length=0)
         axes.set(xlabel="training steps", title=name)
-        if chance is not None:
-            axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.4)
+        level = chance.get(name) if isinstance(chance, Mapping) else chance
+        if level is not None:
+            axes.axhline(level, color=GREY, linestyle=":", linewidth=1.4)
         if axes is not row[0]:
             axes.set_yticklabels([])
         else:

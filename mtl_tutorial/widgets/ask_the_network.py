@@ -20,6 +20,7 @@ from mtl_tutorial.data.grammar import (
     PLACES,
     QUESTIONS,
     SIDE,
+    WORDS,
     tokenize,
 )
 from mtl_tutorial.data.sound import log_mel
@@ -43,6 +44,8 @@ class Asked(traitlets.Unicode):
         """
         words = str(value).lower().replace("?", " ").split()
         try:
+            if WORDS[0] in words:
+                raise ValueError(f"{WORDS[0]!r} stands for no word; got {value!r}")
             if not any(tokenize(" ".join(words))):
                 raise ValueError(f"a question must have at least 1 word, got {value!r}")
         except ValueError as error:
@@ -57,8 +60,10 @@ class Drawing(traitlets.List):
         """Give them back as lists.
 
         Raises:
-            TraitError: where a point is none.
+            TraitError: where a point is none, or a stroke has no point.
         """
+        if not all(value):
+            raise traitlets.TraitError("a stroke must have at least 1 point, got []")
         return [
             [check_point(f"a point of stroke {i}", point, 0, DIGIT_SIDE) for point in stroke]
             for i, stroke in enumerate(value, 1)
