@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
 OWN_COPIES = "my_lessons"
@@ -15,6 +17,20 @@ def course_folder(name: str) -> Path:
 
 
 NOTEBOOKS, RESULTS = course_folder("notebooks"), course_folder("results")
+
+
+def read_from_course(path: Path) -> dict[str, Any]:
+    """Read a file of results that comes with the course.
+
+    Raises:
+        ValueError: where it is not there.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
+            f"the package from there with 'python -m pip install -e .'"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def own_folder(notebooks: Path) -> Path:

@@ -40,7 +40,7 @@ from mtl_tutorial.data.grammar import (
 from mtl_tutorial.data.scenes import Scenes
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import evaluate
-from mtl_tutorial.places import PACKAGE, RESULTS
+from mtl_tutorial.places import PACKAGE, RESULTS, read_from_course
 from mtl_tutorial.tasks import Batch, map_batches, task_losses
 
 SIZES = Sizes(vocabulary=len(WORDS))
@@ -382,12 +382,7 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         ValueError: where they are not there.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_from_course(path)
     table = pd.DataFrame(content["rows"], columns=content["columns"])
     told = {question.text: (*question[:3], question in TRAINED) for question in QUESTIONS}
     about = pd.DataFrame(told.values(), columns=["text", "kind", "subject", "trained"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import json
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.related_pair import INPUTS, NOISE, PAIR, related_pair, taught
 from mtl_tutorial.experiments.runs import seeded
 from mtl_tutorial.measuring import evaluate
-from mtl_tutorial.places import RESULTS
+from mtl_tutorial.places import RESULTS, read_from_course
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task, task_losses
 
@@ -287,12 +286,7 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[dict[str, pd.DataFrame], dict[str
     Raises:
         ValueError: where they are not there.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_from_course(path)
     tables = {
         name: pd.DataFrame(content[name]["rows"], columns=content[name]["columns"])
         for name in content

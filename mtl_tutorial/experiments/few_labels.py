@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from mtl_tutorial.data import Scenes, located_digits, seen_and_heard
 from mtl_tutorial.data.streams import mixed, only
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import evaluate
-from mtl_tutorial.places import RESULTS
+from mtl_tutorial.places import RESULTS, read_from_course
 from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, Task
 
@@ -231,18 +230,9 @@ def label_runs(path: Path = LABEL_RUNS) -> tuple[pd.DataFrame, pd.DataFrame, dic
     Raises:
         ValueError: where they are not there.
     """
-    content = _content(path)
+    content = read_from_course(path)
     tables = [pd.DataFrame(content[k]["rows"], columns=content[k]["columns"]) for k in TABLES]
     return tables[0], tables[1], content["provenance"]
-
-
-def _content(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def at_moment(runs: pd.DataFrame, moment: str) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch.nn import functional as F
 from mtl_tutorial.architectures import MTAN
 from mtl_tutorial.architectures.attention import Masks
 from mtl_tutorial.data import Scenes
-from mtl_tutorial.places import RESULTS
+from mtl_tutorial.places import RESULTS, read_from_course
 from mtl_tutorial.tasks import Batch, Task, accuracy
 
 LONG_RUNS = RESULTS / "longer_masks.json"
@@ -122,10 +121,5 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         ValueError: where they are not there.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_from_course(path)
     return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]

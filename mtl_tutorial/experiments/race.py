@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from mtl_tutorial.data.landscape import (
     landscape,
     landscape_gradients,
 )
-from mtl_tutorial.places import RESULTS
+from mtl_tutorial.places import RESULTS, read_from_course
 from mtl_tutorial.profiles import check_choice
 
 METHODS = ("sum", "PCGrad", "MGDA")
@@ -168,11 +167,6 @@ def long_races(path: Path = LONG_RACES) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         ValueError: where they are not there.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_from_course(path)
     table = pd.DataFrame(content["rows"], columns=content["columns"])
     return table.assign(arrival=table["arrival"].fillna(torch.inf)), content["provenance"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from mtl_tutorial.data import Scenes
 from mtl_tutorial.data.scaled_maps import INPUTS, scaled_maps
 from mtl_tutorial.experiments.runs import Run, seeded
 from mtl_tutorial.measuring import evaluate, gradient_geometry, gradient_shares
-from mtl_tutorial.places import RESULTS
+from mtl_tutorial.places import RESULTS, read_from_course
 from mtl_tutorial.tasks import Batch, Task, task_losses
 from mtl_tutorial.training import fit
 
@@ -185,10 +184,5 @@ def long_runs(path: Path = LONG_RUNS) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises:
         ValueError: where they are not there.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"{path.name} is not in {path.parent}; it comes with a checkout of the course: install "
-            f"the package from there with 'python -m pip install -e .'"
-        )
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_from_course(path)
     return pd.DataFrame(content["rows"], columns=content["columns"]), content["provenance"]
