@@ -30,10 +30,11 @@ def plain_state(widget: Explorable) -> dict[str, Any]:
     return found
 
 
-def violations(page: Page, *, colours: bool | None = None) -> list[str]:
+def violations(page: Page, within: str = "", *, colours: bool | None = None) -> list[str]:
     """What axe-core finds, by rule and place.
 
     Args:
+        within: a selector; left out, the whole page.
         colours: what a theme can change alone, or all but that, which takes most of the time.
     """
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -42,7 +43,8 @@ def violations(page: Page, *, colours: bool | None = None) -> list[str]:
         options["runOnly"] = {"type": "rule", "values": ["color-contrast"]}
     elif colours is False:
         options["rules"] = {"color-contrast": {"enabled": False}}
-    found = axe.Axe().run(page, options=options).response["violations"]
+    part = {"include": [[within]]} if within else None
+    found = axe.Axe().run(page, part, options).response["violations"]
     return [
         f"{r['id']}: {n['html'][:150]} {n['failureSummary']}" for r in found for n in r["nodes"]
     ]

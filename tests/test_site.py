@@ -27,7 +27,7 @@ EVERY = [
     *(f"methods/{name}" for _, name in reference.names()),
     *(f"lessons/{name}" for name in LESSONS),
 ]
-IN_COLOUR = ["index", "map", "methods/PCGrad", "results/README", "lessons/08_pcgrad"]  # one a kind
+IN_COLOUR = ["index", "map", "methods/PCGrad", "results", "lessons/08_pcgrad"]  # one a kind
 TROUBLE = ("error", "warning")
 COMPASS = ".mtl-live[data-module=gradient_compass]"
 FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
