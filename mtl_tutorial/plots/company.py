@@ -106,7 +106,7 @@ def draw_relatedness(
     """Draw what is left of the variance over the relatedness, a panel for each number of labels.
 
     Thick, with a dot a seed: each way at the decay and the stop chosen for it. Thin: the other one.
-    All panels have one scale.
+    All panels have one scale; names stand in the first.
 
     Args:
         chosen, plain: by ``labels``, ``relatedness``, ``seed`` and ``way``.
@@ -125,6 +125,8 @@ def draw_relatedness(
             axes.plot(own.index, own.mean(axis=1), line, color=colour, linewidth=2.5)
             other = plain.xs(way, level="way")[labels].groupby("relatedness").mean()
             axes.plot(other.index, other, line, color=colour, linewidth=1)
+            if axes is not figure.axes[0]:
+                continue  # the names stand where there is room for them
             above = middle[way][first] == max(m[first] for m in middle.values())
             place = {"dx": 6, "dy": 8 if above else -17}
             annotate(
