@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from exercise_answers import told, wrong_answer_tests
 
@@ -45,8 +46,6 @@ WRONG = [
     ("q2", lambda losses, s, kinds: objective(losses, s, kinds).item(), "no gradient of it"),
     ("q3", 1, "which function of L is left"),
     ("q3", "0.69", "without quotation marks"),
-    ("q4", 2.75, "both sliders"),
-    ("q4", 0.13, "Turned over"),
     ("q5", "e", "is needed"),
     ("q5", 3, "quotation marks"),
 ]
@@ -94,13 +93,23 @@ def test_the_objective_falls_as_it_does_where_the_package_ends(capsys) -> None:
     assert "Correct." in told(q3, parts[0] - parts[1], capsys)
 
 
-def test_the_factor_is_that_of_the_lessons_mixer(capsys) -> None:
+@pytest.fixture(scope="module")
+def factor() -> float:
+    """What makes the two gradients equally long, on this processor."""
     scenes = located_digits("train")
     tasks, batch = scenes.tasks[:2], scenes.draw(256, torch.Generator())
     model, _ = train(
         lambda: HardSharing(ConvEncoder(width=8), tasks), tasks, scenes, batch, seed=0, steps=100
     )
     norms = gradient_geometry(model, tasks, batch).norms
-    factor = norms["digit"] / norms["box"]
-    for near in (factor, 1.2 * factor, 0.85 * factor):
-        assert "Correct." in told(q4, near, capsys)
+    return norms["digit"] / norms["box"]
+
+
+@pytest.mark.parametrize("near", [1, 1.2, 0.85])
+def test_the_factor_is_that_of_the_lessons_mixer(near, factor, capsys) -> None:
+    assert "Correct." in told(q4, near * factor, capsys)
+
+
+def test_a_factor_on_the_other_slider_or_on_both_gets_its_hint(factor, capsys) -> None:
+    assert "Turned over" in told(q4, 1 / factor, capsys)
+    assert "both sliders" in told(q4, factor**0.5, capsys)
