@@ -4,7 +4,7 @@ python benchmarks/few_labels.py
 
 Writes results/few_labels.json: a task's metric on validation and test scenes, by number of labels,
 helpers, their weight, seed and step; and match of image and sound from unlimited labels, at several
-learning rates, four times as long as in the lesson. It takes ten minutes on one core.
+learning rates, four times as long as in the lesson. It takes some 16 minutes on one core.
 """
 
 from __future__ import annotations

@@ -324,7 +324,8 @@ def test_the_ends_of_every_state_are_drawn(show, name, traits) -> None:
         ("digit", "strokes", [[[50, 0]]], "a point of stroke 1 must be two numbers from 0 to 28"),
         ("dial", "labels", 5, "labels must be from 10 to 1000, got 5"),
         ("dial", "helpers", ["luck"], "helpers must be one of 'digit', .*, got 'luck'"),
-        ("dial", "task", "sum", "task must be one of 'digit', 'box', 'match', got 'sum'"),
+        ("dial", "task", "sum", "task must be one of 'digit', 'box', got 'sum'"),
+        ("dial", "task", "match", "task must be one of 'digit', 'box', got 'match'"),
         ("digit", "thickness", 9, "thickness must be from 1 to 5, got 9"),
         ("gates", "correlation", -1, "correlation must be from 0 to 1, got -1"),
         ("gates", "x", [3, 0], "x must be two numbers from -2.2 to 2.2"),
@@ -344,6 +345,33 @@ def test_a_state_that_can_not_be_is_refused(name, trait, value, told) -> None:
     with pytest.raises(traitlets.TraitError, match=told):
         setattr(widget, trait, value)
     assert getattr(widget, trait) == before
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (("match", 60, ["digit"], 0.5), "task must be one of 'digit', 'box', got 'match'"),
+        (("box", 5, ["mask"], 0.5), "labels must be from 10 to 1000, got 5"),
+        (("box", 60, ["speaker"], 0.5), "helpers of 'box' must be one of 'digit', 'mask', got"),
+        (("box", 60, "mask", math.nan), "value must be from 0 to 1, got nan"),
+    ],
+)
+def test_a_run_that_can_not_be_is_not_placed_and_the_dial_stays(run, told) -> None:
+    dial = MAKE["dial"]()
+    before = plain_state(dial)
+    with pytest.raises(traitlets.TraitError, match=told):
+        dial.place(*run)
+    assert plain_state(dial) == before
+
+
+def test_a_dial_takes_one_helper_by_its_name_and_says_which_runs_it_lacks() -> None:
+    dial, runs = LabelDial(helpers="mask", runs=made_up()), made_up()
+    dial.place("digit", 60, "box", 0.5)
+    assert dial.helpers == ["box"] and LabelDial(helpers=None, runs=runs).helpers == []
+    with pytest.raises(ValueError, match="runs must be of 'digit', 'box', 'match', got none"):
+        LabelDial(runs=runs[:0])
+    with pytest.raises(ValueError, match="runs of 'box' must have each company, and lack 'alone'"):
+        LabelDial(runs=runs[(runs["task"] != "box") | (runs["helpers"] != "alone")])
 
 
 @pytest.mark.parametrize(

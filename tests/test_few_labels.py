@@ -98,8 +98,11 @@ def test_companies_are_named_in_words() -> None:
         "with mask",
         "with digit and mask",
     ]
+    assert company_name("mask") == company_name(("mask",)) == "with mask"
     with pytest.raises(ValueError, match="task must be one of 'digit', 'box', 'match'"):
         companies("sum")
+    with pytest.raises(ValueError, match="task must be one of .*'speaker', got 'price'"):
+        scenes_for("price", "train")
 
 
 def test_at_equal_weights_the_end_counts_and_else_what_validation_chose() -> None:
@@ -117,6 +120,9 @@ def test_what_a_score_takes_lies_between_the_runs() -> None:
     labels, means = [10, 100, 1000], [0.3, 0.5, 0.4]
     found = [labels_for(labels, means, score) for score in (0.1, 0.3, 0.4, 0.5, 0.6)]
     assert found == pytest.approx([0, 10, 10**1.5, 100, float("inf")])
+    for labels, means in (([], []), ([10, 100], [0.5])):
+        with pytest.raises(ValueError, match="labels and means must be as many, and one or more"):
+            labels_for(labels, means, 0.5)
 
 
 def test_runs_that_are_not_there_are_asked_for(tmp_path) -> None:

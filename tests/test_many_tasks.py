@@ -78,7 +78,9 @@ def test_many_labels_and_common_features_are_learned() -> None:
     ("setting", "told"),
     [
         ({"relatedness": 1.1}, "relatedness must be from 0 to 1, got 1.1"),
-        ({"tasks": 0}, "tasks and labels must be 1 or more, got 0 and 6"),
+        ({"relatedness": float("nan")}, "relatedness must be from 0 to 1, got nan"),
+        ({"tasks": 0}, "tasks must be a whole number from 1 on, got 0"),
+        ({"labels": 2.5}, "labels must be a whole number from 1 on, got 2.5"),
     ],
 )
 def test_tasks_that_can_not_be_are_refused(setting, told) -> None:

@@ -31,6 +31,7 @@ AS_IT_COMES, TUNED = "equal weights, to the end", "weight and stop chosen"
 MOMENTS = (AS_IT_COMES, TUNED)
 TABLES = ("few labels", "long runs of match")
 FROZEN = "on frozen mask"
+ON_A_CANVAS, SEEN_AND_HEARD = ("digit", "box", "mask"), ("match", "sum", "speaker")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Question:
 QUESTIONS = {
     "digit": Question(("box", "mask"), (30, 100, 300), (1.0,)),
     "box": Question(("digit", "mask"), (10, 30, 100, 300), (1.0, 0.01)),
-    "match": Question(("digit", "speaker"), (300, 1000), (1.0,), 6.25e-4, 600),
+    "match": Question(("digit", "speaker"), (300, 1000), (1.0,), 6.25e-4, 1200),
 }
 
 
@@ -67,15 +68,16 @@ def companies(task: str) -> list[tuple[str, ...]]:
 
 
 def company_name(helpers: Sequence[str]) -> str:
-    """What a choice of helpers is called: ``"alone"``, ``"with box and mask"``."""
+    """What helpers, or one helper, are called: ``"alone"``, ``"with box and mask"``."""
+    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
     return f"with {' and '.join(helpers)}" if helpers else ALONE
 
 
 @functools.cache
 def scenes_for(task: str, split: str) -> Scenes:
     """Give the scenes about which a task is asked; those to train on are composed once."""
-    make = seen_and_heard if task in ("match", "sum", "speaker") else located_digits
-    scenes = make(split)
+    check_choice("task", task, (*ON_A_CANVAS, *SEEN_AND_HEARD))
+    scenes = (seen_and_heard if task in SEEN_AND_HEARD else located_digits)(split)
     if split != "train":
         return scenes
     return scenes.keep(COMPOSED, torch.Generator().manual_seed(0))
@@ -83,7 +85,7 @@ def scenes_for(task: str, split: str) -> Scenes:
 
 def network_for(tasks: Sequence[Task], width: int = 8) -> nn.Module:
     """Give hard sharing: of one encoder, or of two senses where a task needs both."""
-    if {"match", "sum", "speaker"} & {task.name for task in tasks}:
+    if {*SEEN_AND_HEARD} & {task.name for task in tasks}:
         d = 8 * width
         encoders = {"image": ConvEncoder(width, d), "sound": ConvEncoder(width, d, size=32)}
         return FusionNetwork(encoders, Concatenation(2, d), tasks)
@@ -142,6 +144,7 @@ def learn(
         ValueError: for a task, helper, number or weight that can't be.
     """
     question = QUESTIONS[check_choice("task", task, QUESTIONS)]
+    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
     scenes = scenes_for(task, "train")
     others = [t.name for t in scenes.tasks if t.name != task]
     for helper in helpers:
@@ -261,7 +264,14 @@ def labels_for(labels: Sequence[int], means: Sequence[float], score: float) -> f
 
     Between two numbers of labels that were run, the mean is linear in their logarithm; 0 where the
     fewest labels do better than the score, infinity where none reach it.
+
+    Raises:
+        ValueError: where there is no mean, or not one for each number of labels.
     """
+    if not len(labels) == len(means) > 0:
+        raise ValueError(
+            f"labels and means must be as many, and one or more, got {len(labels)} and {len(means)}"
+        )
     if means[0] > score - 1e-9:
         return labels[0] if means[0] < score + 1e-9 else 0.0
     for place in range(1, len(labels)):

@@ -15,7 +15,7 @@ from mtl_tutorial.profiles import check_choice
 DIMENSIONS, FEATURES, HIDDEN, HELD_OUT = 10, 3, 12, 60
 NOISE, STEEPNESS = 0.3, 2.0
 ALONE, SHARED, POOLED = WAYS = ("one network a task", "shared trunk", "one network for all")
-DECAYS = (0.0, 0.3, 1.0, 3.0)
+DECAYS = (0.0, 0.3, 1.0, 3.0, 10.0)
 STEPS, EVERY, RATE = 200, 20, 0.02
 COLUMNS = ["seed", "way", "decay", "step", "validation", "test"]
 
@@ -50,12 +50,13 @@ def draw_many_tasks(
         generator: of all that is drawn.
 
     Raises:
-        ValueError: where r is out of range, or there is no task or no label.
+        ValueError: where r is out of range, or tasks or labels are no whole number from 1 on.
     """
     if not 0 <= relatedness <= 1:
         raise ValueError(f"relatedness must be from 0 to 1, got {relatedness}")
-    if tasks < 1 or labels < 1:
-        raise ValueError(f"tasks and labels must be 1 or more, got {tasks} and {labels}")
+    for name, count in (("tasks", tasks), ("labels", labels)):
+        if count != int(count) or count < 1:
+            raise ValueError(f"{name} must be a whole number from 1 on, got {count}")
     unit = torch.nn.functional.normalize
     common = unit(torch.randn(1, DIMENSIONS, FEATURES, generator=generator), dim=1)
     own = torch.randn(tasks, DIMENSIONS, FEATURES, generator=generator)

@@ -17,9 +17,10 @@ from mtl_tutorial.experiments.few_labels import (
     company_name,
     label_runs,
 )
-from mtl_tutorial.widgets.explorable import Choice, Explorable, Fixed, Number, check_choice
+from mtl_tutorial.widgets.explorable import Choice, Explorable, Fixed, Number, Words, check_choice
 
 HELPERS = ("digit", "box", "mask", "speaker")
+SCORE = Number("value", 0, 0, 1)
 
 
 class Helpers(traitlets.List):
@@ -35,7 +36,7 @@ class Helpers(traitlets.List):
         Raises:
             TraitError: naming those that there are, and the value.
         """
-        given = [value] if isinstance(value, str) else list(value)
+        given = [value] if isinstance(value, str) else list(value or ())
         return [check_choice("helpers", name, HELPERS) for name in given]
 
 
@@ -49,14 +50,14 @@ class LabelDial(Explorable):
         runs: as `label_runs` gives them; left out, those that come with the course.
 
     Raises:
-        ValueError: where the runs are not there.
+        ValueError: where the runs are not there, or lack a company that a task of theirs can have.
         TraitError: for another task, number or helper.
     """
 
     module = "label_dial"
     curves = Fixed()
     own = Fixed()
-    task = Choice("task", QUESTIONS, "box")
+    task = Words("task", lambda dial: [curve["task"] for curve in dial.curves])
     moment = Choice("moment", MOMENTS, AS_IT_COMES)
     helpers = Helpers()
     labels = Number("labels", 30, 10, 1000)
@@ -69,7 +70,7 @@ class LabelDial(Explorable):
         runs: pd.DataFrame | None = None,
     ) -> None:
         curves = curves_of(label_runs()[0] if runs is None else runs)
-        super().__init__(curves=curves, own=[], task=task, labels=labels, helpers=list(helpers))
+        super().__init__(curves=curves, own=[], task=task, labels=labels, helpers=helpers)
 
     @classmethod
     def from_files(cls) -> dict[str, Any]:
@@ -81,12 +82,19 @@ class LabelDial(Explorable):
 
         Args:
             task, labels, helpers: as it was trained.
-            value: the task's metric.
+            value: the task's metric, 0 to 1.
+
+        Raises:
+            TraitError: for another task, number, helper or value; the dial stays as it was.
         """
-        point = {"task": task, "labels": labels, "helpers": list(helpers), "value": float(value)}
+        offered = QUESTIONS[LabelDial.task.validate(self, task)].helpers
+        given = [helpers] if isinstance(helpers, str) else list(helpers)
+        names = [check_choice(f"helpers of {task!r}", name, offered) for name in given]
+        count = LabelDial.labels.validate(self, labels)
+        score = SCORE.validate(self, float(value))
         with self.hold_trait_notifications():
-            self.task, self.labels, self.helpers = task, labels, list(helpers)
-        self.own = [*self.own, point]
+            self.task, self.labels, self.helpers = task, count, names
+        self.own = [*self.own, {"task": task, "labels": count, "helpers": names, "value": score}]
 
 
 def curves_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
@@ -94,7 +102,11 @@ def curves_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
     Returns:
         ``labels``, and ``values`` with a row for each of them and a number a seed in it.
+
+    Raises:
+        ValueError: where there is no run, or a task lacks one of its companies.
     """
+    _check_whole(runs)
     curves = []
     for moment in MOMENTS:
         found = at_moment(runs, moment).set_index(["task", "helpers"]).sort_index()
@@ -114,3 +126,14 @@ def curves_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
                     }
                 )
     return curves
+
+
+def _check_whole(runs: pd.DataFrame) -> None:
+    there = set(zip(runs["task"], runs["helpers"], strict=True))
+    tasks = [task for task in QUESTIONS if task in {name for name, _ in there}]
+    if not tasks:
+        raise ValueError(f"runs must be of {', '.join(map(repr, QUESTIONS))}, got none of them")
+    for task in tasks:
+        for name in map(company_name, companies(task)):
+            if (task, name) not in there:
+                raise ValueError(f"runs of {task!r} must have each company, and lack {name!r}")
