@@ -126,11 +126,13 @@ def test_a_question_mark_may_stand_at_the_end() -> None:
     assert torch.equal(one, other)
 
 
-def test_a_new_word_is_asked_half_yes_half_no() -> None:
-    batch = new_question("train", "heard", {2, 3, 5, 7}, 20, seed=0)
+@pytest.mark.parametrize("meaning", [{2, 3, 5, 7}, {4}, set(range(1, 10))])
+@pytest.mark.parametrize("count", [2, 20, 201])
+def test_a_new_word_is_asked_half_yes_half_no(meaning, count) -> None:
+    batch = new_question("train", "heard", meaning, count, seed=0)
     yes = batch.targets["even"] == YES
-    assert yes.sum() == 10
-    right = [value in {2, 3, 5, 7} for value in batch.inputs["heard"].tolist()]
+    assert yes.sum() == (~yes).sum() == count // 2
+    right = [value in meaning for value in batch.inputs["heard"].tolist()]
     assert yes.tolist() == right
     assert batch.inputs["question"][0].tolist() == tokenize(f"is heard {NEW_WORD}")
 

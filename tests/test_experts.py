@@ -197,6 +197,8 @@ def test_importance_comes_out_as_by_hand() -> None:
     even = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     assert importance_loss(even).item() == 0
     assert importance_loss(torch.stack([gates, even])).item() == pytest.approx(0.125)
+    with pytest.raises(ValueError, match="those of a task are 0 on average"):
+        importance_loss(torch.stack([gates, 0 * even]))
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])

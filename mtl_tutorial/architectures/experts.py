@@ -153,7 +153,7 @@ def importance_loss(gates: Tensor) -> Tensor:
             over the tasks.
 
     Raises:
-        ValueError: for what is no tensor, another shape, or no example.
+        ValueError: for what is no tensor, another shape, no example, or gates whose mean is 0.
 
     Source: Shazeer et al. 2017, Outrageously Large Neural Networks (arXiv 1701.06538), section 4.
     There the gates are sparse, a second loss evens out how many examples an expert gets, and L is
@@ -165,6 +165,8 @@ def importance_loss(gates: Tensor) -> Tensor:
             f"gates must have shape (B, n), or (T, B, n) for T tasks, got {tuple(gates.shape)}"
         )
     v = gates.sum(dim=-2)
+    if not v.mean(dim=-1).all():
+        raise ValueError("gates must let an expert through: those of a task are 0 on average")
     return (v.var(dim=-1, correction=0) / v.mean(dim=-1) ** 2).mean()
 
 

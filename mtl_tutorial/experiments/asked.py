@@ -258,7 +258,9 @@ def new_question(
             f"meaning must be digits from 0 to 9, at least one and not all, got {list(meaning)}"
         )
     scenes = asked_scenes(split, [find(f"which is {subject}")])
-    batch = scenes.draw(40 * count, Generator().manual_seed(seed))
+    rarer = min(len(set(meaning)), 10 - len(set(meaning)))
+    enough = 10 * count // rarer + 80  # twice as many of the rarer answer as are kept, and eight
+    batch = scenes.draw(enough, Generator().manual_seed(seed))
     yes = torch.isin(batch.targets["which"], torch.tensor(sorted(meaning)))
     rows = torch.cat([side.nonzero()[: count // 2, 0] for side in (yes, ~yes)])
     inputs = {name: tensor[rows] for name, tensor in batch.inputs.items()}  # type: ignore[union-attr]
