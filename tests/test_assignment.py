@@ -147,6 +147,7 @@ def hand_in(grading: Path, student: str, answers: dict[str, str]) -> None:
     nbformat.write(notebook, place / f"{NAME}.ipynb")
 
 
+@pytest.mark.slow
 def test_nbgrader_gives_a_right_copy_all_points_and_a_wrong_one_those_it_earns(
     course, tmp_path
 ) -> None:

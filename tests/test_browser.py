@@ -34,17 +34,22 @@ from mtl_tutorial.widgets.view import View, show
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the server by a signal")
 
 # The lessons with a view, and one of explorables: test_explorable.py tries them all on pages.
+# Two of them are always opened, the others by pytest -m slow.
 LESSONS = [
     path.stem
     for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     if widget_cells(code_sources(path), View) or path.stem == "08_pcgrad"
 ]
 WITHOUT_WIDGET = ("Error displaying widget", "Error creating widget", "Loading widget")
-EVERY_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
+ALWAYS = ("00_start_here", "08_pcgrad")
 
 
-def only(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("lesson", [name], indirect=True)
+def only(*names: str) -> pytest.MarkDecorator:
+    rows = [pytest.param(n, marks=() if n in ALWAYS else pytest.mark.slow) for n in names]
+    return pytest.mark.parametrize("lesson", rows, indirect=True)
+
+
+EVERY_LESSON = only(*LESSONS)
 
 
 # What a kernel says that is idle when it is ended: Jupyter interrupts it before it shuts it down.
@@ -283,6 +288,7 @@ def test_a_lesson_that_is_opened_again_shows_its_widgets_without_being_run(
 
 
 @needs_git
+@pytest.mark.slow
 @pytest.mark.parametrize("small_lab", [[], ["--show"]], ids=["own copy", "show"], indirect=True)
 def test_git_sees_nothing_of_a_lesson_that_was_run_and_saved(
     browser: Browser, small_lab: Lab

@@ -431,6 +431,7 @@ def test_a_folder_of_one_data_set_that_cannot_be_made_is_named(no_network, monke
     assert "is there a network" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_several_processes_can_load_files_that_none_has_unpacked_yet(own_data):
     code = (
         "from mtl_tutorial.data import load_digits; print(len(load_digits('test', digits='mnist')))"

@@ -209,6 +209,7 @@ def test_a_scheduler_that_can_not_be_reached_is_named(address, tmp_path, monkeyp
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_half_way_gives_the_same_numbers(tmp_path) -> None:
     distributed = pytest.importorskip("distributed")
     protocol = make_protocol("quick", epochs=2)
@@ -271,6 +272,7 @@ def watch_first_epochs(monkeypatch) -> dict[Setting, int]:
     return first
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(tmp_path, monkeypatch) -> None:
     command = [*TRAIN, "--epochs", "8", "--seeds", "0", "1", "2", "3", "--workers", "2"]
@@ -320,6 +322,7 @@ def test_workers_whose_parent_was_killed_end_by_themselves(tmp_path) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_workers_whose_parent_was_killed_before_they_had_a_run_end_too(tmp_path) -> None:
     child = subprocess.Popen(

@@ -20,6 +20,8 @@ from mtl_tutorial import profiles
 from mtl_tutorial.data import digits
 from mtl_tutorial.profiles import Profile
 
+pytestmark = pytest.mark.slow  # nbval runs every lesson in the quick one
+
 TRAIN, HELD_OUT, TEST = 400, 200, 200
 STEPS, SEEDS = 20, (0, 1)
 

@@ -190,6 +190,7 @@ def numbers(path: Path) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 def test_a_grid_that_is_killed_ten_times_ends_as_one_that_never_was(nursery, tmp_path) -> None:
     chance, folder, whole = random.Random(0), tmp_path / "killed", tmp_path / "whole"

@@ -58,6 +58,7 @@ def rehearsed(tmp_path_factory) -> tuple[Path, str, int]:
     return folder, on_gpu(folder, 500), some
 
 
+@pytest.mark.slow
 def test_it_leaves_at_most_eight_files_whose_names_can_travel(rehearsed) -> None:
     folder, *_ = rehearsed
     names = sorted(path.name for path in folder.iterdir())
@@ -66,6 +67,7 @@ def test_it_leaves_at_most_eight_files_whose_names_can_travel(rehearsed) -> None
         assert archive.getnames() == []  # all runs have ended
 
 
+@pytest.mark.slow
 def test_it_runs_tests_and_measures_costs(rehearsed) -> None:
     folder, printed, _ = rehearsed
     assert " passed" in (folder / "tests.txt").read_text()
@@ -75,6 +77,7 @@ def test_it_runs_tests_and_measures_costs(rehearsed) -> None:
     assert "stopped" not in printed
 
 
+@pytest.mark.slow
 def test_its_results_are_those_of_a_table_and_say_what_made_them(rehearsed) -> None:
     folder, *_ = rehearsed
     found = results(folder)
@@ -86,11 +89,13 @@ def test_its_results_are_those_of_a_table_and_say_what_made_them(rehearsed) -> N
     assert result["provenance"]["device"].startswith("cpu")
 
 
+@pytest.mark.slow
 def test_ended_it_keeps_what_there_is_and_goes_on_later(rehearsed) -> None:
     folder, _, some = rehearsed
     assert 0 < some < len(results(folder))
 
 
+@pytest.mark.slow
 def test_out_of_time_commands_are_left_out(rehearsed) -> None:
     folder, *_ = rehearsed
     before = sorted(results(folder))

@@ -198,6 +198,7 @@ def test_the_code_in_the_documents_runs(code: str) -> None:
     exec(compile(code, "document", "exec"), {"__name__": "document"})
 
 
+@pytest.mark.slow
 def test_a_newcomers_balancer_takes_three_files_and_is_tested_and_trained(tmp_path: Path) -> None:
     """Everything that CONTRIBUTING says, in a checkout of one's own."""
     blocks = [code for _, code in python_blocks("CONTRIBUTING.md")]
@@ -281,12 +282,13 @@ def test_the_workflow_covers_three_systems_and_both_ends_of_torch(project: dict)
     assert newest["requirements"] == "torch torchvision"
     steps = [step.get("run") for step in workflow["jobs"]["pytest"]["steps"]]
     assert steps[-2:] == ["mypy", "pytest"]
+    assert workflow["jobs"]["slow"]["steps"][-1]["run"] == "pytest -m slow"
 
 
 def test_the_ci_script_runs_the_readme_command_and_is_executable() -> None:
     script = ROOT / ".ci" / "run"
     lines = script.read_text(encoding="utf-8").splitlines()
-    assert COMMANDS[1] in lines and "mypy" in lines
+    assert COMMANDS[1] in lines and "pytest -m slow" in lines and "mypy" in lines
     assert '    export MTL_TEST_DATA="$PWD/../shared/data"' in lines
     if os.name == "posix":
         assert os.access(script, os.X_OK)
