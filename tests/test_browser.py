@@ -540,6 +540,7 @@ def test_the_weight_that_a_hand_turns_during_training_acts_on_it(tuner: LessonPa
     assert tuner.complaints == []
 
 
+@pytest.mark.slow
 def test_the_tuner_pauses_steps_once_and_keeps_a_run_as_a_ghost(tuner: LessonPage) -> None:
     view = tuner.explorable()
     start(tuner)
@@ -561,6 +562,7 @@ def test_the_tuner_pauses_steps_once_and_keeps_a_run_as_a_ghost(tuner: LessonPag
     assert view.table()[0]["steps"] == str(paused + 1)
 
 
+@pytest.mark.slow
 def test_running_the_cell_again_stops_the_tuner_that_trains(tuner: LessonPage) -> None:
     start(tuner)
     tuner.explorable().press("Pause")
@@ -573,6 +575,7 @@ def test_running_the_cell_again_stops_the_tuner_that_trains(tuner: LessonPage) -
     assert tuner.complaints == []
 
 
+@pytest.mark.slow
 def test_a_tuner_that_nobody_watches_stops_and_goes_on_when_asked(tuner: LessonPage) -> None:
     start(tuner)
     tuner.save()
@@ -586,6 +589,7 @@ def test_a_tuner_that_nobody_watches_stops_and_goes_on_when_asked(tuner: LessonP
     wait_until(lambda: tuner.explorable().steps() > 150, "training that goes on", PATIENCE)
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_kernel_while_it_trains_leaves_no_process(tuner: LessonPage) -> None:
     home = Path(tuner.lab.env["HOME"])
     start(tuner)

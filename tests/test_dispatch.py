@@ -304,6 +304,7 @@ def test_a_process_that_is_killed_loses_no_finished_run_and_goes_on(tmp_path, mo
     joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
 def test_workers_whose_parent_was_killed_end_by_themselves(tmp_path) -> None:
     child = subprocess.Popen(
@@ -361,6 +362,7 @@ def workers_of(process: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_a_worker_that_is_killed_is_one_sentence_and_what_is_finished_is_kept(tmp_path) -> None:
     grid = settings(["two_digits"], ["hard_sharing"], ["equal"], seeds=range(4))

@@ -393,6 +393,7 @@ def doctor(**environment: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_0_where_all_is_well():
     done = doctor()
     assert done.returncode == 0, done.stdout
@@ -408,6 +409,7 @@ def test_the_command_helps_even_where_torch_ends_the_interpreter(tmp_path):
     assert "--force-reinstall torch torchvision" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_command_finds_a_torchvision_whose_operators_are_missing(tmp_path):
     folder = tmp_path / "torchvision"
     folder.mkdir()

@@ -295,6 +295,7 @@ def test_a_p_value_is_near_that_of_all_flips_of_signs(gain, seed) -> None:
     assert outcomes(frame(scores))["p"].item() == pytest.approx(exact, abs=0.02)
 
 
+@pytest.mark.slow
 def test_methods_that_are_all_alike_are_called_different_in_at_most_5_of_100_tables() -> None:
     random = np.random.default_rng(0)
     names = [f"m{j}" for j in range(10)]
