@@ -281,7 +281,9 @@ def test_the_workflow_covers_three_systems_and_both_ends_of_torch(project: dict)
     assert f">={lowest['python']}" == project["requires-python"]
     assert newest["requirements"] == "torch torchvision"
     steps = [step.get("run") for step in workflow["jobs"]["pytest"]["steps"]]
-    assert steps[-2:] == ["mypy", "pytest"]
+    assert steps[-2:] == ["mypy", "pytest ${{ matrix.part }}"]
+    options = tomllib.loads(read("pyproject.toml"))["tool"]["pytest"]["ini_options"]
+    assert matrix["part"] == options["testpaths"]  # together, what pytest runs
     assert workflow["jobs"]["slow"]["steps"][-1]["run"] == "pytest -m slow"
 
 
