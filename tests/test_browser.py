@@ -217,6 +217,7 @@ def open_lesson(browser: Browser, lab: Lab, name: str) -> LessonPage:
     return page
 
 
+@pytest.mark.slow
 def test_an_answer_is_not_shown_before_it_is_opened(browser: Browser, small_lab: Lab) -> None:
     page = open_lesson(browser, small_lab, "00_answer")
     answer, folded = page.page.locator("details"), page.page.locator("details p").first
@@ -249,6 +250,7 @@ def test_a_stored_picture_has_its_description_before_a_cell_is_run(
     page.close()
 
 
+@pytest.mark.slow
 def test_nothing_lies_over_a_lesson_and_its_links_lead_to_copies(
     browser: Browser, small_lab: Lab
 ) -> None:

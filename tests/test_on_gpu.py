@@ -121,6 +121,7 @@ def test_a_damaged_archive_is_named_and_not_replaced(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
 
 
+@pytest.mark.slow
 def test_what_python_lacks_is_named(tmp_path) -> None:
     for name in ("pandas", "xdist"):
         (tmp_path / f"{name}.py").write_text("raise ImportError")

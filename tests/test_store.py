@@ -345,6 +345,7 @@ def test_a_folder_without_room_for_its_description_is_named(tmp_path: Path, monk
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_a_full_disk_leaves_no_half_of_a_result_and_keeps_a_checkpoint(there, tmp_path) -> None:
     checkpoint = ResultsFolder(tmp_path, PROTOCOL).checkpoint_path(RUN)

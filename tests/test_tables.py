@@ -123,6 +123,7 @@ def trained(tmp_path, monkeypatch, **options):
     return training
 
 
+@pytest.mark.slow
 def test_what_a_search_has_chosen_is_trained_and_no_best_rate_is_at_an_edge(
     tmp_path, monkeypatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_the_command_refuses_what_can_not_be_in_one_sentence(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_to_be_warned_of_is_said_once_by_each_process(workers, tmp_path, capfd) -> None:
     (tmp_path / "checkpoints").write_text("in the way")
