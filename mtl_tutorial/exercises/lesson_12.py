@@ -18,7 +18,13 @@ from mtl_tutorial.exercises.core import (
     one_value,
     solution_of,
 )
-from mtl_tutorial.experiments.few_labels import AS_IT_COMES, at_moment, label_runs, labels_for
+from mtl_tutorial.experiments.few_labels import (
+    AS_IT_COMES,
+    TUNED,
+    at_moment,
+    label_runs,
+    labels_for,
+)
 
 # Exercise 1: losses ½ (θ − 2)² and ½ (θ + 1)² at θ = 0, η = 0.25.
 AFFINITIES = {"Z_ab": 1 - 1.125 / 0.5, "Z_ba": 1 - 2.53125 / 2}
@@ -149,15 +155,16 @@ MASKED_MISTAKES = (
 )
 
 
-def _labels_alone() -> tuple[float, float]:
+def _labels_alone(moment: str = AS_IT_COMES) -> tuple[float, float]:
     """What the box's score with masks is worth at 300 labels; and the score."""
-    runs = at_moment(label_runs()[0], AS_IT_COMES)
+    runs = at_moment(label_runs()[0], moment)
     means = runs[runs["task"] == "box"].groupby(["helpers", "labels"])["value"].mean()
     alone, score = means["alone"], means["with mask"].loc[300]
     return labels_for(list(alone.index), list(alone), score), score
 
 
 LABELS_ALONE, SCORE = _labels_alone()
+IF_CHOSEN, _ = _labels_alone(TUNED)
 
 q1 = Exercise(
     name="Exercise 1",
@@ -198,11 +205,13 @@ q2 = Exercise(
             round(SCORE, 2): "A score, a difference of two, or nothing, but no number of labels. "
             "How many does it take alone?",
             300 - round(LABELS_ALONE): "So many labels are lost. How many does it take alone?",
+            round(IF_CHOSEN): "That is with weight and stop chosen. Turn to equal weights, "
+            "to the end.",
             10: "Is the handle at 300 labels, at the right end, and mask the only helper?",
             1000: "The dial ends at 300 labels for the box. Read the end of the sentence.",
         },
-        otherwise="Is the task the box, the training to the end at equal weights, and mask the "
-        "only helper? Then the end of the sentence says it.",
+        otherwise="Read the end of the sentence, not the curve. Is the task the box, the training "
+        "to the end at equal weights, and mask the only helper?",
     ),
     praise="So many of the 300 labels are left in such company, at equal weights and to the end.",
     hints=(
