@@ -66,6 +66,26 @@ def test_a_rate_that_is_none_is_refused(rate) -> None:
         affinity(Point(), TASKS, BATCH, rate)
 
 
+def test_one_task_alone_and_a_loss_of_0_have_no_affinity() -> None:
+    with pytest.raises(ValueError, match="tasks must be two or more, got 1"):
+        affinity(Point(), TASKS[:1], BATCH, 0.1)
+    done = Batch(BATCH.inputs, {**BATCH.targets, "a": torch.zeros_like(BATCH.targets["a"])})
+    with pytest.raises(ValueError, match="loss of task 'a' must be above 0 .* got 0"):
+        affinity(Point(), TASKS, done, 0.1)
+
+
+@pytest.mark.parametrize("setting", [{"every": 0}, {"every": 1.5}, {"steps": 0}])
+def test_numbers_of_steps_that_are_none_are_refused(setting) -> None:
+    tasks = located_digits("train").tasks
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be"):
+        affinities(
+            lambda: HardSharing(ConvEncoder(width=2), tasks),
+            tasks,
+            located_digits("train"),
+            **{"seed": 0, "rate": 0.01, "steps": 4, **setting},
+        )
+
+
 def test_a_task_without_a_label_is_named() -> None:
     batch = Batch(BATCH.inputs, {"a": BATCH.targets["a"]})
     with pytest.raises(ValueError, match="task 'b' has no label in the batch"):

@@ -104,9 +104,12 @@ def test_cosines_between_batches_show_on_the_diagonal_what_noise_leaves() -> Non
         (lambda: rate_at(0), "step must be at least 1"),
         (lambda: make_exam("test", count=0), "count must be at least 2"),
         (lambda: make_exam("test", count=4, drawn=1), "drawn must be more"),
-        (lambda: new_question("test", "seen", {1}, 1, seed=0), "count must be at least 2"),
+        (lambda: new_question("test", "seen", {1}, 1, seed=0), "count must be an even number"),
+        (lambda: new_question("test", "seen", {1}, 5, seed=0), "an even number from 2 on, got 5"),
+        (lambda: new_question("test", "both", {1}, 4, seed=0), "subject must be one of 'seen'"),
         (lambda: new_question("test", "seen", range(10), 4, seed=0), "not all"),
         (lambda: new_question("test", "seen", [17], 4, seed=0), "digits from 0 to 9"),
+        (lambda: page_weights(head_a_question()), "reads an AskedNetwork, got a HeadAQuestion"),
         (lambda: asked_scenes("test", matching=2), "matching must be from 0 to 1"),
         (lambda: asked_scenes("test", kind_chances=lambda kind: 0), "more than 0"),
         (
@@ -127,7 +130,7 @@ def test_a_question_mark_may_stand_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("meaning", [{2, 3, 5, 7}, {4}, set(range(1, 10))])
-@pytest.mark.parametrize("count", [2, 20, 201])
+@pytest.mark.parametrize("count", [2, 20, 200])
 def test_a_new_word_is_asked_half_yes_half_no(meaning, count) -> None:
     batch = new_question("train", "heard", meaning, count, seed=0)
     yes = batch.targets["even"] == YES

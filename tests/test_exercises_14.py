@@ -58,6 +58,21 @@ def gives_a_list(q, k, v, may):
     return (scores(q, k).softmax(-1) @ v).tolist()
 
 
+def without_gradients(q, k, v, may):
+    with torch.no_grad():
+        return with_torch(q, k, v, may)
+
+
+def writes_over(q, k, v, may):
+    q /= q.shape[-1] ** 0.5
+    return (q @ k.transpose(-2, -1)).masked_fill(~may, -torch.inf).softmax(-1) @ v
+
+
+def divides_by_nothing(q, k, v, may):
+    shares = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).exp() * may
+    return shares / shares.sum(-1, keepdim=True) @ v
+
+
 WRONG = [
     ("q1", [0.5, 12], "the weight of the first key is not right yet"),
     ("q1", [0.6, 15], "what is read is not right yet"),
@@ -71,6 +86,9 @@ WRONG = [
     ("q2", forgets_the_scale, "divided by √d"),
     ("q2", fills_with_twenty, "lower than −20"),
     ("q2", multiplies_by_infinity, "There are NaNs"),
+    ("q2", without_gradients, "no gradient goes back"),
+    ("q2", writes_over, "writes into the tensors"),
+    ("q2", divides_by_nothing, "There are NaNs"),
     ("q2", takes_the_values_width, "one query and two keys"),
     ("q2", gives_the_mean, "one query and two keys"),
     ("q2", gives_a_list, "What is read is needed"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -214,6 +216,16 @@ def test_importance_and_the_number_of_experts_have_their_ends(count) -> None:
     assert experts_used(torch.stack([one, all_alike / count])).shape == (2,)
 
 
+def test_shares_that_are_none_have_no_number_of_experts() -> None:
+    with pytest.raises(ValueError, match="gates must sum to 1 in every row"):
+        experts_used(torch.ones(4, 3))
+
+
+def test_many_examples_in_half_precision_do_not_overflow() -> None:
+    half = torch.full((200_000, 2), 0.5, dtype=torch.float16)
+    assert importance_loss(half).item() == 0 and experts_used(half).item() == pytest.approx(2)
+
+
 def test_following_importance_downhill_evens_out_a_gate() -> None:
     scores = torch.tensor([[3.0, 0.0, 0.0]]).repeat(4, 1).requires_grad_()
     for _ in range(200):
@@ -231,6 +243,9 @@ def test_following_importance_downhill_evens_out_a_gate() -> None:
         (torch.ones(0, 3), r"with an example at least, got \(0, 3\)"),
         (torch.ones(2, 3, dtype=torch.long), "floating-point numbers, got torch.int64"),
         (None, "floating-point numbers, got NoneType"),
+        (torch.tensor([[1.5, -0.5]]), "weights from 0 on, and finite; take the softmax"),
+        (torch.tensor([[math.nan, 0.5]]), "weights from 0 on, and finite"),
+        (torch.tensor([[math.inf, 0.5]]), "weights from 0 on, and finite"),
     ],
 )
 def test_what_are_no_gates_is_refused(measure, gates, words) -> None:

@@ -364,6 +364,16 @@ def test_a_run_that_can_not_be_is_not_placed_and_the_dial_stays(run, told) -> No
     assert plain_state(dial) == before
 
 
+def test_a_name_that_an_explorable_does_not_have_is_refused_and_any_number_is_one() -> None:
+    with pytest.raises(TypeError, match="RelatednessLab has no 'noize'"):
+        Explorable.__init__(RelatednessLab.__new__(RelatednessLab), noize=1)
+    dial = MAKE["dial"]()
+    dial.labels = torch.tensor([60]).numpy()[0]
+    assert dial.labels == 60.0
+    with pytest.raises(traitlets.TraitError, match="helpers must be one of .*, got 5"):
+        dial.helpers = 5
+
+
 def test_a_dial_takes_one_helper_by_its_name_and_says_which_runs_it_lacks() -> None:
     dial, runs = LabelDial(helpers="mask", runs=made_up()), made_up()
     dial.place("digit", 60, "box", 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 import torch
 from label_cases import made_up
@@ -53,6 +54,13 @@ def test_more_labelled_scenes_include_all_of_fewer() -> None:
     assert torch.equal(few.inputs, more.inputs[:3])
 
 
+def test_as_many_scenes_as_there_are_can_be_taken() -> None:
+    kept = first_of(scenes_for("digit", "train"), 5)
+    for count in (-1, 0, 6):
+        with pytest.raises(ValueError, match=f"count must be from 1 to 5, got {count}"):
+            first_of(kept, count)
+
+
 def test_a_run_is_the_same_twice_and_its_end_is_told() -> None:
     first, again = (learn("digit", 20, ["box"], seed=1, steps=5, every=2) for _ in range(2))
     assert first.equals(again) and first["step"].tolist() == [2, 4, 5]
@@ -63,12 +71,15 @@ def test_a_run_is_the_same_twice_and_its_end_is_told() -> None:
     ("setting", "told"),
     [
         ({"labels": 10_000}, "labels of 'box' must be at most 300, got 10000"),
-        ({"labels": -5}, "labels must be a whole number from 1 on, got -5"),
-        ({"labels": 2.5}, "labels must be a whole number from 1 on, got 2.5"),
+        ({"labels": -5}, "labels must be at least 1, got -5"),
+        ({"labels": 2.5}, "labels must be a whole number, got 2.5"),
         ({"helpers": ["box"]}, "helper must be one of 'digit', 'mask', got 'box'"),
-        ({"weight": -1}, "weight must be 0 or more, got -1"),
-        ({"steps": 0}, "steps must be a whole number from 1 on, got 0"),
-        ({"every": 0}, "every must be a whole number from 1 on, got 0"),
+        ({"weight": -1}, "weight must be finite and 0 or more, got -1"),
+        ({"labels": "30"}, "labels must be a whole number, got '30'"),
+        ({"labels": float("nan")}, "labels must be a whole number, got nan"),
+        ({"learning_rate": 0}, "learning_rate must be finite and > 0, got 0"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"every": 0}, "every must be at least 1, got 0"),
     ],
 )
 def test_runs_that_can_not_be_are_refused(setting, told) -> None:
@@ -89,6 +100,8 @@ def test_a_frozen_encoder_stays_what_the_helper_made_of_it() -> None:
     assert not any(p.requires_grad for p in network.encoder.parameters())
     assert torch.equal(network.encoder.layers[0].weight, other.encoder.layers[0].weight)
     assert all(p.requires_grad for p in network.heads.parameters())
+    with pytest.raises(ValueError, match="helper must be one of 'digit', 'box', 'mask', got 'sum'"):
+        frozen_encoder("sum", seed=0)
 
 
 def test_companies_are_named_in_words() -> None:
@@ -123,6 +136,11 @@ def test_what_a_score_takes_lies_between_the_runs() -> None:
     for labels, means in (([], []), ([10, 100], [0.5])):
         with pytest.raises(ValueError, match="labels and means must be as many, and one or more"):
             labels_for(labels, means, 0.5)
+    for labels, score in (([100, 10], 0.5), ([10, 100], float("nan"))):
+        with pytest.raises(ValueError, match="labels must grow, and nothing be NaN"):
+            labels_for(labels, [0.3, 0.8], score)
+    series = pd.Series([0.3, 0.5], index=[10, 100])
+    assert labels_for(series.index, series, 0.5) == pytest.approx(100)
 
 
 def test_runs_that_are_not_there_are_asked_for(tmp_path) -> None:

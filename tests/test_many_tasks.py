@@ -79,8 +79,8 @@ def test_many_labels_and_common_features_are_learned() -> None:
     [
         ({"relatedness": 1.1}, "relatedness must be from 0 to 1, got 1.1"),
         ({"relatedness": float("nan")}, "relatedness must be from 0 to 1, got nan"),
-        ({"tasks": 0}, "tasks must be a whole number from 1 on, got 0"),
-        ({"labels": 2.5}, "labels must be a whole number from 1 on, got 2.5"),
+        ({"tasks": 0}, "tasks must be at least 1, got 0"),
+        ({"labels": 2.5}, "labels must be a whole number, got 2.5"),
     ],
 )
 def test_tasks_that_can_not_be_are_refused(setting, told) -> None:
@@ -88,8 +88,11 @@ def test_tasks_that_can_not_be_are_refused(setting, told) -> None:
         problem(**setting)
     with pytest.raises(ValueError, match="way must be one of"):
         learn_many([problem()], "in pairs")
-    for setting in ({"steps": 0}, {"every": 0}, {"hidden": 0}):
-        with pytest.raises(ValueError, match="steps, every and hidden must be 1 or more"):
-            learn_many([problem()], SHARED, **setting)
+    for name in ("steps", "every", "hidden"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+            learn_many([problem()], SHARED, **{name: 0})
+    for decays in ([-1], [float("nan")], [1000]):
+        with pytest.raises(ValueError, match="decays must be from 0 on, and below 1 / rate"):
+            learn_many([problem()], SHARED, decays=decays)
     with pytest.raises(ValueError, match="needs a problem and a decay, got none"):
         learn_many([], SHARED)

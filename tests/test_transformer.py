@@ -147,3 +147,21 @@ def test_what_does_not_fit_is_refused() -> None:
         AskedNetwork(reader(0), KINDS)
     with pytest.raises(ValueError, match="must not read questions"):
         HeadAQuestion(reader(), KINDS, torch.ones(1, 6, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "told"),
+    [
+        ("image", (3, 3, 4, 4), r"image must have shape \(B, 1, 4, 4\), got \(3, 3, 4, 4\)"),
+        ("image", (3, 1, 2, 8), r"image must have shape \(B, 1, 4, 4\), got \(3, 1, 2, 8\)"),
+        ("sound", (3, 2, 5, 3), r"sound must have shape \(B, 1, 5, 3\), got \(3, 2, 5, 3\)"),
+        ("sound", None, "inputs must have 'sound', got .*'image', 'number', 'question'"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(name, shape, told) -> None:
+    given = inputs()
+    given[name] = torch.zeros(shape or 0)
+    if shape is None:
+        del given[name]
+    with pytest.raises(ValueError, match=told):
+        reader()(given)

@@ -191,7 +191,7 @@ def at_least_one(**sizes: int) -> None:
         ValueError: naming the first that is below 1, or no whole number.
     """
     for what, size in sizes.items():
-        if not isinstance(size, Integral):
+        if isinstance(size, bool) or not isinstance(size, Integral):
             raise ValueError(f"{what} must be a whole number, got {size!r}")
         if size < 1:
             raise ValueError(f"{what} must be at least 1, got {size}")

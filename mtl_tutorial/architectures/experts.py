@@ -153,7 +153,8 @@ def importance_loss(gates: Tensor) -> Tensor:
             over the tasks.
 
     Raises:
-        ValueError: for what is no tensor, another shape, no example, or gates whose mean is 0.
+        ValueError: for what is no tensor, another shape, no example, a weight that is negative or
+            not finite, or gates whose mean is 0.
 
     Source: Shazeer et al. 2017, Outrageously Large Neural Networks (arXiv 1701.06538), section 4.
     There the gates are sparse, a second loss evens out how many examples an expert gets, and L is
@@ -164,7 +165,7 @@ def importance_loss(gates: Tensor) -> Tensor:
         raise ValueError(
             f"gates must have shape (B, n), or (T, B, n) for T tasks, got {tuple(gates.shape)}"
         )
-    v = gates.sum(dim=-2)
+    v = gates.sum(dim=-2, dtype=torch.promote_types(gates.dtype, torch.float32))
     if not v.mean(dim=-1).all():
         raise ValueError("gates must let an expert through: those of a task are 0 on average")
     return (v.var(dim=-1, correction=0) / v.mean(dim=-1) ** 2).mean()
@@ -179,9 +180,13 @@ def experts_used(gates: Tensor) -> Tensor:
         gates: shape ``(..., B, n)``.
 
     Raises:
-        ValueError: for what is no tensor, another shape or no example.
+        ValueError: for what is no tensor, another shape, no example, or weights that are negative,
+            not finite, or do not sum to 1 in every row.
     """
     _check_gates(gates)
+    gates = gates.to(torch.promote_types(gates.dtype, torch.float32))
+    if ((gates.sum(-1) - 1).abs() > 1e-2).any():
+        raise ValueError("gates must sum to 1 in every row; take the softmax of the scores first")
     mean = gates.mean(dim=-2)
     return torch.special.entr(mean).sum(dim=-1).exp()
 
@@ -194,4 +199,8 @@ def _check_gates(gates: object) -> None:
         raise ValueError(
             f"gates must have shape (B, n), or (T, B, n) for T tasks, with an example at least, "
             f"got {tuple(gates.shape)}"
+        )
+    if not (gates >= 0).all() or gates.isinf().any():
+        raise ValueError(
+            "gates must be weights from 0 on, and finite; take the softmax of the scores first"
         )

@@ -148,7 +148,11 @@ class SensesTransformer(nn.Module):
         Args:
             inputs: ``image`` ``(B, 1, H, W)``, ``sound`` ``(B, 1, bands, columns)`` and, where
                 questions are read, ``question`` ``(B, words)``, numbers of words.
+
+        Raises:
+            ValueError: naming the input that is not there, or has another shape.
         """
+        self._check(inputs)
         image, sound = inputs["image"], inputs["sound"]
         parts = [
             image.new_zeros(len(image), 1, self.out_features),
@@ -158,6 +162,23 @@ class SensesTransformer(nn.Module):
         if self.word is not None:
             parts.append(self.word(inputs["question"]))
         return torch.cat(parts, dim=1) + self.place
+
+    def _check(self, inputs: Mapping[str, Tensor]) -> None:
+        sizes = self.sizes
+        whole = math.isqrt(sizes.patches * sizes.pixels)  # images are square
+        shapes: dict[str, tuple[int, ...]] = {
+            "image": (1, whole, whole),
+            "sound": (1, sizes.bands, sizes.columns),
+            **({"question": (sizes.words,)} if sizes.words else {}),
+        }
+        for name, shape in shapes.items():
+            if name not in inputs:
+                raise ValueError(f"inputs must have {name!r}, got {sorted(inputs)}")
+            if tuple(inputs[name].shape[1:]) != shape:
+                wanted = ", ".join(map(str, ("B", *shape)))
+                raise ValueError(
+                    f"{name} must have shape ({wanted}), got {tuple(inputs[name].shape)}"
+                )
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Give the features, shape ``(B, width)``; in the last block, the readout alone looks."""

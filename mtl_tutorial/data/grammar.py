@@ -224,8 +224,8 @@ def asked_scenes(
         kind_chances: how often a kind is drawn, in any unit, by its name.
 
     Raises:
-        ValueError: for an unknown split, no question, no chance of any kind, or a probability
-            that is none.
+        ValueError: for an unknown split, no question, digits of another size, no chance of any
+            kind, or a probability that is none.
     """
     if not questions:
         raise ValueError("questions must be at least one")
@@ -235,6 +235,11 @@ def asked_scenes(
         pixels, labels = load_small_digits(split)
         images = (pixels[:, None] * (255 / 16)).round().to(torch.uint8)
         digits = Digits(images, labels.long(), split)
+    if digits.images.shape[1:] != (1, DIGIT_SIDE, DIGIT_SIDE):
+        raise ValueError(
+            f"digits must be {DIGIT_SIDE} x {DIGIT_SIDE} pixels with one channel, got images of "
+            f"shape {tuple(digits.images.shape)}"
+        )
     spare = SIDE - DIGIT_SIDE
     framed = F.pad(digits.images[:, 0].float() / 255, (spare,) * 4)
     waves = dial_tones(split).waves

@@ -15,6 +15,7 @@ from mtl_tutorial.exercises.core import (
     Exercise,
     choice,
     function,
+    leaves_inputs,
     number,
     numbers,
     solution_of,
@@ -54,6 +55,9 @@ def _cases() -> Iterator[tuple]:
     q, k, v = (torch.randn(2, 4, width, generator=draws) for width in (3, 3, 5))
     yield q, k, v, torch.tensor([True, True, False, True])
     yield 30 * q, 3 * k, v, torch.tensor([False, True, False, True])  # scores far from 0
+
+
+CASES = list(_cases())
 
 
 def _other(
@@ -112,9 +116,42 @@ def _as_array(value: Any, case: tuple) -> Any:
     return np.asarray(value.detach())
 
 
+WRITTEN_OVER = (
+    "The values are right, but your function writes into the tensors that it was given. Whoever "
+    "calls it needs them as they were: make new ones."
+)
+NO_GRADIENTS = (
+    "The values are right, but no gradient goes back to queries, keys and values: a network could "
+    "not learn with it. (`torch.no_grad()`, `.detach()` and `.item()` cut it off.)"
+)
+
+
+def _learns_and_leaves(answer: Callable) -> str | None:
+    """The inputs stay, and get the gradients that a right function gives them."""
+    if (written := leaves_inputs(CASES, WRITTEN_OVER)(answer)) is not None:
+        return written
+    for *given, may in CASES:
+        slopes = []
+        both: tuple[Callable, ...] = (answer, _masked_attention)
+        for attend in both:
+            inputs = [tensor.clone().requires_grad_() for tensor in given]
+            read = attend(*inputs, may.clone())
+            read = read[0] if isinstance(read, tuple) else read
+            if not read.requires_grad:
+                return NO_GRADIENTS
+            slopes.append(torch.autograd.grad((read**2).sum(), inputs, allow_unused=True))
+        for own, right in zip(*slopes, strict=True):
+            if own is None or not torch.allclose(own, right, rtol=1e-3, atol=1e-4):
+                return NO_GRADIENTS
+    return None
+
+
 def _what_is_wrong(given: list) -> str:
     if any(np.isnan(value).any() for value in given):
-        return "There are NaNs: −∞ times 0 is none of the numbers. Choose with `masked_fill`."
+        return (
+            "There are NaNs: −∞ times 0, ∞ / ∞ or 0 / 0. Give hidden keys their score by "
+            "`masked_fill`, and take the softmax afterwards: it bears large scores."
+        )
     return (
         "Not what is read where only some keys may be looked at. Try one query and two keys, one "
         "of them hidden: the weight of the other has to be 1."
@@ -145,11 +182,12 @@ q2 = Exercise(
     name="Exercise 2",
     verdict=function(
         _masked_attention,
-        list(_cases()),
+        CASES,
         returns="what is read",
         read=_as_array,
         mistakes=MASK_MISTAKES,
         otherwise=_what_is_wrong,
+        then=_learns_and_leaves,
     ),
     praise="A hidden key has the score −∞, the weight 0, and the others share the whole.",
     hints=(

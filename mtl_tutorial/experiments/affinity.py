@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.balancing.graph import split_gradients
 from mtl_tutorial.data import Scenes
 from mtl_tutorial.experiments.runs import Run
@@ -28,12 +29,16 @@ def affinity(model: nn.Module, tasks: Sequence[Task], batch: Batch, rate: float)
         rate: η.
 
     Raises:
-        ValueError: where a task has no label, nothing is shared, or the rate is not above 0.
+        ValueError: where there is one task alone, a task has no label or the loss 0, nothing is
+            shared, or the rate is not above 0.
 
     Source: Fifty et al. 2021, equation 1 (arXiv 2109.04617).
     """
     if not 0 < rate < float("inf"):
         raise ValueError(f"rate must be finite and > 0, got {rate}")
+    tasks = tuple(tasks)
+    if len(tasks) < 2:
+        raise ValueError(f"tasks must be two or more, got {len(tasks)}")
 
     def losses() -> dict[str, Tensor]:
         return task_losses(model(batch.inputs), batch.targets, tasks, complete=batch.complete)
@@ -42,6 +47,11 @@ def affinity(model: nn.Module, tasks: Sequence[Task], batch: Batch, rate: float)
         before = losses()
         if missing := {task.name for task in tasks} - before.keys():
             raise ValueError(f"task {min(missing)!r} has no label in the batch; give it some")
+        if done := [name for name, loss in before.items() if not loss > 0]:
+            raise ValueError(
+                f"the loss of task {done[0]!r} must be above 0 for a share of it, got "
+                f"{before[done[0]].item():g}"
+            )
         gradients = split_gradients(before, model)
         shared = gradients.shared
         kept = [parameter.detach().clone() for parameter in shared]
@@ -75,7 +85,12 @@ def affinities(
         build, tasks, scenes, seed, steps, learning_rate, batch_size: as for `Run`.
         rate: η of `affinity`.
         every: steps between two measurements, the first before the first step.
+
+    Raises:
+        ValueError: as `affinity`; for a number of steps that is none.
     """
+    at_least_one(steps=steps, every=every)
+    tasks = tuple(tasks)
     run = Run(
         build,
         tasks,

@@ -41,6 +41,7 @@ from mtl_tutorial.data.scenes import Scenes
 from mtl_tutorial.experiments.runs import Run
 from mtl_tutorial.measuring import evaluate
 from mtl_tutorial.places import PACKAGE, RESULTS, read_from_course
+from mtl_tutorial.profiles import check_choice
 from mtl_tutorial.tasks import Batch, map_batches, task_losses
 
 SIZES = Sizes(vocabulary=len(WORDS))
@@ -52,9 +53,12 @@ NEW_WORD = "spare"
 Exam = Mapping[Question, Batch]
 
 
-def asked_network(*, width: int = 32, hidden: int = 64, blocks: int = 2) -> AskedNetwork:
-    """Build the lesson's network, with 4 heads, for the grammar's words and answers."""
-    return AskedNetwork(SensesTransformer(SIZES, width=width, hidden=hidden, blocks=blocks), KINDS)
+def asked_network(
+    *, width: int = 32, heads: int = 4, hidden: int = 64, blocks: int = 2
+) -> AskedNetwork:
+    """Build the lesson's network, for the grammar's words and answers."""
+    trunk = SensesTransformer(SIZES, width=width, heads=heads, hidden=hidden, blocks=blocks)
+    return AskedNetwork(trunk, KINDS)
 
 
 def head_a_question() -> HeadAQuestion:
@@ -117,7 +121,7 @@ def learn(
     Returns:
         What ``look(model)`` gave, by the number of steps.
     """
-    found = {}
+    found, marks = {}, set(marks)
     for record in run:
         if look and record.step in marks:
             found[record.step] = look(run.model)
@@ -242,17 +246,19 @@ def new_question(
     Args:
         subject: ``"seen"`` or ``"heard"``.
         meaning: the digits for which the answer is yes.
-        count: scenes; half of them have the answer yes.
+        count: scenes, an even number; half of them have the answer yes.
         seed: of the scenes.
 
     Returns:
         A batch of the kind ``even``, whose answers are yes and no.
 
     Raises:
-        ValueError: for fewer than two scenes, or where yes or no is right for no digit.
+        ValueError: for another subject or count, or where yes or no is right for no digit.
     """
-    if count < 2:
-        raise ValueError(f"count must be at least 2, got {count}")
+    check_choice("subject", subject, ("seen", "heard"))
+    if count != int(count) or count < 2 or count % 2:
+        raise ValueError(f"count must be an even number from 2 on, got {count}")
+    meaning = list(meaning)
     if not set(meaning) < set(range(10)) or not set(meaning):
         raise ValueError(
             f"meaning must be digits from 0 to 9, at least one and not all, got {list(meaning)}"
@@ -337,8 +343,15 @@ def page_weights(model: AskedNetwork) -> dict[str, Any]:
     ``layout`` has a name and a shape for each tensor; ``numbers`` all of them in this order, row
     by row, as little-endian float16 in base64. Matrices are those of ``nn.Linear``: shape (out,
     in), y = W x + b.
+
+    Raises:
+        ValueError: for another kind of network, or a number that 16 bits can't hold.
     """
+    if not isinstance(model, AskedNetwork):
+        raise ValueError(f"the page reads an AskedNetwork, got a {type(model).__name__}")
     state = model.state_dict()
+    if large := [name for name, value in state.items() if not value.half().isfinite().all()]:
+        raise ValueError(f"{large[0]} must be within ±65,504 for the page's 16 bits; train it anew")
     numbers = torch.cat([tensor.flatten() for tensor in state.values()]).half().cpu()
     block: Any = model.encoder.blocks[0]
     return {
@@ -362,6 +375,7 @@ def from_page(found: Mapping[str, Any]) -> AskedNetwork:
     }
     model = asked_network(
         width=len(state["encoder.norm.bias"]),
+        heads=found["heads"],
         hidden=len(state["encoder.blocks.0.first.bias"]),
         blocks=found["blocks"],
     )

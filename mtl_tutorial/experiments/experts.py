@@ -106,7 +106,8 @@ def learn_pairs(
 ) -> pd.DataFrame:
     """Train a network for every correlation and seed, all in one pass, by Adam on fresh examples.
 
-    A seed has the same initial weights, inputs and first teacher at every correlation.
+    A seed has the same initial weights, inputs and first teacher at every correlation. The noise of
+    all rows is drawn by the first seed's generator: a row is the same again beside the same others.
 
     Args:
         name: as in `network_for_pair`.
@@ -124,8 +125,10 @@ def learn_pairs(
         ValueError: where there is no step, no correlation or no seed, or a mark is after the last
             step.
     """
-    seeds = list(seeds)
-    at_least_one(steps=steps, correlations=len(correlations), seeds=len(seeds))
+    seeds, correlations, marks = list(seeds), list(correlations), set(marks)
+    at_least_one(
+        steps=steps, batch_size=batch_size, correlations=len(correlations), seeds=len(seeds)
+    )
     if late := [mark for mark in marks if not 1 <= mark <= steps]:
         raise ValueError(f"marks must be from 1 to {steps}, the last step, got {late}")
     rows = [(p, seed) for p in correlations for seed in seeds]
@@ -222,6 +225,7 @@ def train_mixture(
     """
     if not (math.isfinite(balance) and balance >= 0):
         raise ValueError(f"balance must be a number from 0 on, got {balance}")
+    tasks = tuple(tasks)
     device = scenes.digits.labels.device
     with seeded(seed):
         model = build()
@@ -246,8 +250,8 @@ def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
     """Give what each task's gate does on a batch, and on the scenes of each digit alone.
 
     Returns:
-        For every task, every digit and ``"all"``: ``task``, ``digit``, ``expert`` (from 1 on) and
-        ``share``, the mean of g_k(x)_i.
+        For every task, every digit of the batch and ``"all"``: ``task``, ``digit``, ``expert``
+        (from 1 on) and ``share``, the mean of g_k(x)_i.
 
     Raises:
         ValueError: where the model has no gates.
@@ -261,6 +265,8 @@ def gate_choices(model: Experts, batch: Batch) -> pd.DataFrame:
     for task, found in gates.items():
         for digit in ("all", *range(10)):
             part = found if digit == "all" else found[digits == digit]
+            if not len(part):
+                continue
             shares = enumerate(part.mean(0).tolist(), 1)
             rows += [(task, str(digit), expert, share) for expert, share in shares]
     return pd.DataFrame(rows, columns=["task", "digit", "expert", "share"])

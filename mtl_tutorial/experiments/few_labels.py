@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mtl_tutorial.architectures import Concatenation, ConvEncoder, FusionNetwork, HardSharing
+from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.balancing import FixedWeights
 from mtl_tutorial.data import Scenes, located_digits, seen_and_heard
 from mtl_tutorial.data.streams import mixed, only
@@ -105,6 +106,7 @@ def in_company(
     Every batch has ``batch_size`` examples with the task's label, with helpers or without: the
     helpers bring examples of their own, as many again.
     """
+    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
     labelled = only(few.stream(batch_size, generator), task)
     if not helpers:
         return labelled
@@ -150,13 +152,15 @@ def learn(
     for helper in helpers:
         check_choice("helper", helper, others)
     most = max(question.labels)
-    for name, count, least in (("labels", labels, 1), ("steps", steps, 1), ("every", every, 1)):
-        if count is not None and (count != int(count) or count < least):
-            raise ValueError(f"{name} must be a whole number from {least} on, got {count}")
+    steps = question.steps if steps is None else steps
+    rate = question.learning_rate if learning_rate is None else learning_rate
+    at_least_one(labels=labels, steps=steps, every=every)
     if labels > most:
         raise ValueError(f"labels of {task!r} must be at most {most}, got {labels}")
-    if not weight >= 0:
-        raise ValueError(f"weight must be 0 or more, got {weight}")
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"weight must be finite and 0 or more, got {weight}")
+    if not 0 < rate < math.inf:
+        raise ValueError(f"learning_rate must be finite and > 0, got {rate}")
     asked = tuple(t for t in scenes.tasks if t.name == task or t.name in helpers)
     few = scenes.keep(most, torch.Generator().manual_seed(1000 + seed))
     few = first_of(few, labels)
@@ -164,7 +168,6 @@ def learn(
         split: scenes_for(task, split).draw(EXAM, torch.Generator().manual_seed(7))
         for split in ("validation", "test")
     }
-    steps = steps or question.steps
 
     def build() -> nn.Module:
         network = network_for(asked, width)
@@ -177,7 +180,7 @@ def learn(
         scenes,
         seed=seed,
         steps=steps,
-        learning_rate=learning_rate or question.learning_rate,
+        learning_rate=rate,
         balancer=FixedWeights({task: 1.0, **dict.fromkeys(helpers, weight)}),
     )
     (own,) = [t for t in asked if t.name == task]
@@ -190,14 +193,26 @@ def learn(
 
 
 def first_of(kept: Scenes, count: int) -> Scenes:
-    """Give the first ``count`` of scenes that were kept."""
+    """Give the first ``count`` of scenes that were kept.
+
+    Raises:
+        ValueError: where there are not so many.
+    """
     digits = kept.digits
+    if not 1 <= count <= len(digits.labels):
+        raise ValueError(f"count must be from 1 to {len(digits.labels)}, got {count}")
     some = replace(digits, images=digits.images[:count], labels=digits.labels[:count])
     return replace(kept, digits=some)
 
 
 def frozen_encoder(helper: str, *, seed: int, steps: int = 300) -> Callable[[nn.Module], None]:
-    """Train a helper alone; give what puts its encoder into a network, and freezes it there."""
+    """Train a helper alone; give what puts its encoder into a network, and freezes it there.
+
+    Args:
+        helper: of a digit on a canvas, where there is one encoder.
+        seed, steps: of its training.
+    """
+    check_choice("helper", helper, ON_A_CANVAS)
     scenes = scenes_for(helper, "train")
     (task,) = [t for t in scenes.tasks if t.name == helper]
     run = Run(
@@ -266,8 +281,14 @@ def labels_for(labels: Sequence[int], means: Sequence[float], score: float) -> f
     fewest labels do better than the score, infinity where none reach it.
 
     Raises:
-        ValueError: where there is no mean, or not one for each number of labels.
+        ValueError: where there is no mean, or not one for each number of labels, a number is NaN,
+            or labels do not grow.
     """
+    labels, means = list(labels), list(means)
+    if any(map(math.isnan, (*labels, *means, score))) or labels != sorted(labels):
+        raise ValueError(
+            f"labels must grow, and nothing be NaN, got {labels}, {means} and the score {score}"
+        )
     if not len(labels) == len(means) > 0:
         raise ValueError(
             f"labels and means must be as many, and one or more, got {len(labels)} and {len(means)}"

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
+from mtl_tutorial.architectures.encoders import at_least_one
 from mtl_tutorial.profiles import check_choice
 
 DIMENSIONS, FEATURES, HIDDEN, HELD_OUT = 10, 3, 12, 60
@@ -54,9 +55,7 @@ def draw_many_tasks(
     """
     if not 0 <= relatedness <= 1:
         raise ValueError(f"relatedness must be from 0 to 1, got {relatedness}")
-    for name, count in (("tasks", tasks), ("labels", labels)):
-        if count != int(count) or count < 1:
-            raise ValueError(f"{name} must be a whole number from 1 on, got {count}")
+    at_least_one(tasks=tasks, labels=labels)
     unit = torch.nn.functional.normalize
     common = unit(torch.randn(1, DIMENSIONS, FEATURES, generator=generator), dim=1)
     own = torch.randn(tasks, DIMENSIONS, FEATURES, generator=generator)
@@ -104,12 +103,12 @@ def learn_many(
         ``test``: the squared error over the variance of the answers, mean over tasks; 1 is a guess.
     """
     check_choice("way", way, WAYS)
+    problems, decays = list(problems), [float(decay) for decay in decays]
     if not problems or not decays:
         raise ValueError("learn_many needs a problem and a decay, got none")
-    if min(steps, every, hidden) < 1:
-        raise ValueError(
-            f"steps, every and hidden must be 1 or more, got {steps}, {every} and {hidden}"
-        )
+    if not all(0 <= decay * rate < 1 for decay in decays):
+        raise ValueError(f"decays must be from 0 on, and below 1 / rate, got {decays}")
+    at_least_one(steps=steps, every=every, hidden=hidden)
     sets = {
         name: [torch.stack([getattr(p, part)[name] for p in problems]) for part in PARTS]
         for name in problems[0].inputs

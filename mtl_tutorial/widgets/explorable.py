@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -42,6 +43,12 @@ class Explorable(anywidget.AnyWidget):
         names = set(cls.class_trait_names(sync=True)).difference(foreign)
         return {n: state[n] for n in sorted(names) if n not in held or held[n] != state[n]}
 
+    def __init__(self, **state: Any) -> None:
+        known = self.trait_names()
+        if unknown := [name for name in state if name not in known]:
+            raise TypeError(f"{type(self).__name__} has no {unknown[0]!r}")
+        super().__init__(**state)
+
     def _repr_mimebundle_(self, **kwargs: Any):
         found = super()._repr_mimebundle_(**kwargs)
         data, metadata = found if isinstance(found, tuple) else (found, {})
@@ -65,13 +72,14 @@ class Number(traitlets.Float):
         Raises:
             TraitError: naming it, the bounds and the value.
         """
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise traitlets.TraitError(f"{self.what} must be a number, got {value!r}")
-        if not (math.isfinite(value) and self.low <= value <= self.high):
+        found = float(value)
+        if not (math.isfinite(found) and self.low <= found <= self.high):
             raise traitlets.TraitError(
                 f"{self.what} must be from {self.low:g} to {self.high:g}, got {value}"
             )
-        return float(value)
+        return found
 
 
 class Point(traitlets.List):

@@ -36,7 +36,10 @@ class Helpers(traitlets.List):
         Raises:
             TraitError: naming those that there are, and the value.
         """
-        given = [value] if isinstance(value, str) else list(value or ())
+        try:
+            given = [value] if isinstance(value, str) else list(value or ())
+        except TypeError:
+            given = [value]
         return [check_choice("helpers", name, HELPERS) for name in given]
 
 
@@ -88,10 +91,10 @@ class LabelDial(Explorable):
             TraitError: for another task, number, helper or value; the dial stays as it was.
         """
         offered = QUESTIONS[LabelDial.task.validate(self, task)].helpers
-        given = [helpers] if isinstance(helpers, str) else list(helpers)
+        given = LabelDial.helpers.validate(self, helpers)
         names = [check_choice(f"helpers of {task!r}", name, offered) for name in given]
         count = LabelDial.labels.validate(self, labels)
-        score = SCORE.validate(self, float(value))
+        score = SCORE.validate(self, value)
         with self.hold_trait_notifications():
             self.task, self.labels, self.helpers = task, count, names
         self.own = [*self.own, {"task": task, "labels": count, "helpers": names, "value": score}]
@@ -137,3 +140,7 @@ def _check_whole(runs: pd.DataFrame) -> None:
         for name in map(company_name, companies(task)):
             if (task, name) not in there:
                 raise ValueError(f"runs of {task!r} must have each company, and lack {name!r}")
+    counts = at_moment(runs, AS_IT_COMES).groupby(["task", "labels", "seed"]).size().unstack("seed")
+    for task in tasks:
+        if counts.loc[task].nunique().max() > 1 or counts.loc[task].isna().any(axis=None):
+            raise ValueError(f"runs of {task!r} must have every seed at each number of labels")
