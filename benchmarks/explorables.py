@@ -62,6 +62,7 @@ def Made():
     return made""",
     "gate_viewer": "from mtl_tutorial.widgets.gate_viewer import GateViewer as Made",
     "draw_a_digit": "from mtl_tutorial.widgets.draw_a_digit import DrawADigit as Made",
+    "ask_the_network": "from mtl_tutorial.widgets.ask_the_network import AskTheNetwork as Made",
     "label_dial": "from mtl_tutorial.widgets.label_dial import LabelDial as Made",
     "luck_machine": """from mtl_tutorial.widgets.luck_machine import LuckMachine
 Made = lambda: LuckMachine(number=200)""",
