@@ -160,15 +160,16 @@ def importance_loss(gates: Tensor) -> Tensor:
     There the gates are sparse, a second loss evens out how many examples an expert gets, and L is
     weighted by w_importance.
     """
-    _check_gates(gates)
+    gates = _as_gates(gates)
     if gates.ndim > 3:
         raise ValueError(
             f"gates must have shape (B, n), or (T, B, n) for T tasks, got {tuple(gates.shape)}"
         )
-    v = gates.sum(dim=-2, dtype=torch.promote_types(gates.dtype, torch.float32))
-    if not v.mean(dim=-1).all():
+    v = gates.sum(dim=-2)
+    mean = v.mean(dim=-1)
+    if not mean.all():
         raise ValueError("gates must let an expert through: those of a task are 0 on average")
-    return (v.var(dim=-1, correction=0) / v.mean(dim=-1) ** 2).mean()
+    return (v.var(dim=-1, correction=0) / mean**2).mean()
 
 
 def experts_used(gates: Tensor) -> Tensor:
@@ -183,15 +184,15 @@ def experts_used(gates: Tensor) -> Tensor:
         ValueError: for what is no tensor, another shape, no example, or weights that are negative,
             not finite, or do not sum to 1 in every row.
     """
-    _check_gates(gates)
-    gates = gates.to(torch.promote_types(gates.dtype, torch.float32))
+    gates = _as_gates(gates)
     if ((gates.sum(-1) - 1).abs() > 1e-2).any():
         raise ValueError("gates must sum to 1 in every row; take the softmax of the scores first")
     mean = gates.mean(dim=-2)
     return torch.special.entr(mean).sum(dim=-1).exp()
 
 
-def _check_gates(gates: object) -> None:
+def _as_gates(gates: object) -> Tensor:
+    """Give gates in single precision or more: a sum over a batch leaves the range of less."""
     if not isinstance(gates, Tensor) or not gates.is_floating_point():
         kind = str(gates.dtype) if isinstance(gates, Tensor) else type(gates).__name__
         raise ValueError(f"gates must be a tensor of floating-point numbers, got {kind}")
@@ -204,3 +205,4 @@ def _check_gates(gates: object) -> None:
         raise ValueError(
             "gates must be weights from 0 on, and finite; take the softmax of the scores first"
         )
+    return gates.to(torch.promote_types(gates.dtype, torch.float32))

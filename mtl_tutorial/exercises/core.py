@@ -422,7 +422,8 @@ def passes_gradients(
 
     Args:
         right: a right function; it gives a tensor, or a list of tensors of one shape.
-        cases: its arguments; their tensors and the parameters of their modules are the inputs.
+        cases: its arguments; their tensors of floating-point numbers and the parameters of their
+            modules are the inputs.
         hint: for a function whose values are right, but not its gradients.
     """
 
@@ -430,7 +431,7 @@ def passes_gradients(
         inputs: list[torch.Tensor] = []
 
         def learning(thing: Any) -> Any:
-            if isinstance(thing, torch.Tensor):
+            if isinstance(thing, torch.Tensor) and thing.is_floating_point():
                 inputs.append(thing.detach().clone().requires_grad_())
                 return inputs[-1] * 1  # no leaf, so that it may be changed in place
             if isinstance(thing, torch.nn.Module):
@@ -453,13 +454,14 @@ def passes_gradients(
     return judge
 
 
-def leaves_inputs(cases: Sequence[tuple], hint: str) -> Callable[[Callable], str | None]:
-    """Make a ``then`` of `function`: the tensors that it is given must stay as they are.
+WRITTEN_OVER = (
+    "The value is right, but your function writes into the tensors that it was given. Whoever "
+    "calls it needs them as they were: make new ones."
+)
 
-    Args:
-        cases: its arguments.
-        hint: for a function whose values are right, but that writes into what it was given.
-    """
+
+def leaves_inputs(cases: Sequence[tuple]) -> Callable[[Callable], str | None]:
+    """Make a ``then`` of `function`: the tensors that it is given, its cases, must stay."""
 
     def judge(function: Callable) -> str | None:
         for case in cases:
@@ -469,7 +471,7 @@ def leaves_inputs(cases: Sequence[tuple], hint: str) -> Callable[[Callable], str
                 if isinstance(before, torch.Tensor) and not torch.equal(
                     after.nan_to_num(7e7), before.nan_to_num(7e7)
                 ):
-                    return hint
+                    return WRITTEN_OVER
         return None
 
     return judge

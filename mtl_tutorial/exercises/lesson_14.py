@@ -18,6 +18,7 @@ from mtl_tutorial.exercises.core import (
     leaves_inputs,
     number,
     numbers,
+    passes_gradients,
     solution_of,
 )
 
@@ -107,8 +108,7 @@ MASK_MISTAKES = (
 
 
 def _as_array(value: Any, case: tuple) -> Any:
-    if isinstance(value, tuple) and value and isinstance(value[0], Tensor):
-        value = value[0]
+    value = _read(value)
     if not isinstance(value, Tensor):
         raise AnswerError(
             f"What is read is needed, a tensor; yours is of type {type(value).__name__}."
@@ -116,34 +116,23 @@ def _as_array(value: Any, case: tuple) -> Any:
     return np.asarray(value.detach())
 
 
-WRITTEN_OVER = (
-    "The values are right, but your function writes into the tensors that it was given. Whoever "
-    "calls it needs them as they were: make new ones."
-)
-NO_GRADIENTS = (
+_passes_gradients = passes_gradients(
+    _masked_attention,
+    CASES,
     "The values are right, but no gradient goes back to queries, keys and values: a network could "
-    "not learn with it. (`torch.no_grad()`, `.detach()` and `.item()` cut it off.)"
+    "not learn with it. (`torch.no_grad()`, `.detach()` and `.item()` cut it off.)",
 )
+
+
+def _read(value: Any) -> Any:
+    """What is read, where the weights come with it."""
+    pair = isinstance(value, tuple) and value and isinstance(value[0], Tensor)
+    return value[0] if pair else value
 
 
 def _learns_and_leaves(answer: Callable) -> str | None:
     """The inputs stay, and get the gradients that a right function gives them."""
-    if (written := leaves_inputs(CASES, WRITTEN_OVER)(answer)) is not None:
-        return written
-    for *given, may in CASES:
-        slopes = []
-        both: tuple[Callable, ...] = (answer, _masked_attention)
-        for attend in both:
-            inputs = [tensor.clone().requires_grad_() for tensor in given]
-            read = attend(*inputs, may.clone())
-            read = read[0] if isinstance(read, tuple) else read
-            if not read.requires_grad:
-                return NO_GRADIENTS
-            slopes.append(torch.autograd.grad((read**2).sum(), inputs, allow_unused=True))
-        for own, right in zip(*slopes, strict=True):
-            if own is None or not torch.allclose(own, right, rtol=1e-3, atol=1e-4):
-                return NO_GRADIENTS
-    return None
+    return leaves_inputs(CASES)(answer) or _passes_gradients(lambda *case: _read(answer(*case)))
 
 
 def _what_is_wrong(given: list) -> str:

@@ -259,15 +259,16 @@ def new_question(
     if count != int(count) or count < 2 or count % 2:
         raise ValueError(f"count must be an even number from 2 on, got {count}")
     meaning = list(meaning)
-    if not set(meaning) < set(range(10)) or not set(meaning):
+    digits = set(meaning)
+    if not digits < set(range(10)) or not digits:
         raise ValueError(
-            f"meaning must be digits from 0 to 9, at least one and not all, got {list(meaning)}"
+            f"meaning must be digits from 0 to 9, at least one and not all, got {meaning}"
         )
     scenes = asked_scenes(split, [find(f"which is {subject}")])
-    rarer = min(len(set(meaning)), 10 - len(set(meaning)))
+    rarer = min(len(digits), 10 - len(digits))
     enough = 10 * count // rarer + 80  # twice as many of the rarer answer as are kept, and eight
     batch = scenes.draw(enough, Generator().manual_seed(seed))
-    yes = torch.isin(batch.targets["which"], torch.tensor(sorted(meaning)))
+    yes = torch.isin(batch.targets["which"], torch.tensor(sorted(digits)))
     rows = torch.cat([side.nonzero()[: count // 2, 0] for side in (yes, ~yes)])
     inputs = {name: tensor[rows] for name, tensor in batch.inputs.items()}  # type: ignore[union-attr]
     asked = reworded(inputs, f"is {subject} {NEW_WORD}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,14 @@ def companies(task: str) -> list[tuple[str, ...]]:
     return [(), (one,), (other,), (one, other)]
 
 
+def as_names(helpers: str | Iterable[str]) -> list[str]:
+    """Give names as a list; one may stand alone."""
+    return [helpers] if isinstance(helpers, str) else list(helpers)
+
+
 def company_name(helpers: Sequence[str]) -> str:
     """What helpers, or one helper, are called: ``"alone"``, ``"with box and mask"``."""
-    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
+    helpers = as_names(helpers)
     return f"with {' and '.join(helpers)}" if helpers else ALONE
 
 
@@ -106,7 +111,7 @@ def in_company(
     Every batch has ``batch_size`` examples with the task's label, with helpers or without: the
     helpers bring examples of their own, as many again.
     """
-    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
+    helpers = as_names(helpers)
     labelled = only(few.stream(batch_size, generator), task)
     if not helpers:
         return labelled
@@ -146,7 +151,7 @@ def learn(
         ValueError: for a task, helper, number or weight that can't be.
     """
     question = QUESTIONS[check_choice("task", task, QUESTIONS)]
-    helpers = [helpers] if isinstance(helpers, str) else list(helpers)
+    helpers = as_names(helpers)
     scenes = scenes_for(task, "train")
     others = [t.name for t in scenes.tasks if t.name != task]
     for helper in helpers:

@@ -12,6 +12,7 @@ from mtl_tutorial.experiments.few_labels import (
     AS_IT_COMES,
     MOMENTS,
     QUESTIONS,
+    as_names,
     at_moment,
     companies,
     company_name,
@@ -37,7 +38,7 @@ class Helpers(traitlets.List):
             TraitError: naming those that there are, and the value.
         """
         try:
-            given = [value] if isinstance(value, str) else list(value or ())
+            given = as_names(value or ())
         except TypeError:
             given = [value]
         return [check_choice("helpers", name, HELPERS) for name in given]
@@ -107,15 +108,25 @@ def curves_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
         ``labels``, and ``values`` with a row for each of them and a number a seed in it.
 
     Raises:
-        ValueError: where there is no run, or a task lacks one of its companies.
+        ValueError: where there is no run, or a task lacks one of its companies, or a seed of it.
     """
-    _check_whole(runs)
+    there = set(runs["task"])
+    tasks = [task for task in QUESTIONS if task in there]
+    if not tasks:
+        raise ValueError(f"runs must be of {', '.join(map(repr, QUESTIONS))}, got none of them")
     curves = []
     for moment in MOMENTS:
         found = at_moment(runs, moment).set_index(["task", "helpers"]).sort_index()
-        for task in [task for task in QUESTIONS if task in set(runs["task"])]:
+        for task in tasks:
+            made = found.loc[task]
             for helpers in companies(task):
-                own = found.loc[(task, company_name(helpers))]
+                if (name := company_name(helpers)) not in made.index:
+                    raise ValueError(f"runs of {task!r} must have each company, and lack {name!r}")
+                own = made.loc[[name]]
+                if len(own) < made["labels"].nunique() * made["seed"].nunique():
+                    raise ValueError(
+                        f"runs of {task!r} must have every seed at each number of labels"
+                    )
                 table = own.pivot(index="labels", columns="seed", values="value")
                 curves.append(
                     {
@@ -129,18 +140,3 @@ def curves_of(runs: pd.DataFrame) -> list[dict[str, Any]]:
                     }
                 )
     return curves
-
-
-def _check_whole(runs: pd.DataFrame) -> None:
-    there = set(zip(runs["task"], runs["helpers"], strict=True))
-    tasks = [task for task in QUESTIONS if task in {name for name, _ in there}]
-    if not tasks:
-        raise ValueError(f"runs must be of {', '.join(map(repr, QUESTIONS))}, got none of them")
-    for task in tasks:
-        for name in map(company_name, companies(task)):
-            if (task, name) not in there:
-                raise ValueError(f"runs of {task!r} must have each company, and lack {name!r}")
-    counts = at_moment(runs, AS_IT_COMES).groupby(["task", "labels", "seed"]).size().unstack("seed")
-    for task in tasks:
-        if counts.loc[task].nunique().max() > 1 or counts.loc[task].isna().any(axis=None):
-            raise ValueError(f"runs of {task!r} must have every seed at each number of labels")
